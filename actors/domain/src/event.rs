@@ -1,0 +1,11 @@
+//! An event's life: its state, the commands it takes, the facts they make. `decide` then `apply`, both pure.
+
+pub mod command;
+pub mod fact;
+pub mod state;
+pub mod transition;
+
+pub use command::{Command, PlanInput, Rejection, decide};
+pub use fact::{Fact, Who};
+pub use state::{ContentItem, Event};
+pub use transition::{Move, Status};

@@ -1,0 +1,242 @@
+//! What an owner or the clock asks of an event, and what becomes of it.
+
+use super::fact::Fact;
+use super::state::{ContentItem, Event, hex};
+use super::transition::{Move, Status};
+use crate::channel::Channel;
+use crate::ids::{DistributionId, ImageId};
+use crate::offer::{EventOption, Prize, check_prizes};
+use crate::text::line;
+use crate::time::Instant;
+use chrono::Duration;
+
+/// The longest event: a year and a day, so that every season fits once.
+pub const MAX_DAYS: i64 = 366;
+/// The longest title, in characters: the longest that fits the smallest picture.
+pub const MAX_TITLE: usize = 60;
+/// The most pictures of an event: three styles for three platforms.
+pub const MAX_IMAGES: usize = 9;
+
+/// What the owner says when choosing an option; what is left out comes from the option.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlanInput {
+    /// The chosen option.
+    pub option: EventOption,
+    /// Another title.
+    pub title: Option<String>,
+    /// Another start.
+    pub starts_at: Option<Instant>,
+    /// Another end.
+    pub ends_at: Option<Instant>,
+    /// Other prizes.
+    pub prizes: Option<Vec<Prize>>,
+    /// The weight of an entry made in the shop, 2 to 10.
+    pub visit_weight: Option<u8>,
+}
+
+/// A command to an event.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Choose an option.
+    Plan(Box<PlanInput>),
+    /// Change the title, before approval.
+    Retitle(String),
+    /// Move the end later, until closed.
+    MoveEnd(Instant),
+    /// Choose pictures; whether they are the event's own was checked.
+    ChooseContent(Vec<ImageId>),
+    /// Choose channels.
+    ChooseChannels(Vec<Channel>),
+    /// Approve: publish, and open now or at the start.
+    Approve {
+        /// SHA-256 of the seed.
+        commitment: [u8; 32],
+        /// The publishing to start.
+        distribution: DistributionId,
+        /// The picture versions of this moment.
+        content: Vec<ContentItem>,
+    },
+    /// The start has come.
+    Open,
+    /// Stop taking entries for now.
+    Pause {
+        /// Why, where the system does it.
+        reason: Option<String>,
+    },
+    /// Go on.
+    Resume,
+    /// End.
+    Close {
+        /// At its end rather than by the owner.
+        by_time: bool,
+    },
+    /// Call off.
+    Cancel,
+}
+
+/// Why a command was refused. A refusal is an answer, not a failure.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// Not in this status (409 `wrong-state`).
+    #[error("not allowed while {0}")]
+    WrongState(Status),
+    /// A field broke a rule (422).
+    #[error("{field}: {code}")]
+    Invalid {
+        /// Path of the field.
+        field: String,
+        /// Stable code.
+        code: &'static str,
+    },
+    /// The event changed since it was read (412).
+    #[error("stale")]
+    Stale,
+}
+
+fn invalid(field: impl Into<String>, code: &'static str) -> Rejection {
+    Rejection::Invalid { field: field.into(), code }
+}
+
+/// Decides a command. No facts means that nothing changes (and that is fine).
+///
+/// # Errors
+/// The refusal, in the words of the API.
+pub fn decide(event: &Event, command: Command, now: Instant) -> Result<Vec<Fact>, Rejection> {
+    match command {
+        Command::Plan(input) => plan(event, *input, now),
+        Command::Retitle(title) => retitle(event, &title),
+        Command::MoveEnd(ends_at) => move_end(event, ends_at),
+        Command::ChooseContent(images) => choose_content(event, images),
+        Command::ChooseChannels(channels) => choose_channels(event, channels),
+        Command::Approve { commitment, distribution, content } => {
+            approve(event, commitment, distribution, content, now)
+        }
+        Command::Open => step(event, Move::Open, Fact::Opened {}),
+        Command::Pause { reason } => step(event, Move::Pause, Fact::Paused { reason }),
+        Command::Resume => step(event, Move::Resume, Fact::Resumed {}),
+        // How many entries there are is known where the gate is shut, in the same transaction.
+        Command::Close { by_time } => step(event, Move::Close, Fact::Closed { by_time, entries: 0 }),
+        Command::Cancel => step(event, Move::Cancel, Fact::Cancelled {}),
+    }
+}
+
+fn step(event: &Event, by: Move, fact: Fact) -> Result<Vec<Fact>, Rejection> {
+    event.status.after(by).map(|_| vec![fact]).ok_or(Rejection::WrongState(event.status))
+}
+
+fn drafting(event: &Event) -> Result<(), Rejection> {
+    if event.status.is_drafting() { Ok(()) } else { Err(Rejection::WrongState(event.status)) }
+}
+
+fn planned(event: &Event) -> Result<(), Rejection> {
+    if matches!(event.status, Status::Planned | Status::Ready) {
+        Ok(())
+    } else {
+        Err(Rejection::WrongState(event.status))
+    }
+}
+
+fn title_of(title: &str) -> Result<String, Rejection> {
+    line(title, MAX_TITLE).map_err(|e| invalid("title", e.code()))
+}
+
+fn plan(event: &Event, input: PlanInput, now: Instant) -> Result<Vec<Fact>, Rejection> {
+    drafting(event)?;
+    let PlanInput { option, title, starts_at, ends_at, prizes, visit_weight } = input;
+    let title = title_of(title.as_deref().unwrap_or(&option.title))?;
+    let prizes = check_prizes(prizes.as_ref().unwrap_or(&option.prizes)).map_err(|e| invalid(e.field, e.code))?;
+    if visit_weight.is_some_and(|w| !(2..=10).contains(&w)) {
+        return Err(invalid("visitBonus.weight", "out-of-range"));
+    }
+    let same_option = event.option.as_ref().is_some_and(|o| o.id == option.id && o.title == option.title);
+    let (old_start, old_end) = if same_option { (event.starts_at, event.ends_at) } else { (None, None) };
+    let start = starts_at.or(old_start).unwrap_or(now);
+    let end = match (ends_at, starts_at, old_end) {
+        (Some(end), _, _) | (None, None, Some(end)) => end,
+        _ => start + Duration::days(i64::from(option.duration_days)),
+    };
+    check_period(start, end, now)?;
+    let keeps_content = same_option && event.title.as_deref() == Some(title.as_str()) && event.prizes == prizes;
+    Ok(vec![Fact::Planned { option, title, starts_at: start, ends_at: end, prizes, visit_weight, keeps_content }])
+}
+
+fn check_period(start: Instant, end: Instant, now: Instant) -> Result<(), Rejection> {
+    if start > now + Duration::days(MAX_DAYS) {
+        return Err(invalid("startsAt", "period-invalid"));
+    }
+    if end <= start || end <= now || end > start + Duration::days(MAX_DAYS) {
+        return Err(invalid("endsAt", "period-invalid"));
+    }
+    Ok(())
+}
+
+fn retitle(event: &Event, title: &str) -> Result<Vec<Fact>, Rejection> {
+    planned(event)?;
+    let title = title_of(title)?;
+    if event.title.as_deref() == Some(title.as_str()) {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Fact::Retitled { title }])
+}
+
+fn move_end(event: &Event, ends_at: Instant) -> Result<Vec<Fact>, Rejection> {
+    let (Some(start), Some(end)) = (event.starts_at, event.ends_at) else {
+        return Err(Rejection::WrongState(event.status));
+    };
+    if event.status.is_over() {
+        return Err(Rejection::WrongState(event.status));
+    }
+    if ends_at == end {
+        return Ok(Vec::new());
+    }
+    if ends_at < end || ends_at > start + Duration::days(MAX_DAYS) {
+        return Err(invalid("endsAt", "period-invalid"));
+    }
+    Ok(vec![Fact::EndMoved { ends_at }])
+}
+
+fn choose_content(event: &Event, mut images: Vec<ImageId>) -> Result<Vec<Fact>, Rejection> {
+    planned(event)?;
+    let mut seen = std::collections::HashSet::new();
+    images.retain(|i| seen.insert(*i));
+    if images.is_empty() || images.len() > MAX_IMAGES {
+        return Err(invalid("imageIds", if images.is_empty() { "required" } else { "too-many" }));
+    }
+    if event.content.iter().map(|c| c.image).eq(images.iter().copied()) {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Fact::ContentChosen { images }])
+}
+
+fn choose_channels(event: &Event, mut channels: Vec<Channel>) -> Result<Vec<Fact>, Rejection> {
+    planned(event)?;
+    channels.sort_unstable();
+    channels.dedup();
+    if channels.is_empty() {
+        return Err(invalid("channels", "required"));
+    }
+    if event.channels == channels {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Fact::ChannelsChosen { channels }])
+}
+
+fn approve(
+    event: &Event,
+    commitment: [u8; 32],
+    distribution: DistributionId,
+    content: Vec<ContentItem>,
+    now: Instant,
+) -> Result<Vec<Fact>, Rejection> {
+    let (Status::Ready, Some(start), Some(end)) = (event.status, event.starts_at, event.ends_at) else {
+        return Err(Rejection::WrongState(event.status));
+    };
+    if end <= now {
+        return Err(invalid("endsAt", "period-invalid"));
+    }
+    Ok(vec![Fact::Approved { commitment: hex(&commitment), distribution, content, live: start <= now }])
+}
+
+#[cfg(test)]
+#[path = "command_tests.rs"]
+mod tests;

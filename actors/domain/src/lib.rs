@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+
+pub mod business_number;
+pub mod catalog;
+pub mod channel;
+pub mod dashboard;
+pub mod distribution;
+pub mod draw;
+pub mod entry;
+pub mod event;
+pub mod ids;
+pub mod job;
+pub mod notice;
+pub mod offer;
+pub mod phone;
+pub mod roi;
+pub mod text;
+pub mod time;
+pub mod topic;
+pub mod visit_code;

@@ -1,0 +1,28 @@
+//! The notice shown to customers before they enter, versioned; its hash is stored with each entry.
+
+use sha2::{Digest, Sha256};
+
+/// The version of the words below. Change it with them.
+pub const VERSION: &str = "2026-11-01";
+
+/// The notice for a shop, in Korean.
+#[must_use]
+pub fn text(shop: &str) -> String {
+    format!(
+        "{shop}(이)가 이벤트 응모와 추첨을 위해 이름과 휴대전화번호를 수집합니다. \
+         수집 항목: 이름, 휴대전화번호. 이용 목적: 중복 응모 확인, 추첨, 당첨 안내. 다른 목적으로 쓰지 않습니다. \
+         보유 기간: 당첨되지 않은 분의 정보는 추첨 뒤 지체 없이, 당첨자의 정보는 경품 전달 뒤 파기합니다. \
+         응모 확인증으로 언제든 삭제를 요청할 수 있습니다. 광고 수신은 선택이며 동의하지 않아도 응모할 수 있습니다. \
+         만 14세 이상만 응모할 수 있습니다."
+    )
+}
+
+/// SHA-256 of version and text: what an entry stores.
+#[must_use]
+pub fn hash(shop: &str) -> [u8; 32] {
+    let mut h = Sha256::new();
+    h.update(VERSION);
+    h.update([0]);
+    h.update(text(shop));
+    h.finalize().into()
+}
