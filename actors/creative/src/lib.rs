@@ -1,1 +1,10 @@
+#![doc = include_str!("../README.md")]
 
+pub mod colour;
+pub mod compose;
+pub mod layout;
+pub mod raster;
+
+pub use colour::Palette;
+pub use compose::{compose, Look, Picture};
+pub use raster::Fonts;

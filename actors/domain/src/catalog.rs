@@ -117,10 +117,11 @@ impl Region {
         };
         let fits = match rest.len() {
             0 => *short == "세종",
+            1 if *short == "세종" => true,
             1 | 2 => rest.iter().all(is_district),
             _ => false,
         };
-        if !fits && !(*short == "세종" && rest.len() == 1) {
+        if !fits {
             return Err(RegionError);
         }
         Ok(Self { province: (*province).to_owned(), district: rest.join(" ") })

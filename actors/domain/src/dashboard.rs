@@ -34,8 +34,10 @@ pub struct Tally {
     pub void: i64,
     /// Entries that count, per [`Source::index`].
     pub by_source: [i64; 8],
-    /// Entries that count, per hour.
+    /// Numbers given out per hour, void ones included.
     pub by_hour: BTreeMap<Instant, i64>,
+    /// Of these, erased before the close.
+    pub void_by_hour: BTreeMap<Instant, i64>,
     /// Of these, phones known from another event of the shop.
     pub returning: i64,
     /// When the newest row was written.
@@ -47,6 +49,13 @@ impl Tally {
     #[must_use]
     pub fn participants(&self) -> i64 {
         self.last_no - self.void
+    }
+
+    /// Entries that count, per hour.
+    #[must_use]
+    pub fn hours(&self) -> BTreeMap<Instant, i64> {
+        let void = |hour| self.void_by_hour.get(hour).copied().unwrap_or(0);
+        self.by_hour.iter().map(|(hour, n)| (*hour, n - void(hour))).collect()
     }
 
     /// Folds in what one commit of the journal added. Older versions change nothing: positions only rise.
@@ -69,9 +78,7 @@ impl Tally {
         self.version = version;
         self.void += 1;
         self.by_source[source.index()] -= 1;
-        if let Some(n) = self.by_hour.get_mut(&hour) {
-            *n -= 1;
-        }
+        *self.void_by_hour.entry(hour).or_default() += 1;
         self.at = Some(at);
     }
 }
@@ -87,7 +94,7 @@ pub struct Commit {
     pub by_source: [i64; 8],
     /// The hour it falls into.
     pub hour: Instant,
-    /// Entries so far in this hour, erased ones left out.
+    /// Numbers given out so far in this hour, void ones included.
     pub hour_entries: i64,
     /// When it became durable.
     pub at: Instant,
@@ -201,7 +208,8 @@ pub fn fold(
     let platform_cost: i64 = channels.iter().map(|c| c.price_won()).sum();
     let roi = Roi::estimate(industry, participants, tally.returning, prize_cost_won(prizes), platform_cost);
     let mut by_hour = vec![0; 24];
-    for (hour, n) in &tally.by_hour {
+    let hours = tally.hours();
+    for (hour, n) in &hours {
         by_hour[kst_hour_of_day(*hour) as usize] += n;
     }
     Dashboard {
@@ -221,8 +229,7 @@ pub fn fold(
             new_vs_returning: NewVsReturning { new: participants - tally.returning, returning: tally.returning },
         },
         channels: rows,
-        hourly: tally
-            .by_hour
+        hourly: hours
             .iter()
             .map(|(hour, n)| HourRow { hour: hour.with_timezone(&crate::time::kst()).to_rfc3339(), entries: *n })
             .collect(),
@@ -280,7 +287,7 @@ mod tests {
             }
             for _ in 0..erase {
                 if let Some(s) = Source::ALL.iter().find(|s| tally.by_source[s.index()] > 0) {
-                    if let Some(h) = tally.by_hour.iter().find(|(_, n)| **n > 0).map(|(h, _)| *h) {
+                    if let Some(h) = tally.hours().iter().find(|(_, n)| **n > 0).map(|(h, _)| *h) {
                         let v = tally.version + 1;
                         tally.apply_erasure(v, *s, h, at(99));
                     }

@@ -194,6 +194,8 @@ pub enum Outcome {
     Published,
     /// The channel reviews it.
     InReview,
+    /// It was handed to the owner, who posts it.
+    HandedOver,
     /// It failed so.
     Failed {
         /// The class.
@@ -220,6 +222,7 @@ pub fn next(channel: Channel, outcome: Outcome, calls: i32, jitter: f64) -> Next
     match outcome {
         Outcome::Published => Next::Settle(P::Published),
         Outcome::InReview => Next::Settle(P::AwaitingReview),
+        Outcome::HandedOver => Next::Settle(P::Assisted),
         Outcome::NotThere => again(None).unwrap_or(Next::Settle(P::Failed)),
         Outcome::Failed { class: ErrorClass::UnknownOutcome, .. } => {
             if channel.can_be_asked() {

@@ -3,7 +3,7 @@
 use super::state::ContentItem;
 use crate::catalog::Objective;
 use crate::channel::Channel;
-use crate::ids::{DistributionId, ImageId, UserId};
+use crate::ids::{DistributionId, EventId, ImageId, UserId};
 use crate::offer::{EventOption, Prize};
 use crate::time::Instant;
 use serde::{Deserialize, Serialize};
@@ -52,6 +52,23 @@ pub enum Fact {
         visit_weight: Option<u8>,
         /// Only dates or weight changed: pictures still fit.
         keeps_content: bool,
+    },
+    /// Made from another event: its plan, pictures and channels, without dates.
+    Duplicated {
+        /// The event it was made from.
+        from: EventId,
+        /// The option.
+        option: EventOption,
+        /// The title.
+        title: String,
+        /// What can be won.
+        prizes: Vec<Prize>,
+        /// Weight of an entry made in the shop.
+        visit_weight: Option<u8>,
+        /// Copies of the pictures.
+        images: Vec<ImageId>,
+        /// The channels.
+        channels: Vec<Channel>,
     },
     /// The title changed.
     Retitled {
@@ -137,6 +154,7 @@ impl Fact {
         match self {
             Self::Created { .. } => "created",
             Self::Planned { .. } => "planned",
+            Self::Duplicated { .. } => "duplicated",
             Self::Retitled { .. } => "retitled",
             Self::EndMoved { .. } => "end-moved",
             Self::ContentChosen { .. } => "content-chosen",

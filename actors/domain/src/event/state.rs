@@ -107,6 +107,15 @@ impl Event {
                 }
                 self.settle_draft();
             }
+            Fact::Duplicated { option, title, prizes, visit_weight, images, channels, .. } => {
+                self.option = Some(option.clone());
+                self.title = Some(title.clone());
+                self.prizes.clone_from(prizes);
+                self.visit_weight = *visit_weight;
+                self.content = images.iter().map(|i| ContentItem { image: *i, version: None }).collect();
+                self.channels.clone_from(channels);
+                self.settle_draft();
+            }
             Fact::Retitled { title } => {
                 self.title = Some(title.clone());
                 self.content.clear();

@@ -1,0 +1,176 @@
+//! Instagram (Meta Graph API): container, poll, publish.
+//!
+//! `POST /me/media`, `GET /{container}?fields=status_code`, `POST /me/media_publish`, `GET /{media}?fields=permalink`,
+//! `GET /{media}/insights`. Codes 4/2207051 and timeouts after the publish leave the outcome unknown: the caption holds
+//! our tracking link, so the newest media tell.
+
+use super::{Answered, ChannelClient, Figures, Post, Published, Recall, PUBLISH_LIMIT, STATS_LIMIT};
+use crate::error::{class_of_status, UpstreamError};
+use crate::http::{Answer, Endpoint, Http, JSON_CAP};
+use domain::distribution::ErrorClass;
+use reqwest::RequestBuilder;
+use serde::Deserialize;
+use serde_json::{json, Value};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// The longest caption.
+const CAPTION_MAX: usize = 2200;
+/// How often a container is looked at, and how long between: 8 s in all, within the attempt's limit.
+const POLLS: u32 = 16;
+const POLL_EVERY: Duration = Duration::from_millis(500);
+
+/// The client.
+#[derive(Clone, Debug)]
+pub struct Instagram {
+    http: Http,
+    at: Endpoint,
+}
+
+#[derive(Deserialize)]
+struct Id {
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Container {
+    status_code: String,
+}
+
+#[derive(Deserialize)]
+struct MediaList {
+    data: Vec<Media>,
+}
+
+#[derive(Deserialize)]
+struct Media {
+    id: String,
+    #[serde(default)]
+    caption: String,
+    #[serde(default)]
+    permalink: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Insights {
+    data: Vec<Metric>,
+}
+
+#[derive(Deserialize)]
+struct Metric {
+    name: String,
+    values: Vec<MetricValue>,
+}
+
+#[derive(Deserialize)]
+struct MetricValue {
+    value: i64,
+}
+
+#[derive(Deserialize)]
+struct Failure {
+    error: FailureBody,
+}
+
+#[derive(Deserialize)]
+struct FailureBody {
+    #[serde(default)]
+    code: i64,
+    #[serde(default)]
+    error_subcode: i64,
+}
+
+impl Instagram {
+    /// A client of the service at an endpoint.
+    #[must_use]
+    pub fn new(http: Http, at: Endpoint) -> Self {
+        Self { http, at }
+    }
+
+    fn get(&self, path: &str) -> RequestBuilder {
+        self.http.client().get(format!("{}{path}", self.at.base)).bearer_auth(&self.at.key)
+    }
+
+    fn post(&self, path: &str, form: &[(&str, &str)]) -> RequestBuilder {
+        self.http.client().post(format!("{}{path}", self.at.base)).bearer_auth(&self.at.key).form(form)
+    }
+
+    async fn call<T: serde::de::DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, UpstreamError> {
+        let answer = self.http.send(request, PUBLISH_LIMIT, JSON_CAP).await?;
+        if (200..300).contains(&answer.status) { answer.json() } else { Err(failure(&answer)) }
+    }
+
+    /// Waits until the container is ready; nothing is published before that.
+    async fn ready(&self, container: &str) -> Result<(), UpstreamError> {
+        for _ in 0..POLLS {
+            let state: Container = self.call(self.get(&format!("/{container}")).query(&[("fields", "status_code")])).await?;
+            match state.status_code.as_str() {
+                "FINISHED" => return Ok(()),
+                "IN_PROGRESS" => tokio::time::sleep(POLL_EVERY).await,
+                "EXPIRED" => return Err(UpstreamError::garbage("container expired")),
+                _ => return Err(UpstreamError::new(ErrorClass::Caller, "container refused")),
+            }
+        }
+        Err(UpstreamError::garbage("container not ready in time"))
+    }
+}
+
+/// The class of a Graph API failure.
+fn failure(answer: &Answer) -> UpstreamError {
+    let said: Option<Failure> = serde_json::from_slice(&answer.body).ok();
+    let class = match said.as_ref().map(|f| (f.error.code, f.error.error_subcode)) {
+        Some((190, _)) => ErrorClass::Auth,
+        Some((4, 2_207_051)) => ErrorClass::UnknownOutcome,
+        Some((_, 2_207_042)) => ErrorClass::Quota,
+        Some((_, 2_207_001)) => ErrorClass::Refused,
+        Some((9007 | 9004, _) | (_, 2_207_027 | 2_207_052 | 2_207_003) | (1 | 2, _)) => ErrorClass::Transient,
+        Some((4 | 17 | 32, _)) => ErrorClass::Throttled,
+        _ => class_of_status(answer.status),
+    };
+    let detail = said.map_or_else(String::new, |f| format!(" code {}/{}", f.error.code, f.error.error_subcode));
+    UpstreamError { class, retry_after: answer.retry_after, detail: format!("status {}{detail}", answer.status) }
+}
+
+impl ChannelClient for Instagram {
+    fn publish<'a>(&'a self, post: &'a Post) -> Answered<'a, Published> {
+        Box::pin(async move {
+            let image = post.image_url.as_deref().ok_or_else(|| UpstreamError::new(ErrorClass::Caller, "no JPEG"))?;
+            let caption: String = post.text.chars().take(CAPTION_MAX).collect();
+            let form = [("image_url", image), ("caption", caption.as_str()), ("alt_text", post.title.as_str())];
+            let container: Id = self.call(self.post("/me/media", &form)).await?;
+            self.ready(&container.id).await?;
+            let media: Id = self
+                .call(self.post("/me/media_publish", &[("creation_id", container.id.as_str())]))
+                .await
+                .map_err(UpstreamError::after_publish)?;
+            // The post is out; not knowing its address is no failure.
+            let seen: Option<Media> = self.call(self.get(&format!("/{}", media.id)).query(&[("fields", "id,permalink")])).await.ok();
+            Ok(Published::Out { id: media.id, url: seen.and_then(|m| m.permalink), remote: json!({}) })
+        })
+    }
+
+    fn find<'a>(&'a self, post: &'a Post) -> Answered<'a, Option<Published>> {
+        Box::pin(async move {
+            let fields = [("fields", "id,caption,permalink"), ("limit", "50")];
+            let list: MediaList = self.call(self.get("/me/media").query(&fields)).await?;
+            let ours = list.data.into_iter().find(|m| m.caption.contains(&post.link));
+            Ok(ours.map(|m| Published::Out { id: m.id, url: m.permalink, remote: json!({}) }))
+        })
+    }
+
+    /// This API has no way to delete a post.
+    fn recall<'a>(&'a self, _external_id: &'a str, _remote: &'a Value) -> Answered<'a, Recall> {
+        Box::pin(async { Ok(Recall::Impossible) })
+    }
+
+    fn stats<'a>(&'a self, _event: Uuid, external_id: &'a str) -> Answered<'a, Figures> {
+        Box::pin(async move {
+            let request = self.get(&format!("/{external_id}/insights")).query(&[("metric", "views")]);
+            let answer = self.http.send(request, STATS_LIMIT, JSON_CAP).await?;
+            let insights: Insights = if (200..300).contains(&answer.status) { answer.json()? } else { return Err(failure(&answer)) };
+            // The set is empty instead of zero while nothing was measured.
+            let views = insights.data.iter().find(|m| m.name == "views").and_then(|m| m.values.first()).map(|v| v.value.max(0));
+            Ok(Figures { impressions: views, clicks: None })
+        })
+    }
+}

@@ -1,0 +1,85 @@
+//! Kakao: no public API posts to a channel's feed. The prepared share card goes to the owner's own KakaoTalk
+//! (`POST /v2/api/talk/memo/default/send`, form `template_object`), and the owner shares it: always `assisted`.
+
+use super::{Answered, ChannelClient, Figures, Post, Published, Recall, PUBLISH_LIMIT};
+use crate::error::{class_of_status, UpstreamError};
+use crate::http::{Endpoint, Http, JSON_CAP};
+use domain::distribution::ErrorClass;
+use serde::Deserialize;
+use serde_json::{json, Value};
+use uuid::Uuid;
+
+/// The longest text of a card.
+const TEXT_MAX: usize = 200;
+
+/// The client.
+#[derive(Clone, Debug)]
+pub struct Kakao {
+    http: Http,
+    at: Endpoint,
+}
+
+#[derive(Deserialize)]
+struct Sent {
+    result_code: i64,
+}
+
+#[derive(Deserialize)]
+struct Failure {
+    #[serde(default)]
+    code: i64,
+}
+
+impl Kakao {
+    /// A client of the service at an endpoint.
+    #[must_use]
+    pub fn new(http: Http, at: Endpoint) -> Self {
+        Self { http, at }
+    }
+}
+
+fn card(post: &Post) -> Value {
+    let text: String = format!("{}\n{}", post.title, post.text).chars().take(TEXT_MAX).collect();
+    json!({"object_type": "text", "text": text, "link": {"web_url": post.link, "mobile_web_url": post.link}, "button_title": "응모하기"})
+}
+
+impl ChannelClient for Kakao {
+    fn publish<'a>(&'a self, post: &'a Post) -> Answered<'a, Published> {
+        Box::pin(async move {
+            let request = self
+                .http
+                .client()
+                .post(format!("{}/v2/api/talk/memo/default/send", self.at.base))
+                .bearer_auth(&self.at.key)
+                .form(&[("template_object", card(post).to_string())]);
+            let answer = self.http.send(request, PUBLISH_LIMIT, JSON_CAP).await?;
+            if !(200..300).contains(&answer.status) {
+                let code = serde_json::from_slice::<Failure>(&answer.body).map_or(0, |f| f.code);
+                let class = match code {
+                    -401 => ErrorClass::Auth,
+                    -10 | -532 => ErrorClass::Throttled,
+                    _ => class_of_status(answer.status),
+                };
+                return Err(UpstreamError { class, retry_after: answer.retry_after, detail: format!("status {} code {code}", answer.status) });
+            }
+            match answer.json::<Sent>()?.result_code {
+                0 => Ok(Published::HandedOver { id: post.request_key.to_string(), url: post.link.clone() }),
+                other => Err(UpstreamError::new(ErrorClass::Caller, format!("result {other}"))),
+            }
+        })
+    }
+
+    /// A card in the owner's own chat twice harms nobody: it may simply be sent again.
+    fn find<'a>(&'a self, _post: &'a Post) -> Answered<'a, Option<Published>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn recall<'a>(&'a self, _external_id: &'a str, _remote: &'a Value) -> Answered<'a, Recall> {
+        Box::pin(async { Ok(Recall::Impossible) })
+    }
+
+    /// Shares are counted by a webhook that only a public address receives; nothing is measured here.
+    fn stats<'a>(&'a self, _event: Uuid, _external_id: &'a str) -> Answered<'a, Figures> {
+        Box::pin(async { Ok(Figures::default()) })
+    }
+}

@@ -1,0 +1,106 @@
+//! Naver: an article in the shop's café, the one thing its API still posts (`POST /v1/cafe/{club}/menu/{menu}/articles`).
+//!
+//! It can neither be asked whether an article arrived nor take one back, and has no statistics of its own; views come
+//! from EP-17 (`GET /posts/{eventId}/insights`) where that is offered. The key is `token@club/menu`.
+
+use super::{Answered, ChannelClient, Figures, Post, Published, Recall, PUBLISH_LIMIT, STATS_LIMIT};
+use crate::error::UpstreamError;
+use crate::http::{Endpoint, Http, JSON_CAP};
+use domain::distribution::ErrorClass;
+use serde::Deserialize;
+use serde_json::{json, Value};
+use uuid::Uuid;
+
+/// The client.
+#[derive(Clone, Debug)]
+pub struct Naver {
+    http: Http,
+    at: Endpoint,
+}
+
+#[derive(Deserialize)]
+struct Written {
+    message: Message,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    result: Article,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Article {
+    article_id: i64,
+    #[serde(default)]
+    article_url: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Insights {
+    #[serde(default)]
+    views: Option<i64>,
+}
+
+impl Naver {
+    /// A client of the service at an endpoint.
+    #[must_use]
+    pub fn new(http: Http, at: Endpoint) -> Self {
+        Self { http, at }
+    }
+
+    fn parts(&self) -> (&str, &str) {
+        self.at.key.split_once('@').unwrap_or((&self.at.key, "1/1"))
+    }
+}
+
+/// This API wants each field percent-encoded once before the form encodes it again.
+fn encoded(s: &str) -> String {
+    s.bytes().fold(String::with_capacity(s.len() * 3), |mut out, b| {
+        if b.is_ascii_alphanumeric() || b"-_.~".contains(&b) {
+            out.push(char::from(b));
+        } else {
+            out.push_str(&format!("%{b:02X}"));
+        }
+        out
+    })
+}
+
+impl ChannelClient for Naver {
+    fn publish<'a>(&'a self, post: &'a Post) -> Answered<'a, Published> {
+        Box::pin(async move {
+            let (token, place) = self.parts();
+            let (club, menu) = place.split_once('/').ok_or_else(|| UpstreamError::new(ErrorClass::Auth, "key is not token@club/menu"))?;
+            let request = self
+                .http
+                .client()
+                .post(format!("{}/v1/cafe/{club}/menu/{menu}/articles", self.at.base))
+                .bearer_auth(token)
+                .form(&[("subject", encoded(&post.title)), ("content", encoded(&post.text))]);
+            let written: Written = self.http.json(request, PUBLISH_LIMIT).await.map_err(UpstreamError::after_publish)?;
+            let article = written.message.result;
+            Ok(Published::Out { id: article.article_id.to_string(), url: article.article_url, remote: json!({}) })
+        })
+    }
+
+    /// There is nothing to ask: an unknown outcome stands until the owner settles it.
+    fn find<'a>(&'a self, _post: &'a Post) -> Answered<'a, Option<Published>> {
+        Box::pin(async { Err(UpstreamError::new(ErrorClass::UnknownOutcome, "cannot be asked")) })
+    }
+
+    fn recall<'a>(&'a self, _external_id: &'a str, _remote: &'a Value) -> Answered<'a, Recall> {
+        Box::pin(async { Ok(Recall::Impossible) })
+    }
+
+    fn stats<'a>(&'a self, event: Uuid, _external_id: &'a str) -> Answered<'a, Figures> {
+        Box::pin(async move {
+            let request = self.http.client().get(format!("{}/posts/{event}/insights", self.at.base)).bearer_auth(self.parts().0);
+            let answer = self.http.send(request, STATS_LIMIT, JSON_CAP).await?;
+            if answer.status == 404 {
+                return Ok(Figures::default());
+            }
+            let insights: Insights = answer.ok()?.json()?;
+            Ok(Figures { impressions: insights.views, clicks: None })
+        })
+    }
+}

@@ -1,0 +1,140 @@
+//! Anthropic Messages: `POST /v1/messages` with a JSON schema for the answer.
+
+use crate::error::UpstreamError;
+use crate::http::{Answer, Endpoint, Http, JSON_CAP};
+use domain::distribution::ErrorClass;
+use serde::Deserialize;
+use serde_json::{json, Value};
+use std::time::Duration;
+
+/// The provider's own address.
+pub const BASE: &str = "https://api.anthropic.com";
+/// The model asked.
+pub const MODEL: &str = "claude-sonnet-4-5";
+/// One attempt (RS-04).
+pub const LIMIT: Duration = Duration::from_secs(30);
+/// Won per million tokens sent and received: the list prices of 3 and 15 US dollars at 1,400 won.
+pub const WON_PER_MILLION: (i64, i64) = (4_200, 21_000);
+
+/// A finished answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Completion {
+    /// The text.
+    pub text: String,
+    /// Tokens sent and received.
+    pub tokens: (i64, i64),
+}
+
+impl Completion {
+    /// What it cost, in hundredths of a won, rounded up.
+    #[must_use]
+    pub fn cost_centiwon(&self) -> i64 {
+        let (sent, received) = self.tokens;
+        (sent * WON_PER_MILLION.0 + received * WON_PER_MILLION.1 + 9_999) / 10_000
+    }
+}
+
+#[derive(Deserialize)]
+struct Message {
+    #[serde(default)]
+    content: Vec<Block>,
+    stop_reason: Option<String>,
+    usage: Usage,
+}
+
+#[derive(Deserialize)]
+struct Block {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    text: String,
+}
+
+#[derive(Deserialize)]
+struct Usage {
+    input_tokens: i64,
+    output_tokens: i64,
+}
+
+#[derive(Deserialize)]
+struct Failure {
+    error: FailureBody,
+}
+
+#[derive(Deserialize)]
+struct FailureBody {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    message: String,
+}
+
+/// The client.
+#[derive(Clone, Debug)]
+pub struct Claude {
+    http: Http,
+    at: Endpoint,
+}
+
+impl Claude {
+    /// A client of the service at an endpoint.
+    #[must_use]
+    pub fn new(http: Http, at: Endpoint) -> Self {
+        Self { http, at }
+    }
+
+    /// Asks for an answer that follows a schema. `turns` alternate user, assistant, user …
+    ///
+    /// # Errors
+    /// By class; a refusal is `refused`, a truncated answer `transient`.
+    pub async fn complete(&self, system: &str, turns: &[String], schema: &Value) -> Result<Completion, UpstreamError> {
+        let messages: Vec<Value> = turns
+            .iter()
+            .enumerate()
+            .map(|(i, text)| json!({"role": if i % 2 == 0 { "user" } else { "assistant" }, "content": text}))
+            .collect();
+        let body = json!({
+            "model": MODEL, "max_tokens": 8192, "system": system, "messages": messages,
+            "output_config": {"format": {"type": "json_schema", "schema": schema}},
+        });
+        let request = self
+            .http
+            .client()
+            .post(format!("{}/v1/messages", self.at.base))
+            .header("x-api-key", &self.at.key)
+            .header("anthropic-version", "2023-06-01")
+            .json(&body);
+        decode(&self.http.send(request, LIMIT, JSON_CAP).await?)
+    }
+}
+
+/// Reads an answer of `/v1/messages`.
+///
+/// # Errors
+/// By class.
+pub fn decode(answer: &Answer) -> Result<Completion, UpstreamError> {
+    if !(200..300).contains(&answer.status) {
+        return Err(failure(answer));
+    }
+    let message: Message = answer.json()?;
+    let text: String = message.content.iter().filter(|b| b.kind == "text").map(|b| b.text.as_str()).collect();
+    match message.stop_reason.as_deref() {
+        Some("end_turn" | "stop_sequence") if !text.is_empty() => {
+            Ok(Completion { text, tokens: (message.usage.input_tokens, message.usage.output_tokens) })
+        }
+        Some("refusal") => Err(UpstreamError::new(ErrorClass::Refused, "refusal")),
+        other => Err(UpstreamError::garbage(format!("stopped by {other:?}"))),
+    }
+}
+
+fn failure(answer: &Answer) -> UpstreamError {
+    let by_status = crate::error::class_of_status(answer.status);
+    let said: Option<Failure> = serde_json::from_slice(&answer.body).ok();
+    let class = match (&said, answer.status) {
+        (Some(f), 400) if f.error.message.contains("usage limits") || f.error.message.contains("credit balance") => ErrorClass::Quota,
+        (_, 403) => ErrorClass::Auth,
+        _ => by_status,
+    };
+    let kind = said.map_or_else(String::new, |f| f.error.kind.chars().take(60).collect());
+    UpstreamError { class, retry_after: answer.retry_after, detail: format!("status {} {kind}", answer.status) }
+}

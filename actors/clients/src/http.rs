@@ -1,0 +1,138 @@
+//! One HTTP client for all upstreams: deadlines, capped bodies, no redirects.
+
+use crate::error::{class_of_status, UpstreamError};
+use bytes::Bytes;
+use domain::distribution::ErrorClass;
+use reqwest::RequestBuilder;
+use serde::de::DeserializeOwned;
+use std::fmt;
+use std::time::Duration;
+
+/// The largest JSON answer read: proposals are about 10 KB.
+pub const JSON_CAP: usize = 1 << 20;
+/// The largest picture read.
+pub const IMAGE_CAP: usize = 12 << 20;
+
+/// Where an upstream is and what opens it. `Debug` hides the key.
+#[derive(Clone)]
+pub struct Endpoint {
+    /// Base address without a trailing slash.
+    pub base: String,
+    /// API key or token.
+    pub key: String,
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Endpoint({})", self.base)
+    }
+}
+
+/// The shared client.
+#[derive(Clone, Debug)]
+pub struct Http(reqwest::Client);
+
+/// An answer, read whole.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// What the upstream says about when to come back.
+    pub retry_after: Option<Duration>,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Http {
+    /// The client.
+    ///
+    /// # Panics
+    /// When TLS cannot be set up, which is a broken build.
+    #[must_use]
+    pub fn new() -> Self {
+        let client = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(2))
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .referer(false)
+            .pool_idle_timeout(Duration::from_secs(30))
+            .pool_max_idle_per_host(16)
+            .tcp_nodelay(true)
+            .user_agent("madang/1")
+            .build()
+            .expect("a TLS backend is built in");
+        Self(client)
+    }
+
+    /// The client to build requests with.
+    #[must_use]
+    pub fn client(&self) -> &reqwest::Client {
+        &self.0
+    }
+
+    /// Sends a request; whatever the status. `limit` covers everything, `cap` the body in bytes.
+    ///
+    /// # Errors
+    /// Transient: no connection, too slow, cut off, too large.
+    pub async fn send(&self, request: RequestBuilder, limit: Duration, cap: usize) -> Result<Answer, UpstreamError> {
+        match tokio::time::timeout(limit, read(request, cap)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(UpstreamError::new(ErrorClass::Transient, format!("no answer within {} ms", limit.as_millis()))),
+        }
+    }
+
+    /// Sends a request and reads a JSON answer of status 2xx.
+    ///
+    /// # Errors
+    /// As [`Http::send`]; a status outside 2xx by its class; a body that is not that JSON as transient.
+    pub async fn json<T: DeserializeOwned>(&self, request: RequestBuilder, limit: Duration) -> Result<T, UpstreamError> {
+        self.send(request, limit, JSON_CAP).await?.ok()?.json()
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Answer {
+    /// The answer, if its status is 2xx.
+    ///
+    /// # Errors
+    /// By the class of the status.
+    pub fn ok(self) -> Result<Self, UpstreamError> {
+        if (200..300).contains(&self.status) {
+            return Ok(self);
+        }
+        Err(UpstreamError { class: class_of_status(self.status), retry_after: self.retry_after, detail: format!("status {}", self.status) })
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// Transient: it is something else.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, UpstreamError> {
+        serde_json::from_slice(&self.body).map_err(|e| UpstreamError::garbage(format!("not the expected JSON: {:?}", e.classify())))
+    }
+}
+
+async fn read(request: RequestBuilder, cap: usize) -> Result<Answer, UpstreamError> {
+    let transient = |e: reqwest::Error| UpstreamError::new(ErrorClass::Transient, e.without_url().to_string());
+    let mut response = request.send().await.map_err(transient)?;
+    let retry_after = response
+        .headers()
+        .get("retry-after")
+        .and_then(|v| v.to_str().ok())
+        .and_then(|v| v.trim().parse::<u64>().ok())
+        .map(Duration::from_secs);
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(transient)? {
+        if body.len() + chunk.len() > cap {
+            return Err(UpstreamError::garbage(format!("body over {cap} bytes")));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, retry_after, body: Bytes::from(body) })
+}

@@ -1,0 +1,1 @@
+drop schema events cascade;

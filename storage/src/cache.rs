@@ -1,0 +1,148 @@
+//! Cache-aside: in process (moka), or Redis by `REDIS_URL`. One behaviour, one test suite.
+//!
+//! A cache that fails is a cache that misses: losing Redis costs freshness and time, never truth. Keys never hold a
+//! token, phone or business number, only keyed hashes of them.
+
+use bytes::Bytes;
+use fred::clients::Client;
+use fred::interfaces::{ClientLike, KeysInterface};
+use fred::types::config::{Config, ReconnectPolicy};
+use fred::types::{Builder, Expiration};
+use moka::Expiry;
+use moka::future::Cache as Moka;
+use std::time::{Duration, Instant};
+
+/// Lifetimes of the original design (CK-01 to CK-07).
+pub mod ttl {
+    use std::time::Duration;
+    /// CK-01 `session:{hash}`.
+    pub const SESSION: Duration = Duration::from_secs(7 * 86_400);
+    /// CK-02 `business:{hmac of the verified tuple}`.
+    pub const BUSINESS: Duration = Duration::from_secs(7 * 86_400);
+    /// CK-03 `ai:recommendation:{industry}:{region}:{objective}:{season}:{prompt}`.
+    pub const RECOMMENDATION: Duration = Duration::from_secs(86_400);
+    /// CK-04 `content:image:{event}:{style}:{platform}:{version}`.
+    pub const IMAGE: Duration = Duration::from_secs(7 * 86_400);
+    /// CK-05 `analytics:dashboard:{event}`.
+    pub const DASHBOARD: Duration = Duration::from_secs(300);
+    /// CK-06 and CK-07 `job:{id}`.
+    pub const JOB: Duration = Duration::from_secs(3600);
+}
+
+/// The most entries the in-process cache holds: 50 MB at the design's sizes.
+const MAX_ENTRIES: u64 = 10_000;
+
+/// A cache.
+#[derive(Clone)]
+pub enum Cache {
+    /// In this process.
+    Memory(Moka<String, Item>),
+    /// Redis, with a prefix so that tests share a server.
+    Redis {
+        /// The client.
+        client: Client,
+        /// Put before every key.
+        prefix: String,
+    },
+}
+
+/// A value and how long it lives.
+#[derive(Clone)]
+pub struct Item {
+    bytes: Bytes,
+    ttl: Duration,
+}
+
+struct PerItem;
+
+impl Expiry<String, Item> for PerItem {
+    fn expire_after_create(&self, _: &String, item: &Item, _: Instant) -> Option<Duration> {
+        Some(item.ttl)
+    }
+    fn expire_after_update(&self, _: &String, item: &Item, _: Instant, _: Option<Duration>) -> Option<Duration> {
+        Some(item.ttl)
+    }
+}
+
+impl Cache {
+    /// A cache in this process.
+    #[must_use]
+    pub fn memory() -> Self {
+        Self::Memory(Moka::builder().max_capacity(MAX_ENTRIES).expire_after(PerItem).build())
+    }
+
+    /// Redis. Does not wait for it: while it is away, everything misses.
+    ///
+    /// # Errors
+    /// The URL is not one.
+    pub fn redis(url: &str, prefix: &str) -> Result<Self, String> {
+        let mut config = Config::from_url(url).map_err(|e| format!("REDIS_URL: {}", e.details()))?;
+        config.fail_fast = false;
+        let client = Builder::from_config(config)
+            .with_performance_config(|p| p.default_command_timeout = Duration::from_millis(500))
+            .with_connection_config(|c| {
+                c.connection_timeout = Duration::from_secs(3);
+                c.internal_command_timeout = Duration::from_secs(3);
+                c.max_command_buffer_len = 10_000;
+                c.max_command_attempts = 1;
+                c.unresponsive.max_timeout = Some(Duration::from_secs(10));
+                c.unresponsive.interval = Duration::from_secs(2);
+            })
+            .set_policy(ReconnectPolicy::new_exponential(0, 100, 5_000, 2))
+            .build()
+            .map_err(|e| format!("REDIS_URL: {}", e.details()))?;
+        client.connect();
+        Ok(Self::Redis { client, prefix: prefix.to_owned() })
+    }
+
+    /// Is it there? The in-process one always is.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        match self {
+            Self::Memory(_) => true,
+            Self::Redis { client, .. } => client.is_connected(),
+        }
+    }
+
+    /// The value of a key.
+    pub async fn get(&self, key: &str) -> Option<Bytes> {
+        match self {
+            Self::Memory(cache) => cache.get(key).await.map(|i| i.bytes),
+            Self::Redis { client, prefix } if client.is_connected() => {
+                client.get::<Option<Bytes>, _>(format!("{prefix}{key}")).await.unwrap_or_else(|e| missed("get", &e))
+            }
+            Self::Redis { .. } => None,
+        }
+    }
+
+    /// Keeps a value for a while.
+    pub async fn set(&self, key: &str, bytes: Bytes, ttl: Duration) {
+        match self {
+            Self::Memory(cache) => cache.insert(key.to_owned(), Item { bytes, ttl }).await,
+            Self::Redis { client, prefix } if client.is_connected() => {
+                let ms = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
+                let kept = client
+                    .set::<(), _, _>(format!("{prefix}{key}"), bytes, Some(Expiration::PX(ms)), None, false)
+                    .await;
+                kept.unwrap_or_else(|e| missed("set", &e));
+            }
+            Self::Redis { .. } => {}
+        }
+    }
+
+    /// Forgets a key.
+    pub async fn del(&self, key: &str) {
+        match self {
+            Self::Memory(cache) => cache.invalidate(key).await,
+            Self::Redis { client, prefix } if client.is_connected() => {
+                client.del::<(), _>(format!("{prefix}{key}")).await.unwrap_or_else(|e| missed("del", &e));
+            }
+            Self::Redis { .. } => {}
+        }
+    }
+}
+
+fn missed<T: Default>(what: &str, e: &fred::error::Error) -> T {
+    tracing::debug!(error = %e, "cache {what} failed");
+    T::default()
+}

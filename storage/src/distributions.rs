@@ -1,0 +1,376 @@
+//! `events.distributions` and `events.publications`: publishing, one row per channel.
+
+use crate::error::{Result, corrupt};
+use crate::sql::{Number, sql, types as t};
+use crate::store::Conn;
+use diesel::QueryableByName;
+use domain::channel::{Channel, Mode};
+use domain::distribution::{ChannelError, DistributionStatus, PublicationStatus, overall};
+use domain::ids::{DistributionId, EventId, UserId};
+use domain::time::Instant;
+use serde_json::Value;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// One channel of a distribution.
+#[derive(Clone, Debug)]
+pub struct Publication {
+    /// Which channel.
+    pub channel: Channel,
+    /// Its mode then.
+    pub mode: Mode,
+    /// Where it is.
+    pub status: PublicationStatus,
+    /// The same for every attempt.
+    pub request_key: Uuid,
+    /// Calls since the owner last asked for it.
+    pub calls: i32,
+    /// Calls in all.
+    pub attempts: i32,
+    /// What the channel calls it.
+    pub external_id: Option<String>,
+    /// Where it can be seen, or the prepared link.
+    pub url: Option<String>,
+    /// The last failure.
+    pub error: Option<ChannelError>,
+    /// What the client remembers between calls.
+    pub remote: Value,
+}
+
+/// A distribution with its channels, in the order of the API.
+#[derive(Clone, Debug)]
+pub struct Distribution {
+    /// Its id.
+    pub id: DistributionId,
+    /// Which event.
+    pub event: EventId,
+    /// Whose.
+    pub owner: UserId,
+    /// Called off.
+    pub recalling: bool,
+    /// ETag and offset of the topic.
+    pub version: i64,
+    /// When it ended.
+    pub ended_at: Option<Instant>,
+    /// The channels.
+    pub publications: Vec<Publication>,
+}
+
+impl Distribution {
+    /// What the channels add up to.
+    #[must_use]
+    pub fn status(&self) -> DistributionStatus {
+        let statuses: Vec<_> = self.publications.iter().map(|p| p.status).collect();
+        overall(&statuses, self.recalling)
+    }
+
+    /// One channel.
+    #[must_use]
+    pub fn publication(&self, channel: Channel) -> Option<&Publication> {
+        self.publications.iter().find(|p| p.channel == channel)
+    }
+}
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = t::Uuid)]
+    id: Uuid,
+    #[diesel(sql_type = t::Uuid)]
+    event_id: Uuid,
+    #[diesel(sql_type = t::Uuid)]
+    owner_id: Uuid,
+    #[diesel(sql_type = t::Bool)]
+    recalling: bool,
+    #[diesel(sql_type = t::BigInt)]
+    version: i64,
+    #[diesel(sql_type = t::Nullable<t::Timestamptz>)]
+    ended_at: Option<Instant>,
+}
+
+#[derive(QueryableByName)]
+struct PublicationRow {
+    #[diesel(sql_type = t::Text)]
+    channel: String,
+    #[diesel(sql_type = t::Text)]
+    mode: String,
+    #[diesel(sql_type = t::Text)]
+    status: String,
+    #[diesel(sql_type = t::Uuid)]
+    request_key: Uuid,
+    #[diesel(sql_type = t::Integer)]
+    calls: i32,
+    #[diesel(sql_type = t::Integer)]
+    attempts: i32,
+    #[diesel(sql_type = t::Nullable<t::Text>)]
+    external_id: Option<String>,
+    #[diesel(sql_type = t::Nullable<t::Text>)]
+    url: Option<String>,
+    #[diesel(sql_type = t::Nullable<t::Jsonb>)]
+    error: Option<Value>,
+    #[diesel(sql_type = t::Jsonb)]
+    remote: Value,
+}
+
+impl TryFrom<PublicationRow> for Publication {
+    type Error = crate::StorageError;
+    fn try_from(r: PublicationRow) -> Result<Self> {
+        Ok(Self {
+            channel: Channel::parse(&r.channel).ok_or_else(|| corrupt("channel"))?,
+            mode: Mode::parse(&r.mode).ok_or_else(|| corrupt("mode"))?,
+            status: PublicationStatus::parse(&r.status).ok_or_else(|| corrupt("publication status"))?,
+            request_key: r.request_key,
+            calls: r.calls,
+            attempts: r.attempts,
+            external_id: r.external_id,
+            url: r.url,
+            error: r.error.map(serde_json::from_value).transpose().map_err(corrupt)?,
+            remote: r.remote,
+        })
+    }
+}
+
+/// Stores a distribution and its channels.
+///
+/// # Errors
+/// `distributions_one_per_event`, or whatever else the database said.
+pub async fn insert(
+    c: &mut Conn,
+    id: DistributionId,
+    event: EventId,
+    owner: UserId,
+    publications: &[Publication],
+) -> Result<()> {
+    sql("insert into events.distributions (id, event_id, owner_id) values (?, ?, ?)")
+        .bind::<t::Uuid, _>(id.0)
+        .bind::<t::Uuid, _>(event.0)
+        .bind::<t::Uuid, _>(owner.0)
+        .run(c)
+        .await?;
+    for p in publications {
+        sql("insert into events.publications (distribution_id, channel, mode, status, request_key, url, error, remote)
+             values (?, ?, ?, ?, ?, ?, ?, ?)")
+        .bind::<t::Uuid, _>(id.0)
+        .bind::<t::Text, _>(p.channel.code())
+        .bind::<t::Text, _>(p.mode.code())
+        .bind::<t::Text, _>(p.status.code())
+        .bind::<t::Uuid, _>(p.request_key)
+        .bind::<t::Nullable<t::Text>, _>(p.url.clone())
+        .bind::<t::Nullable<t::Jsonb>, _>(p.error.as_ref().map(serde_json::to_value).transpose().map_err(corrupt)?)
+        .bind::<t::Jsonb, _>(p.remote.clone())
+        .run(c)
+        .await?;
+    }
+    end_if_over(c, id).await
+}
+
+/// A distribution.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn get(c: &mut Conn, id: DistributionId) -> Result<Option<Distribution>> {
+    let row: Option<Row> =
+        sql("select id, event_id, owner_id, recalling, version, ended_at from events.distributions where id = ?")
+            .bind::<t::Uuid, _>(id.0)
+            .first(c)
+            .await?;
+    let Some(r) = row else { return Ok(None) };
+    let rows: Vec<PublicationRow> =
+        sql("select channel, mode, status, request_key, calls, attempts, external_id, url, error, remote
+                                           from events.publications where distribution_id = ?")
+        .bind::<t::Uuid, _>(id.0)
+        .all(c)
+        .await?;
+    let mut publications: Vec<Publication> = rows.into_iter().map(Publication::try_from).collect::<Result<_>>()?;
+    publications.sort_by_key(|p| p.channel);
+    Ok(Some(Distribution {
+        id: DistributionId(r.id),
+        event: EventId(r.event_id),
+        owner: UserId(r.owner_id),
+        recalling: r.recalling,
+        version: r.version,
+        ended_at: r.ended_at,
+        publications,
+    }))
+}
+
+/// Records the intent to call before the call; the distribution then. `None`: the channel is not waiting for one.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn begin_call(c: &mut Conn, id: DistributionId, channel: Channel) -> Result<Option<Distribution>> {
+    lock(c, id).await?;
+    let begun = sql("update events.publications set status = 'publishing', calls = calls + 1, attempts = attempts + 1, next_at = null, updated_at = now()
+                      where distribution_id = ? and channel = ? and status in ('queued', 'retrying')")
+    .bind::<t::Uuid, _>(id.0)
+    .bind::<t::Text, _>(channel.code())
+    .run(c)
+    .await?;
+    if begun == 0 {
+        return Ok(None);
+    }
+    bump(c, id).await?;
+    get(c, id).await
+}
+
+/// What became of a channel.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The new status.
+    pub status: PublicationStatus,
+    /// What the channel calls it, if it said.
+    pub external_id: Option<String>,
+    /// Where it can be seen, if it said.
+    pub url: Option<String>,
+    /// The failure; `None` clears the last one.
+    pub error: Option<ChannelError>,
+    /// What to remember, if anything new.
+    pub remote: Option<Value>,
+    /// When to look again.
+    pub next_in: Option<Duration>,
+}
+
+impl Change {
+    /// A change to a status and nothing else.
+    #[must_use]
+    pub fn to(status: PublicationStatus) -> Self {
+        Self { status, external_id: None, url: None, error: None, remote: None, next_in: None }
+    }
+}
+
+/// Records what became of a channel, if it is still in one of `from`; the distribution then.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn change(
+    c: &mut Conn,
+    id: DistributionId,
+    channel: Channel,
+    from: &[PublicationStatus],
+    to: Change,
+) -> Result<Option<Distribution>> {
+    lock(c, id).await?;
+    let from: Vec<String> = from.iter().map(|s| s.code().to_owned()).collect();
+    let changed = sql("update events.publications
+                          set status = ?, external_id = coalesce(?, external_id), url = coalesce(?, url), error = ?,
+                              remote = coalesce(?, remote), next_at = now() + make_interval(secs => ?), updated_at = now()
+                        where distribution_id = ? and channel = ? and status = any (?)")
+    .bind::<t::Text, _>(to.status.code())
+    .bind::<t::Nullable<t::Text>, _>(to.external_id)
+    .bind::<t::Nullable<t::Text>, _>(to.url)
+    .bind::<t::Nullable<t::Jsonb>, _>(to.error.as_ref().map(serde_json::to_value).transpose().map_err(corrupt)?)
+    .bind::<t::Nullable<t::Jsonb>, _>(to.remote)
+    .bind::<t::Nullable<t::Double>, _>(to.next_in.map(|d| d.as_secs_f64()))
+    .bind::<t::Uuid, _>(id.0)
+    .bind::<t::Text, _>(channel.code())
+    .bind::<t::Array<t::Text>, _>(from)
+    .run(c)
+    .await?;
+    if changed == 0 {
+        return Ok(None);
+    }
+    bump(c, id).await?;
+    end_if_over(c, id).await?;
+    get(c, id).await
+}
+
+async fn lock(c: &mut Conn, id: DistributionId) -> Result<()> {
+    sql("select id from events.distributions where id = ? for update")
+        .bind::<t::Uuid, _>(id.0)
+        .first::<crate::sql::Id>(c)
+        .await?;
+    Ok(())
+}
+
+async fn bump(c: &mut Conn, id: DistributionId) -> Result<()> {
+    sql("update events.distributions set version = version + 1 where id = ?").bind::<t::Uuid, _>(id.0).run(c).await?;
+    Ok(())
+}
+
+async fn end_if_over(c: &mut Conn, id: DistributionId) -> Result<()> {
+    sql("update events.distributions d set ended_at = case when exists (
+            select 1 from events.publications p where p.distribution_id = d.id and p.status in ('queued', 'publishing', 'retrying'))
+          then null else coalesce(d.ended_at, now()) end where d.id = ?")
+    .bind::<t::Uuid, _>(id.0)
+    .run(c)
+    .await?;
+    Ok(())
+}
+
+/// Puts channels back into the queue for another round of attempts; which of them went.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn requeue(c: &mut Conn, id: DistributionId, channels: &[Channel]) -> Result<Option<Distribution>> {
+    lock(c, id).await?;
+    let codes: Vec<String> = channels.iter().map(|x| x.code().to_owned()).collect();
+    let gone = sql("update events.publications
+                       set status = case when status = 'unknown' then 'publishing' else 'queued' end, calls = 0, error = null, updated_at = now()
+                     where distribution_id = ? and channel = any (?) and status in ('failed', 'skipped', 'unknown') and mode in ('LIVE', 'SANDBOX')")
+    .bind::<t::Uuid, _>(id.0)
+    .bind::<t::Array<t::Text>, _>(codes)
+    .run(c)
+    .await?;
+    if gone == 0 {
+        return Ok(None);
+    }
+    bump(c, id).await?;
+    end_if_over(c, id).await?;
+    get(c, id).await
+}
+
+/// Marks a distribution as being taken back.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn begin_recall(c: &mut Conn, id: DistributionId) -> Result<Option<Distribution>> {
+    lock(c, id).await?;
+    sql("update events.publications set status = 'recalled', updated_at = now() where distribution_id = ? and status in ('queued', 'retrying', 'assisted', 'skipped', 'failed')")
+        .bind::<t::Uuid, _>(id.0)
+        .run(c)
+        .await?;
+    sql("update events.distributions set recalling = true, version = version + 1 where id = ?")
+        .bind::<t::Uuid, _>(id.0)
+        .run(c)
+        .await?;
+    end_if_over(c, id).await?;
+    get(c, id).await
+}
+
+/// Distributions with a channel that is being worked on, or reviewed, and due to be looked at, without an active job.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn orphaned(c: &mut Conn) -> Result<Vec<(DistributionId, EventId, UserId)>> {
+    let rows: Vec<Row> = sql("select distinct d.id, d.event_id, d.owner_id, d.recalling, d.version, d.ended_at
+           from events.distributions d join events.publications p on p.distribution_id = d.id
+          where (p.status in ('queued', 'publishing', 'retrying') or (p.status = 'awaiting-review' and p.next_at < now()))
+            and p.updated_at < now() - interval '3 seconds'
+            and not exists (select 1 from events.jobs j where j.key = 'distribution:' || d.id and j.status in ('queued', 'running'))
+          limit 100")
+    .all(c)
+    .await?;
+    Ok(rows.into_iter().map(|r| (DistributionId(r.id), EventId(r.event_id), UserId(r.owner_id))).collect())
+}
+
+/// The distribution of an event, if it has one.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn of_event(c: &mut Conn, event: EventId) -> Result<Option<Distribution>> {
+    let row: Option<crate::sql::Id> =
+        sql("select id from events.distributions where event_id = ?").bind::<t::Uuid, _>(event.0).first(c).await?;
+    match row {
+        Some(r) => get(c, DistributionId(r.id)).await,
+        None => Ok(None),
+    }
+}
+
+/// The version of a distribution: the topic's offset.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn version(c: &mut Conn, id: DistributionId) -> Result<i64> {
+    let row: Option<Number> =
+        sql("select version as n from events.distributions where id = ?").bind::<t::Uuid, _>(id.0).first(c).await?;
+    Ok(row.map_or(0, |r| r.n))
+}

@@ -1,0 +1,166 @@
+//! `participation.draws` and `participation.winners`.
+
+use crate::error::{Result, corrupt};
+use crate::sql::{sql, types as t};
+use crate::store::Conn;
+use diesel::QueryableByName;
+use domain::ids::{DrawId, EventId};
+use domain::time::Instant;
+use uuid::Uuid;
+
+/// A draw.
+#[derive(QueryableByName, Clone, Debug)]
+pub struct Draw {
+    /// Its id.
+    #[diesel(sql_type = t::Uuid)]
+    pub id: Uuid,
+    /// 1 for the first.
+    #[diesel(sql_type = t::Integer)]
+    pub round: i32,
+    /// How many were asked for.
+    #[diesel(sql_type = t::Integer)]
+    pub alternates: i32,
+    /// From the owner's browser.
+    #[diesel(sql_type = t::Nullable<t::Binary>)]
+    pub external: Option<Vec<u8>>,
+    /// Revealed.
+    #[diesel(sql_type = t::Binary)]
+    pub seed: Vec<u8>,
+    /// What the close committed to.
+    #[diesel(sql_type = t::Binary)]
+    pub root: Vec<u8>,
+    /// The tree's own root.
+    #[diesel(sql_type = t::Binary)]
+    pub merkle_root: Vec<u8>,
+    /// Numbers under it.
+    #[diesel(sql_type = t::BigInt)]
+    pub entries: i64,
+    /// The bonus that was in the rules.
+    #[diesel(sql_type = t::Nullable<t::SmallInt>)]
+    pub visit_weight: Option<i16>,
+    /// When.
+    #[diesel(sql_type = t::Timestamptz)]
+    pub at: Instant,
+}
+
+/// Somebody who was drawn.
+#[derive(QueryableByName, Clone, Debug)]
+pub struct Winner {
+    /// Place in the stream, from 1.
+    #[diesel(sql_type = t::Integer)]
+    pub position: i32,
+    /// Which entry.
+    #[diesel(sql_type = t::BigInt)]
+    pub entry_no: i64,
+    /// Rank when drawn.
+    #[diesel(sql_type = t::Nullable<t::Integer>)]
+    pub drawn_rank: Option<i32>,
+    /// Rank held now.
+    #[diesel(sql_type = t::Nullable<t::Integer>)]
+    pub rank: Option<i32>,
+    /// Prize held now.
+    #[diesel(sql_type = t::Nullable<t::Text>)]
+    pub prize: Option<String>,
+    /// When it was given up.
+    #[diesel(sql_type = t::Nullable<t::Timestamptz>)]
+    pub forfeited_at: Option<Instant>,
+}
+
+/// Stores a draw with everyone drawn: `(entry number, prize)` in order, prize `None` for alternates.
+///
+/// # Errors
+/// `draws_once` when there is one already, or whatever else the database said.
+pub async fn insert(
+    c: &mut Conn,
+    event: EventId,
+    d: &Draw,
+    drawn: &[(i64, Option<String>)],
+    who: String,
+) -> Result<()> {
+    sql("insert into participation.draws (id, event_id, round, alternates, external, seed, root, merkle_root, entries, visit_weight, who)
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+    .bind::<t::Uuid, _>(d.id)
+    .bind::<t::Uuid, _>(event.0)
+    .bind::<t::Integer, _>(d.round)
+    .bind::<t::Integer, _>(d.alternates)
+    .bind::<t::Nullable<t::Binary>, _>(d.external.clone())
+    .bind::<t::Binary, _>(d.seed.clone())
+    .bind::<t::Binary, _>(d.root.clone())
+    .bind::<t::Binary, _>(d.merkle_root.clone())
+    .bind::<t::BigInt, _>(d.entries)
+    .bind::<t::Nullable<t::SmallInt>, _>(d.visit_weight)
+    .bind::<t::Text, _>(who)
+    .run(c)
+    .await?;
+    let numbers: Vec<i64> = drawn.iter().map(|(n, _)| *n).collect();
+    let prizes: Vec<Option<String>> = drawn.iter().map(|(_, p)| p.clone()).collect();
+    sql("insert into participation.winners (draw_id, position, entry_no, drawn_rank, rank, prize)
+         select ?, x.ord::int, x.no, case when x.prize is not null then x.ord::int end, case when x.prize is not null then x.ord::int end, x.prize
+           from unnest(?, ?) with ordinality as x(no, prize, ord)")
+    .bind::<t::Uuid, _>(d.id)
+    .bind::<t::Array<t::BigInt>, _>(numbers)
+    .bind::<t::Array<t::Nullable<t::Text>>, _>(prizes)
+    .run(c)
+    .await?;
+    Ok(())
+}
+
+/// The draws of an event, by round.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn list(c: &mut Conn, event: EventId) -> Result<Vec<Draw>> {
+    sql("select id, round, alternates, external, seed, root, merkle_root, entries, visit_weight, at from participation.draws where event_id = ? order by round limit 100")
+        .bind::<t::Uuid, _>(event.0)
+        .all(c)
+        .await
+}
+
+/// Everyone drawn, in order.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn winners(c: &mut Conn, draw: DrawId) -> Result<Vec<Winner>> {
+    sql("select position, entry_no, drawn_rank, rank, prize, forfeited_at from participation.winners where draw_id = ? order by position limit 20100")
+        .bind::<t::Uuid, _>(draw.0)
+        .all(c)
+        .await
+}
+
+/// Takes the prize from an entry and gives it to the next alternate. `None`: it holds none. Else who moved up.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn forfeit(c: &mut Conn, event: EventId, entry_no: i64) -> Result<Option<Option<i64>>> {
+    let Some(draw) = list(c, event).await?.pop() else { return Ok(None) };
+    let drawn = winners(c, DrawId(draw.id)).await?;
+    let Some(loser) = drawn.iter().find(|w| w.entry_no == entry_no && w.forfeited_at.is_none()) else {
+        return Ok(None);
+    };
+    sql("update participation.winners set rank = null, prize = null, forfeited_at = now() where draw_id = ? and position = ?")
+        .bind::<t::Uuid, _>(draw.id)
+        .bind::<t::Integer, _>(loser.position)
+        .run(c)
+        .await?;
+    let (Some(rank), Some(prize)) = (loser.rank, loser.prize.clone()) else { return Ok(None) };
+    let Some(next) = drawn.iter().find(|w| w.rank.is_none() && w.forfeited_at.is_none() && w.entry_no != entry_no)
+    else {
+        return Ok(Some(None));
+    };
+    sql("update participation.winners set rank = ?, prize = ? where draw_id = ? and position = ?")
+        .bind::<t::Integer, _>(rank)
+        .bind::<t::Text, _>(prize)
+        .bind::<t::Uuid, _>(draw.id)
+        .bind::<t::Integer, _>(next.position)
+        .run(c)
+        .await?;
+    Ok(Some(Some(next.entry_no)))
+}
+
+/// 32 bytes of a stored digest.
+///
+/// # Errors
+/// It has another length.
+pub fn digest(bytes: &[u8]) -> Result<[u8; 32]> {
+    bytes.try_into().map_err(|_| corrupt("not 32 bytes"))
+}

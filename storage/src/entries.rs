@@ -1,0 +1,396 @@
+//! `participation.entries`: the one statement that stores a batch, and what reads it back.
+
+use crate::crypto::Keyring;
+use crate::error::{Result, corrupt};
+use crate::sql::{sql, types as t};
+use crate::store::Conn;
+use diesel::QueryableByName;
+use diesel::pg::Pg;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::result::QueryResult;
+use diesel_async::RunQueryDsl;
+use domain::channel::Source;
+use domain::dashboard::Commit;
+use domain::draw::Leaf;
+use domain::entry::Verdict;
+use domain::ids::EventId;
+use domain::time::Instant;
+use uuid::Uuid;
+
+/// Bits of `flags`.
+pub mod flag {
+    /// May be sent advertising.
+    pub const MARKETING: i16 = 1;
+    /// Also between 21:00 and 08:00.
+    pub const NIGHT: i16 = 2;
+    /// Entered in the shop.
+    pub const VISITED: i16 = 4;
+}
+
+/// A row as the journal sends it, ready but for its number.
+#[derive(Clone, Debug)]
+pub struct NewEntry {
+    /// Which event.
+    pub event: EventId,
+    /// Its id.
+    pub id: Uuid,
+    /// Blind index of the phone.
+    pub phone_index: [u8; 16],
+    /// SHA-256 of the receipt.
+    pub receipt_hash: [u8; 32],
+    /// Keyed hash of the idempotency key.
+    pub request_key: Option<[u8; 16]>,
+    /// Where from.
+    pub source: Source,
+    /// Tickets in the draw.
+    pub weight: i16,
+    /// See [`flag`].
+    pub flags: i16,
+    /// Hash of the notice shown.
+    pub notice: [u8; 32],
+    /// Name and phone, sealed.
+    pub sealed: Vec<u8>,
+}
+
+/// A batch as columns: what `enter_batch_v1` takes.
+#[derive(Debug, Default)]
+struct Columns {
+    event: Vec<Uuid>,
+    id: Vec<Uuid>,
+    phone: Vec<[u8; 16]>,
+    receipt: Vec<[u8; 32]>,
+    request: Vec<Option<Vec<u8>>>,
+    channel: Vec<i16>,
+    weight: Vec<i16>,
+    flags: Vec<i16>,
+    notice: Vec<[u8; 32]>,
+    sealed: Vec<Vec<u8>>,
+    skip_locked: bool,
+}
+
+/// One cached prepared statement, autocommitted: nothing stays open between statements.
+#[derive(Debug)]
+struct EnterBatch(Columns);
+
+impl QueryFragment<Pg> for EnterBatch {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let c = &self.0;
+        out.push_sql(
+            "select ord, verdict, entry_no, id, entered_at, version, last_no, by_channel, hour, hour_entries
+               from participation.enter_batch_v1(",
+        );
+        out.push_bind_param::<t::Array<t::Uuid>, [Uuid]>(&c.event)?;
+        out.push_sql(", ");
+        out.push_bind_param::<t::Array<t::Uuid>, [Uuid]>(&c.id)?;
+        out.push_sql(", ");
+        out.push_bind_param::<t::Array<t::Binary>, [[u8; 16]]>(&c.phone)?;
+        out.push_sql(", ");
+        out.push_bind_param::<t::Array<t::Binary>, [[u8; 32]]>(&c.receipt)?;
+        out.push_sql(", ");
+        out.push_bind_param::<t::Array<t::Nullable<t::Binary>>, [Option<Vec<u8>>]>(&c.request)?;
+        out.push_sql(", ");
+        out.push_bind_param::<t::Array<t::SmallInt>, [i16]>(&c.channel)?;
+        out.push_sql(", ");
+        out.push_bind_param::<t::Array<t::SmallInt>, [i16]>(&c.weight)?;
+        out.push_sql(", ");
+        out.push_bind_param::<t::Array<t::SmallInt>, [i16]>(&c.flags)?;
+        out.push_sql(", ");
+        out.push_bind_param::<t::Array<t::Binary>, [[u8; 32]]>(&c.notice)?;
+        out.push_sql(", ");
+        out.push_bind_param::<t::Array<t::Binary>, [Vec<u8>]>(&c.sealed)?;
+        out.push_sql(", ");
+        out.push_bind_param::<t::Bool, bool>(&c.skip_locked)?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+impl Query for EnterBatch {
+    type SqlType = (
+        t::BigInt,
+        t::SmallInt,
+        t::Nullable<t::BigInt>,
+        t::Nullable<t::Uuid>,
+        t::Nullable<t::Timestamptz>,
+        t::Nullable<t::BigInt>,
+        t::Nullable<t::BigInt>,
+        t::Nullable<t::Array<t::BigInt>>,
+        t::Nullable<t::Timestamptz>,
+        t::Nullable<t::BigInt>,
+    );
+}
+
+impl QueryId for EnterBatch {
+    type QueryId = Self;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+type Row = (
+    i64,
+    i16,
+    Option<i64>,
+    Option<Uuid>,
+    Option<Instant>,
+    Option<i64>,
+    Option<i64>,
+    Option<Vec<i64>>,
+    Option<Instant>,
+    Option<i64>,
+);
+
+/// What became of a batch.
+#[derive(Debug, Default)]
+pub struct Stored {
+    /// One per row, in order; `None`: its head was held by somebody else, nothing was stored.
+    pub verdicts: Vec<Option<Verdict>>,
+    /// One per event that got a row of its log.
+    pub commits: Vec<(EventId, Commit)>,
+}
+
+/// Stores a batch in one commit. With `skip_locked`, rows of an event whose head is held are left for the next batch.
+///
+/// # Errors
+/// [`StorageError::Contended`](crate::StorageError::Contended) when a head was held for 150 ms (without `skip_locked`):
+/// nothing was stored. A lost connection leaves the outcome unknown; the same batch again tells the truth.
+pub async fn enter_batch(c: &mut Conn, rows: &[NewEntry], skip_locked: bool) -> Result<Stored> {
+    let mut columns = Columns { skip_locked, ..Columns::default() };
+    for r in rows {
+        columns.event.push(r.event.0);
+        columns.id.push(r.id);
+        columns.phone.push(r.phone_index);
+        columns.receipt.push(r.receipt_hash);
+        columns.request.push(r.request_key.map(|k| k.to_vec()));
+        columns.channel.push(r.source as i16);
+        columns.weight.push(r.weight);
+        columns.flags.push(r.flags);
+        columns.notice.push(r.notice);
+        columns.sealed.push(r.sealed.clone());
+    }
+    let answer: Vec<Row> = EnterBatch(columns).load(c).await?;
+    let mut stored = Stored { verdicts: vec![None; rows.len()], commits: Vec::new() };
+    for (ord, verdict, no, id, at, version, last_no, by_channel, hour, hour_entries) in answer {
+        let index = usize::try_from(ord - 1).map_err(corrupt)?;
+        let row = rows.get(index).ok_or_else(|| corrupt("ord"))?;
+        stored.verdicts[index] = verdict_of(verdict, no, id, at)?;
+        let (Some(version), Some(last_no), Some(by), Some(hour), Some(hour_entries), Some(at)) =
+            (version, last_no, by_channel, hour, hour_entries, at)
+        else {
+            continue;
+        };
+        if verdict == 1 && !stored.commits.iter().any(|(e, _)| *e == row.event) {
+            let by_source: [i64; 8] = by.try_into().map_err(|_| corrupt("by_channel"))?;
+            stored.commits.push((row.event, Commit { version, last_no, by_source, hour, hour_entries, at }));
+        }
+    }
+    Ok(stored)
+}
+
+fn verdict_of(code: i16, no: Option<i64>, id: Option<Uuid>, at: Option<Instant>) -> Result<Option<Verdict>> {
+    Ok(Some(match (code, no, id, at) {
+        (1 | 2, Some(entry_no), Some(id), Some(entered_at)) => {
+            Verdict::Stored { entry_no, id, entered_at, fresh: code == 1 }
+        }
+        (3, ..) => Verdict::Duplicate,
+        (4, ..) => Verdict::Ended,
+        (5, ..) => Verdict::NotOpen,
+        (6, ..) => Verdict::Unknown,
+        (7, ..) => return Ok(None),
+        _ => return Err(corrupt(format!("verdict {code}"))),
+    }))
+}
+
+/// An entry as its owner lists it, sealed.
+#[derive(QueryableByName, Clone, Debug)]
+pub struct Participant {
+    /// Its number.
+    #[diesel(sql_type = t::BigInt)]
+    pub entry_no: i64,
+    /// Its id.
+    #[diesel(sql_type = t::Uuid)]
+    pub id: Uuid,
+    /// Where from, 0 to 7.
+    #[diesel(sql_type = t::SmallInt)]
+    pub channel: i16,
+    /// See [`flag`].
+    #[diesel(sql_type = t::SmallInt)]
+    pub flags: i16,
+    /// Name and phone, sealed; empty after erasure.
+    #[diesel(sql_type = t::Binary)]
+    pub sealed: Vec<u8>,
+    /// When.
+    #[diesel(sql_type = t::Timestamptz)]
+    pub entered_at: Instant,
+}
+
+impl Participant {
+    /// Name and phone in the clear; `None` after erasure.
+    ///
+    /// # Errors
+    /// Ciphertext that does not open.
+    pub fn open(&self, keys: &Keyring) -> Result<Option<(String, String)>> {
+        if self.sealed.is_empty() {
+            return Ok(None);
+        }
+        let plain = keys.open_text("entries.sealed", self.id, &self.sealed)?;
+        let (name, phone) = plain.split_once('\n').ok_or_else(|| corrupt("sealed entry"))?;
+        Ok(Some((name.to_owned(), phone.to_owned())))
+    }
+}
+
+/// Seals a name and a phone for an entry.
+#[must_use]
+pub fn seal(keys: &Keyring, id: Uuid, name: &str, phone: &str) -> Vec<u8> {
+    keys.seal("entries.sealed", id, format!("{name}\n{phone}").as_bytes())
+}
+
+/// A page of an event's entries that are not erased, by number, after `after`.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn page(
+    c: &mut Conn,
+    event: EventId,
+    source: Option<Source>,
+    visited: Option<bool>,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<Participant>> {
+    sql("select entry_no, id, channel, flags, sealed, entered_at from participation.entries
+          where event_id = ? and entry_no > ? and erased_at is null
+            and (?::smallint is null or channel = ?) and (?::boolean is null or ((flags & 4) <> 0) = ?)
+          order by entry_no limit ?")
+    .bind::<t::Uuid, _>(event.0)
+    .bind::<t::BigInt, _>(after)
+    .bind::<t::Nullable<t::SmallInt>, _>(source.map(|s| s as i16))
+    .bind::<t::Nullable<t::SmallInt>, _>(source.map(|s| s as i16))
+    .bind::<t::Nullable<t::Bool>, _>(visited)
+    .bind::<t::Nullable<t::Bool>, _>(visited)
+    .bind::<t::BigInt, _>(limit)
+    .all(c)
+    .await
+}
+
+/// One entry by number, erased or not.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn by_number(c: &mut Conn, event: EventId, numbers: Vec<i64>) -> Result<Vec<Participant>> {
+    sql("select entry_no, id, channel, flags, sealed, entered_at from participation.entries where event_id = ? and entry_no = any (?) order by entry_no")
+        .bind::<t::Uuid, _>(event.0)
+        .bind::<t::Array<t::BigInt>, _>(numbers)
+        .all(c)
+        .await
+}
+
+/// What a receipt leads to.
+#[derive(QueryableByName, Clone, Debug)]
+pub struct Receipted {
+    /// Which event.
+    #[diesel(sql_type = t::Uuid)]
+    pub event_id: Uuid,
+    /// Its number.
+    #[diesel(sql_type = t::BigInt)]
+    pub entry_no: i64,
+    /// When.
+    #[diesel(sql_type = t::Timestamptz)]
+    pub entered_at: Instant,
+}
+
+/// The entry of a receipt that is not erased.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn by_receipt(c: &mut Conn, receipt_hash: [u8; 32]) -> Result<Option<Receipted>> {
+    sql("select event_id, entry_no, entered_at from participation.entries where receipt = ? and erased_at is null")
+        .bind::<t::Binary, _>(receipt_hash.to_vec())
+        .first(c)
+        .await
+}
+
+/// What an erasure did.
+#[derive(QueryableByName, Clone, Debug)]
+pub struct Erased {
+    /// Before the close: it left count and draw.
+    #[diesel(sql_type = t::Bool)]
+    pub void: bool,
+    /// The log's version, when it left.
+    #[diesel(sql_type = t::Nullable<t::BigInt>)]
+    pub version: Option<i64>,
+    /// Where it came from, 0 to 7.
+    #[diesel(sql_type = t::SmallInt)]
+    pub channel: i16,
+    /// The hour it was made in.
+    #[diesel(sql_type = t::Timestamptz)]
+    pub hour: Instant,
+}
+
+/// Blanks name, phone and index of an entry. `None`: it was erased before.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn erase(c: &mut Conn, event: EventId, entry_no: i64) -> Result<Option<Erased>> {
+    sql("select void, version, channel, hour from participation.erase_v1(?, ?, ?)")
+        .bind::<t::Uuid, _>(event.0)
+        .bind::<t::BigInt, _>(entry_no)
+        .bind::<t::Binary, _>(crate::crypto::random16().to_vec())
+        .first(c)
+        .await
+}
+
+#[derive(QueryableByName)]
+struct LeafRow {
+    #[diesel(sql_type = t::BigInt)]
+    entry_no: i64,
+    #[diesel(sql_type = t::Integer)]
+    weight: i32,
+    #[diesel(sql_type = t::Binary)]
+    receipt: Vec<u8>,
+}
+
+/// A page of an event's leaves, by number, after `after`: at most 1,000, so that nothing holds the connection long.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn leaves(c: &mut Conn, event: EventId, after: i64) -> Result<Vec<Leaf>> {
+    let rows: Vec<LeafRow> = sql("select entry_no, case when voided_at is null then weight::int else 0 end as weight, receipt
+                                    from participation.entries where event_id = ? and entry_no > ? order by entry_no limit 1000")
+    .bind::<t::Uuid, _>(event.0)
+    .bind::<t::BigInt, _>(after)
+    .all(c)
+    .await?;
+    rows.into_iter()
+        .map(|r| {
+            Ok(Leaf {
+                entry_no: u64::try_from(r.entry_no).map_err(corrupt)?,
+                weight: u32::try_from(r.weight).map_err(corrupt)?,
+                receipt_hash: r.receipt.try_into().map_err(|_| corrupt("receipt"))?,
+            })
+        })
+        .collect()
+}
+
+/// The gate of an event, judged by the database's clock.
+#[derive(QueryableByName, Clone, Copy, Debug)]
+pub struct Gate {
+    /// 0 not yet or paused, 1 open within its period, 2 shut.
+    #[diesel(sql_type = t::SmallInt)]
+    pub gate: i16,
+    /// The period has begun.
+    #[diesel(sql_type = t::Bool)]
+    pub begun: bool,
+    /// The period is over.
+    #[diesel(sql_type = t::Bool)]
+    pub over: bool,
+}
+
+/// Re-reads the gate: an actor refuses because of state only after this.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn gate(c: &mut Conn, event: EventId) -> Result<Option<Gate>> {
+    sql("select gate, coalesce(clock_timestamp() >= opens_at, false) as begun, coalesce(clock_timestamp() >= closes_at, false) as over
+           from participation.heads where event_id = ?")
+    .bind::<t::Uuid, _>(event.0)
+    .first(c)
+    .await
+}

@@ -1,0 +1,79 @@
+//! `identity.idempotency_keys`: answers kept for requests that are repeated.
+
+use crate::error::Result;
+use crate::sql::{sql, types as t};
+use crate::store::Conn;
+use diesel::QueryableByName;
+
+/// What is known of a key.
+#[derive(QueryableByName, Debug)]
+pub struct Known {
+    /// Keyed hash of the body it came with.
+    #[diesel(sql_type = t::Binary)]
+    pub fingerprint: Vec<u8>,
+    /// Status of the answer; `None` while the first request runs.
+    #[diesel(sql_type = t::Nullable<t::SmallInt>)]
+    pub status: Option<i16>,
+    /// The answer, sealed.
+    #[diesel(sql_type = t::Nullable<t::Binary>)]
+    pub sealed: Option<Vec<u8>>,
+}
+
+/// Claims a key for this request. `None`: claimed, go on. Else what is known of it.
+///
+/// A claim without an answer is void after a minute: the process that made it is gone.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn claim(c: &mut Conn, scope: [u8; 32], fingerprint: [u8; 32]) -> Result<Option<Known>> {
+    let claimed = sql("insert into identity.idempotency_keys as k (scope, fingerprint, expires_at)
+                       values (?, ?, now() + interval '24 hours')
+                       on conflict (scope) do update set fingerprint = excluded.fingerprint, status = null, sealed = null,
+                                                         claimed_at = now(), expires_at = excluded.expires_at
+                          where k.expires_at < now() or (k.status is null and k.claimed_at < now() - interval '1 minute')")
+    .bind::<t::Binary, _>(scope.to_vec())
+    .bind::<t::Binary, _>(fingerprint.to_vec())
+    .run(c)
+    .await?;
+    if claimed == 1 {
+        return Ok(None);
+    }
+    get(c, scope).await
+}
+
+/// What is known of a key.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn get(c: &mut Conn, scope: [u8; 32]) -> Result<Option<Known>> {
+    sql("select fingerprint, status, sealed from identity.idempotency_keys where scope = ?")
+        .bind::<t::Binary, _>(scope.to_vec())
+        .first(c)
+        .await
+}
+
+/// Keeps the answer.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn answer(c: &mut Conn, scope: [u8; 32], status: i16, sealed: Vec<u8>) -> Result<()> {
+    sql("update identity.idempotency_keys set status = ?, sealed = ? where scope = ?")
+        .bind::<t::SmallInt, _>(status)
+        .bind::<t::Binary, _>(sealed)
+        .bind::<t::Binary, _>(scope.to_vec())
+        .run(c)
+        .await?;
+    Ok(())
+}
+
+/// Gives a claim back: the answer is not one to be repeated.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn release(c: &mut Conn, scope: [u8; 32]) -> Result<()> {
+    sql("delete from identity.idempotency_keys where scope = ? and status is null")
+        .bind::<t::Binary, _>(scope.to_vec())
+        .run(c)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! `events.images`: composed pictures and their versions.
+
+use crate::error::{Result, corrupt};
+use crate::sql::{sql, types as t};
+use crate::store::Conn;
+use diesel::QueryableByName;
+use domain::channel::{Platform, Style};
+use domain::ids::{EventId, ImageId};
+use uuid::Uuid;
+
+/// A version of a picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Image {
+    /// The same for all versions.
+    pub id: ImageId,
+    /// 1, 2, 3 …
+    pub version: i32,
+    /// For which event.
+    pub event: EventId,
+    /// Style.
+    pub style: Style,
+    /// Format.
+    pub platform: Platform,
+    /// Name of the object and of the URL, with extension.
+    pub name: String,
+    /// In pixels.
+    pub width: i32,
+    /// In pixels.
+    pub height: i32,
+    /// Big text.
+    pub headline: String,
+    /// Small text.
+    pub body: String,
+    /// Palette of the composer.
+    pub palette: String,
+    /// For those who do not see it.
+    pub alt_text: String,
+    /// Name of the background object; `None` for the built-in one.
+    pub background: Option<String>,
+}
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = t::Uuid)]
+    id: Uuid,
+    #[diesel(sql_type = t::Integer)]
+    version: i32,
+    #[diesel(sql_type = t::Uuid)]
+    event_id: Uuid,
+    #[diesel(sql_type = t::Text)]
+    style: String,
+    #[diesel(sql_type = t::Text)]
+    platform: String,
+    #[diesel(sql_type = t::Text)]
+    name: String,
+    #[diesel(sql_type = t::Integer)]
+    width: i32,
+    #[diesel(sql_type = t::Integer)]
+    height: i32,
+    #[diesel(sql_type = t::Text)]
+    headline: String,
+    #[diesel(sql_type = t::Text)]
+    body: String,
+    #[diesel(sql_type = t::Text)]
+    palette: String,
+    #[diesel(sql_type = t::Text)]
+    alt_text: String,
+    #[diesel(sql_type = t::Nullable<t::Text>)]
+    background: Option<String>,
+}
+
+impl TryFrom<Row> for Image {
+    type Error = crate::StorageError;
+    fn try_from(r: Row) -> Result<Self> {
+        Ok(Self {
+            id: ImageId(r.id),
+            version: r.version,
+            event: EventId(r.event_id),
+            style: Style::parse(&r.style).ok_or_else(|| corrupt("style"))?,
+            platform: Platform::parse(&r.platform).ok_or_else(|| corrupt("platform"))?,
+            name: r.name,
+            width: r.width,
+            height: r.height,
+            headline: r.headline,
+            body: r.body,
+            palette: r.palette,
+            alt_text: r.alt_text,
+            background: r.background,
+        })
+    }
+}
+
+/// Stores a version. Two edits at once: one of them gets a conflict on `images_pkey`.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn insert(c: &mut Conn, i: &Image) -> Result<()> {
+    sql("insert into events.images (id, version, event_id, style, platform, name, width, height, headline, body, palette, alt_text, background)
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+    .bind::<t::Uuid, _>(i.id.0)
+    .bind::<t::Integer, _>(i.version)
+    .bind::<t::Uuid, _>(i.event.0)
+    .bind::<t::Text, _>(i.style.code())
+    .bind::<t::Text, _>(i.platform.code())
+    .bind::<t::Text, _>(i.name.clone())
+    .bind::<t::Integer, _>(i.width)
+    .bind::<t::Integer, _>(i.height)
+    .bind::<t::Text, _>(i.headline.clone())
+    .bind::<t::Text, _>(i.body.clone())
+    .bind::<t::Text, _>(i.palette.clone())
+    .bind::<t::Text, _>(i.alt_text.clone())
+    .bind::<t::Nullable<t::Text>, _>(i.background.clone())
+    .run(c)
+    .await?;
+    Ok(())
+}
+
+/// The newest version of a picture.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn newest(c: &mut Conn, id: ImageId) -> Result<Option<Image>> {
+    let row: Option<Row> = sql("select id, version, event_id, style, platform, name, width, height, headline, body, palette, alt_text, background
+                                  from events.images where id = ? order by version desc limit 1")
+    .bind::<t::Uuid, _>(id.0)
+    .first(c)
+    .await?;
+    row.map(Image::try_from).transpose()
+}
+
+/// The newest version of each of these pictures.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn newest_of(c: &mut Conn, ids: Vec<Uuid>) -> Result<Vec<Image>> {
+    let rows: Vec<Row> = sql("select distinct on (id) id, version, event_id, style, platform, name, width, height, headline, body, palette, alt_text, background
+                                from events.images where id = any (?) order by id, version desc")
+    .bind::<t::Array<t::Uuid>, _>(ids)
+    .all(c)
+    .await?;
+    rows.into_iter().map(Image::try_from).collect()
+}
+
+/// The newest version of every picture of an event (at most a hundred).
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn of_event(c: &mut Conn, event: EventId) -> Result<Vec<Image>> {
+    let rows: Vec<Row> = sql("select distinct on (id) id, version, event_id, style, platform, name, width, height, headline, body, palette, alt_text, background
+                                from events.images where event_id = ? order by id, version desc limit 100")
+    .bind::<t::Uuid, _>(event.0)
+    .all(c)
+    .await?;
+    rows.into_iter().map(Image::try_from).collect()
+}
+
+/// A version of a picture.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn version(c: &mut Conn, id: ImageId, version: i32) -> Result<Option<Image>> {
+    let row: Option<Row> = sql("select id, version, event_id, style, platform, name, width, height, headline, body, palette, alt_text, background
+                                  from events.images where id = ? and version = ?")
+    .bind::<t::Uuid, _>(id.0)
+    .bind::<t::Integer, _>(version)
+    .first(c)
+    .await?;
+    row.map(Image::try_from).transpose()
+}

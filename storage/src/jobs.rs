@@ -1,0 +1,367 @@
+//! `events.jobs`: background work as rows. A claim raises the epoch; writes of a stale runner match no row.
+
+use crate::error::{Result, corrupt};
+use crate::sql::{Number, sql, types as t};
+use crate::store::Conn;
+use diesel::QueryableByName;
+use domain::ids::{EventId, JobId, UserId};
+use domain::job::{JobKind, JobStatus, LEASE};
+use domain::time::Instant;
+use serde_json::Value;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// A job.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Its id.
+    pub id: JobId,
+    /// What it does.
+    pub kind: JobKind,
+    /// Where it is.
+    pub status: JobStatus,
+    /// Who waits for it.
+    pub owner: Option<UserId>,
+    /// For which event.
+    pub event: Option<EventId>,
+    /// What it was asked.
+    pub input: Value,
+    /// Per cent.
+    pub progress: i16,
+    /// What it is doing.
+    pub stage: String,
+    /// What came of it.
+    pub result: Option<Value>,
+    /// Why it did not.
+    pub error: Option<Value>,
+    /// What stood in.
+    pub fallback: Option<Value>,
+    /// Runs begun.
+    pub attempts: i32,
+    /// Runs before it is dead.
+    pub max_attempts: i32,
+    /// Fence.
+    pub epoch: i64,
+    /// ETag and offset of the topic.
+    pub version: i64,
+    /// When it was asked for.
+    pub created_at: Instant,
+    /// When it was over.
+    pub ended_at: Option<Instant>,
+}
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = t::Uuid)]
+    id: Uuid,
+    #[diesel(sql_type = t::Text)]
+    kind: String,
+    #[diesel(sql_type = t::Text)]
+    status: String,
+    #[diesel(sql_type = t::Nullable<t::Uuid>)]
+    owner_id: Option<Uuid>,
+    #[diesel(sql_type = t::Nullable<t::Uuid>)]
+    event_id: Option<Uuid>,
+    #[diesel(sql_type = t::Jsonb)]
+    input: Value,
+    #[diesel(sql_type = t::SmallInt)]
+    progress: i16,
+    #[diesel(sql_type = t::Text)]
+    stage: String,
+    #[diesel(sql_type = t::Nullable<t::Jsonb>)]
+    result: Option<Value>,
+    #[diesel(sql_type = t::Nullable<t::Jsonb>)]
+    error: Option<Value>,
+    #[diesel(sql_type = t::Nullable<t::Jsonb>)]
+    fallback: Option<Value>,
+    #[diesel(sql_type = t::Integer)]
+    attempts: i32,
+    #[diesel(sql_type = t::Integer)]
+    max_attempts: i32,
+    #[diesel(sql_type = t::BigInt)]
+    epoch: i64,
+    #[diesel(sql_type = t::BigInt)]
+    version: i64,
+    #[diesel(sql_type = t::Timestamptz)]
+    created_at: Instant,
+    #[diesel(sql_type = t::Nullable<t::Timestamptz>)]
+    ended_at: Option<Instant>,
+}
+
+impl TryFrom<Row> for Job {
+    type Error = crate::StorageError;
+    fn try_from(r: Row) -> Result<Self> {
+        Ok(Self {
+            id: JobId(r.id),
+            kind: JobKind::parse(&r.kind).ok_or_else(|| corrupt("job kind"))?,
+            status: JobStatus::parse(&r.status).ok_or_else(|| corrupt("job status"))?,
+            owner: r.owner_id.map(UserId),
+            event: r.event_id.map(EventId),
+            input: r.input,
+            progress: r.progress,
+            stage: r.stage,
+            result: r.result,
+            error: r.error,
+            fallback: r.fallback,
+            attempts: r.attempts,
+            max_attempts: r.max_attempts,
+            epoch: r.epoch,
+            version: r.version,
+            created_at: r.created_at,
+            ended_at: r.ended_at,
+        })
+    }
+}
+
+/// The columns every statement returns.
+macro_rules! returning_jobs {
+    ($statement:literal) => {
+        concat!(
+            $statement,
+            " returning id, kind, status, owner_id, event_id, input, progress, stage, result, error, fallback,
+                        attempts, max_attempts, epoch, version, created_at, ended_at"
+        )
+    };
+}
+
+/// A job to be done.
+#[derive(Clone, Debug)]
+pub struct NewJob {
+    /// What it does.
+    pub kind: JobKind,
+    /// At most one active job per key.
+    pub key: String,
+    /// Who waits for it.
+    pub owner: Option<UserId>,
+    /// For which event.
+    pub event: Option<EventId>,
+    /// What it is asked.
+    pub input: Value,
+    /// Not before this long from now.
+    pub after: Duration,
+}
+
+async fn one(rows: Result<Vec<Row>>) -> Result<Option<Job>> {
+    rows?.into_iter().next().map(Job::try_from).transpose()
+}
+
+/// Asks for a job; the active one with the same key, if there is one.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn insert(c: &mut Conn, j: NewJob) -> Result<Job> {
+    for _ in 0..3 {
+        let made = one(sql(returning_jobs!(
+            "insert into events.jobs (id, kind, key, status, priority, owner_id, event_id, input, max_attempts, run_at)
+             values (?, ?, ?, 'queued', ?, ?, ?, ?, ?, now() + make_interval(secs => ?))
+             on conflict (key) where status in ('queued', 'running') do nothing"
+        ))
+        .bind::<t::Uuid, _>(JobId::new().0)
+        .bind::<t::Text, _>(j.kind.code())
+        .bind::<t::Text, _>(j.key.clone())
+        .bind::<t::SmallInt, _>(j.kind.priority())
+        .bind::<t::Nullable<t::Uuid>, _>(j.owner.map(|o| o.0))
+        .bind::<t::Nullable<t::Uuid>, _>(j.event.map(|e| e.0))
+        .bind::<t::Jsonb, _>(j.input.clone())
+        .bind::<t::Integer, _>(j.kind.max_attempts())
+        .bind::<t::Double, _>(j.after.as_secs_f64())
+        .all(c)
+        .await)
+        .await?;
+        let found = match made {
+            Some(job) => Some(job),
+            None => active(c, &j.key).await?,
+        };
+        if let Some(job) = found {
+            return Ok(job);
+        }
+    }
+    Err(crate::StorageError::Contended)
+}
+
+/// The active job of a key.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn active(c: &mut Conn, key: &str) -> Result<Option<Job>> {
+    let rows = sql("select id, kind, status, owner_id, event_id, input, progress, stage, result, error, fallback,
+                           attempts, max_attempts, epoch, version, created_at, ended_at
+                      from events.jobs where key = ? and status in ('queued', 'running')")
+    .bind::<t::Text, _>(key.to_owned())
+    .all(c)
+    .await;
+    one(rows).await
+}
+
+/// A job.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn get(c: &mut Conn, id: JobId) -> Result<Option<Job>> {
+    let rows = sql("select id, kind, status, owner_id, event_id, input, progress, stage, result, error, fallback,
+                           attempts, max_attempts, epoch, version, created_at, ended_at from events.jobs where id = ?")
+    .bind::<t::Uuid, _>(id.0)
+    .all(c)
+    .await;
+    one(rows).await
+}
+
+/// Claims up to `limit` due jobs: the most urgent first, and those whose runner's lease ran out.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn claim(c: &mut Conn, limit: i64) -> Result<Vec<Job>> {
+    let rows: Vec<Row> = sql(returning_jobs!(
+        "update events.jobs set status = 'running', lease_until = now() + make_interval(secs => ?), epoch = epoch + 1,
+                attempts = attempts + 1, version = version + 1
+          where id in (select id from events.jobs
+                        where (status = 'queued' and run_at <= now()) or (status = 'running' and lease_until < now())
+                        order by priority, run_at limit ? for update skip locked)"
+    ))
+    .bind::<t::Double, _>(LEASE.as_secs_f64())
+    .bind::<t::BigInt, _>(limit)
+    .all(c)
+    .await?;
+    rows.into_iter().map(Job::try_from).collect()
+}
+
+/// Renews a lease. False: it was lost (fenced).
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn beat(c: &mut Conn, id: JobId, epoch: i64) -> Result<bool> {
+    let held = sql("update events.jobs set lease_until = now() + make_interval(secs => ?) where id = ? and epoch = ? and status = 'running'")
+        .bind::<t::Double, _>(LEASE.as_secs_f64())
+        .bind::<t::Uuid, _>(id.0)
+        .bind::<t::BigInt, _>(epoch)
+        .run(c)
+        .await?;
+    Ok(held == 1)
+}
+
+/// Records progress. `None`: fenced.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn progress(c: &mut Conn, id: JobId, epoch: i64, percent: i16, stage: String) -> Result<Option<Job>> {
+    let rows = sql(returning_jobs!(
+        "update events.jobs set progress = ?, stage = ?, version = version + 1 where id = ? and epoch = ? and status = 'running'"
+    ))
+    .bind::<t::SmallInt, _>(percent.clamp(0, 100))
+    .bind::<t::Text, _>(stage)
+    .bind::<t::Uuid, _>(id.0)
+    .bind::<t::BigInt, _>(epoch)
+    .all(c)
+    .await;
+    one(rows).await
+}
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub enum End {
+    /// With a result, perhaps a stand-in.
+    Succeeded {
+        /// The result.
+        result: Value,
+        /// What stood in: `{reason, asOf}`.
+        fallback: Option<Value>,
+    },
+    /// Without, and trying again does not mend it.
+    Failed(Value),
+    /// Without; try again after this long, or be dead when all attempts are used.
+    Again(Value, Duration),
+    /// Given back unfinished at shutdown: not counted as an attempt.
+    Released,
+}
+
+/// Ends a run. `None`: fenced, cancelled, or over already.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn finish(c: &mut Conn, id: JobId, epoch: i64, end: End) -> Result<Option<Job>> {
+    let (statement, result, error, fallback, after) = match end {
+        End::Succeeded { result, fallback } => ("succeeded", Some(result), None, fallback, Duration::ZERO),
+        End::Failed(error) => ("failed", None, Some(error), None, Duration::ZERO),
+        End::Again(error, after) => ("again", None, Some(error), None, after),
+        End::Released => ("released", None, None, None, Duration::ZERO),
+    };
+    let rows = sql(returning_jobs!(
+        "update events.jobs
+            set status = case when how.w in ('succeeded', 'failed') then how.w
+                              when how.w = 'again' and attempts >= max_attempts then 'dead' else 'queued' end,
+                ended_at = case when how.w in ('succeeded', 'failed') or (how.w = 'again' and attempts >= max_attempts) then now() end,
+                progress = case when how.w = 'succeeded' then 100 else progress end,
+                stage = case how.w when 'succeeded' then 'done' when 'failed' then 'failed' else 'queued' end,
+                attempts = attempts - case when how.w = 'released' then 1 else 0 end,
+                result = how.result, error = how.error, fallback = how.fallback,
+                run_at = now() + make_interval(secs => how.after), lease_until = null, version = version + 1
+           from (select ?::text as w, ?::jsonb as result, ?::jsonb as error, ?::jsonb as fallback, ?::float8 as after) how
+          where id = ? and epoch = ? and status = 'running'"
+    ))
+    .bind::<t::Text, _>(statement)
+    .bind::<t::Nullable<t::Jsonb>, _>(result)
+    .bind::<t::Nullable<t::Jsonb>, _>(error)
+    .bind::<t::Nullable<t::Jsonb>, _>(fallback)
+    .bind::<t::Double, _>(after.as_secs_f64())
+    .bind::<t::Uuid, _>(id.0)
+    .bind::<t::BigInt, _>(epoch)
+    .all(c)
+    .await;
+    one(rows).await
+}
+
+/// Calls a job off. `None`: it was over already.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn cancel(c: &mut Conn, id: JobId) -> Result<Option<Job>> {
+    let rows = sql(returning_jobs!(
+        "update events.jobs set status = 'cancelled', ended_at = now(), lease_until = null, stage = 'cancelled', version = version + 1
+          where id = ? and status in ('queued', 'running')"
+    ))
+    .bind::<t::Uuid, _>(id.0)
+    .all(c)
+    .await;
+    one(rows).await
+}
+
+/// Dead jobs, newest first.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn dead(c: &mut Conn, limit: i64) -> Result<Vec<Job>> {
+    let rows: Vec<Row> =
+        sql("select id, kind, status, owner_id, event_id, input, progress, stage, result, error, fallback,
+                           attempts, max_attempts, epoch, version, created_at, ended_at
+                      from events.jobs where status = 'dead' order by ended_at desc limit ?")
+        .bind::<t::BigInt, _>(limit)
+        .all(c)
+        .await?;
+    rows.into_iter().map(Job::try_from).collect()
+}
+
+/// Gives a dead job its attempts back. `None`: it is not dead, or an active one has its key.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn replay(c: &mut Conn, id: JobId) -> Result<Option<Job>> {
+    let rows = sql(returning_jobs!(
+        "update events.jobs j set status = 'queued', attempts = 0, ended_at = null, error = null, run_at = now(), stage = 'queued', version = version + 1
+          where id = ? and status = 'dead'
+            and not exists (select 1 from events.jobs o where o.key = j.key and o.status in ('queued', 'running'))"
+    ))
+    .bind::<t::Uuid, _>(id.0)
+    .all(c)
+    .await;
+    one(rows).await
+}
+
+/// Jobs that wait or run.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn backlog(c: &mut Conn) -> Result<i64> {
+    let row: Option<Number> =
+        sql("select count(*) as n from events.jobs where status in ('queued', 'running')").first(c).await?;
+    Ok(row.map_or(0, |r| r.n))
+}

@@ -1,0 +1,124 @@
+//! `events.notices`: what an owner should know, in order.
+
+use crate::error::{Result, corrupt};
+use crate::sql::{Number, sql, types as t};
+use crate::store::Conn;
+use diesel::QueryableByName;
+use domain::ids::{NoticeId, UserId};
+use domain::time::Instant;
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+/// A notice.
+#[derive(QueryableByName, Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Notice {
+    /// Its id.
+    #[diesel(sql_type = t::Uuid)]
+    pub id: Uuid,
+    /// Offset of the topic.
+    #[diesel(sql_type = t::BigInt)]
+    pub seq: i64,
+    /// Stable code.
+    #[diesel(sql_type = t::Text)]
+    pub kind: String,
+    /// `info`, `warning` or `critical`.
+    #[diesel(sql_type = t::Text)]
+    pub level: String,
+    /// In Korean.
+    #[diesel(sql_type = t::Text)]
+    pub message_ko: String,
+    /// In English.
+    #[diesel(sql_type = t::Text)]
+    pub message_en: String,
+    /// Ids it is about.
+    #[diesel(sql_type = t::Jsonb)]
+    pub data: Value,
+    /// When.
+    #[diesel(sql_type = t::Timestamptz)]
+    pub created_at: Instant,
+    /// When it was read.
+    #[diesel(sql_type = t::Nullable<t::Timestamptz>)]
+    pub read_at: Option<Instant>,
+}
+
+/// A notice to be written.
+#[derive(Clone, Debug)]
+pub struct NewNotice {
+    /// For whom.
+    pub owner: UserId,
+    /// Stable code.
+    pub kind: &'static str,
+    /// `info`, `warning` or `critical`.
+    pub level: &'static str,
+    /// In Korean.
+    pub message_ko: String,
+    /// In English.
+    pub message_en: String,
+    /// Ids it is about.
+    pub data: Value,
+}
+
+/// Writes a notice, numbered under the owner's row lock.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn insert(c: &mut Conn, n: NewNotice) -> Result<Notice> {
+    let seq: Number =
+        sql("update identity.users set notice_seq = notice_seq + 1 where id = ? returning notice_seq as n")
+            .bind::<t::Uuid, _>(n.owner.0)
+            .first(c)
+            .await?
+            .ok_or_else(|| corrupt("no such owner"))?;
+    sql("insert into events.notices (id, owner_id, seq, kind, level, message_ko, message_en, data) values (?, ?, ?, ?, ?, ?, ?, ?)
+         returning id, seq, kind, level, message_ko, message_en, data, created_at, read_at")
+    .bind::<t::Uuid, _>(NoticeId::new().0)
+    .bind::<t::Uuid, _>(n.owner.0)
+    .bind::<t::BigInt, _>(seq.n)
+    .bind::<t::Text, _>(n.kind)
+    .bind::<t::Text, _>(n.level)
+    .bind::<t::Text, _>(n.message_ko)
+    .bind::<t::Text, _>(n.message_en)
+    .bind::<t::Jsonb, _>(n.data)
+    .first(c)
+    .await?
+    .ok_or_else(|| corrupt("insert returned nothing"))
+}
+
+/// A page of an owner's notices, newest first, below `before`.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn list(c: &mut Conn, owner: UserId, before: Option<i64>, limit: i64) -> Result<Vec<Notice>> {
+    sql("select id, seq, kind, level, message_ko, message_en, data, created_at, read_at from events.notices
+          where owner_id = ? and seq < ? order by seq desc limit ?")
+    .bind::<t::Uuid, _>(owner.0)
+    .bind::<t::BigInt, _>(before.unwrap_or(i64::MAX))
+    .bind::<t::BigInt, _>(limit)
+    .all(c)
+    .await
+}
+
+/// Marks a notice as read. `None`: no such notice of this owner.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn read(c: &mut Conn, owner: UserId, id: NoticeId) -> Result<Option<Notice>> {
+    sql("update events.notices set read_at = coalesce(read_at, now()) where id = ? and owner_id = ?
+         returning id, seq, kind, level, message_ko, message_en, data, created_at, read_at")
+    .bind::<t::Uuid, _>(id.0)
+    .bind::<t::Uuid, _>(owner.0)
+    .first(c)
+    .await
+}
+
+/// The newest number of an owner's notices: the topic's offset.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn newest(c: &mut Conn, owner: UserId) -> Result<i64> {
+    let row: Option<Number> =
+        sql("select notice_seq as n from identity.users where id = ?").bind::<t::Uuid, _>(owner.0).first(c).await?;
+    Ok(row.map_or(0, |r| r.n))
+}

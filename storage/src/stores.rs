@@ -1,0 +1,245 @@
+//! `identity.stores`: shops.
+
+use crate::error::{Result, corrupt};
+use crate::sql::{Number, sql, types as t};
+use crate::store::Conn;
+use diesel::QueryableByName;
+use domain::catalog::Region;
+use domain::channel::Mode;
+use domain::ids::{StoreId, UserId};
+use domain::time::Instant;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// What the tax service says of a business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Verification {
+    /// It exists, is open, and number, day and name belong together.
+    Verified,
+    /// It did not answer; it is asked again by itself.
+    Pending,
+    /// It says no.
+    Rejected,
+}
+
+impl Verification {
+    /// The stored and wire name.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Verified => "VERIFIED",
+            Self::Pending => "PENDING",
+            Self::Rejected => "REJECTED",
+        }
+    }
+
+    fn parse(s: &str) -> Result<Self> {
+        match s {
+            "VERIFIED" => Ok(Self::Verified),
+            "PENDING" => Ok(Self::Pending),
+            "REJECTED" => Ok(Self::Rejected),
+            other => Err(corrupt(format!("verification {other:?}"))),
+        }
+    }
+}
+
+/// A shop.
+#[derive(Clone, Debug)]
+pub struct Shop {
+    /// Its id.
+    pub id: StoreId,
+    /// Its owner.
+    pub user: UserId,
+    /// What customers see.
+    pub name: String,
+    /// Code of the industry.
+    pub industry: String,
+    /// Where.
+    pub region: Region,
+    /// Address, optional.
+    pub address: Option<String>,
+    /// What the tax service says.
+    pub verification: Verification,
+    /// Mode of the tax service then.
+    pub mode: Mode,
+    /// The blind-index key of its entries.
+    pub index_kid: String,
+    /// ETag.
+    pub version: i64,
+    /// When it was added.
+    pub created_at: Instant,
+}
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = t::Uuid)]
+    id: Uuid,
+    #[diesel(sql_type = t::Uuid)]
+    user_id: Uuid,
+    #[diesel(sql_type = t::Text)]
+    name: String,
+    #[diesel(sql_type = t::Text)]
+    industry: String,
+    #[diesel(sql_type = t::Text)]
+    region: String,
+    #[diesel(sql_type = t::Nullable<t::Text>)]
+    address: Option<String>,
+    #[diesel(sql_type = t::Text)]
+    verification: String,
+    #[diesel(sql_type = t::Text)]
+    mode: String,
+    #[diesel(sql_type = t::Text)]
+    index_kid: String,
+    #[diesel(sql_type = t::BigInt)]
+    version: i64,
+    #[diesel(sql_type = t::Timestamptz)]
+    created_at: Instant,
+}
+
+impl TryFrom<Row> for Shop {
+    type Error = crate::StorageError;
+    fn try_from(r: Row) -> Result<Self> {
+        Ok(Self {
+            id: StoreId(r.id),
+            user: UserId(r.user_id),
+            name: r.name,
+            industry: r.industry,
+            region: Region::parse(&r.region).map_err(corrupt)?,
+            address: r.address,
+            verification: Verification::parse(&r.verification)?,
+            mode: Mode::parse(&r.mode).ok_or_else(|| corrupt("mode"))?,
+            index_kid: r.index_kid,
+            version: r.version,
+            created_at: r.created_at,
+        })
+    }
+}
+
+/// Adds a shop.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn insert(c: &mut Conn, s: &Shop) -> Result<()> {
+    sql("insert into identity.stores (id, user_id, name, industry, region, address, verification, mode, verified_at, index_kid)
+         values (?, ?, ?, ?, ?, ?, ?, ?, case when ? then now() end, ?)")
+    .bind::<t::Uuid, _>(s.id.0)
+    .bind::<t::Uuid, _>(s.user.0)
+    .bind::<t::Text, _>(s.name.clone())
+    .bind::<t::Text, _>(s.industry.clone())
+    .bind::<t::Text, _>(s.region.to_string())
+    .bind::<t::Nullable<t::Text>, _>(s.address.clone())
+    .bind::<t::Text, _>(s.verification.code())
+    .bind::<t::Text, _>(s.mode.code())
+    .bind::<t::Bool, _>(s.verification == Verification::Verified)
+    .bind::<t::Text, _>(s.index_kid.clone())
+    .run(c)
+    .await?;
+    Ok(())
+}
+
+/// A shop, removed or not.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn get(c: &mut Conn, id: StoreId) -> Result<Option<Shop>> {
+    let row: Option<Row> =
+        sql("select id, user_id, name, industry, region, address, verification, mode, index_kid, version, created_at
+                                  from identity.stores where id = ?")
+        .bind::<t::Uuid, _>(id.0)
+        .first(c)
+        .await?;
+    row.map(Shop::try_from).transpose()
+}
+
+/// Shops of an owner that are not removed, oldest first, after `after`; at most `limit`.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn list(c: &mut Conn, user: UserId, after: Option<StoreId>, limit: i64) -> Result<Vec<Shop>> {
+    let rows: Vec<Row> =
+        sql("select id, user_id, name, industry, region, address, verification, mode, index_kid, version, created_at
+                                from identity.stores
+                               where user_id = ? and deleted_at is null and id > ? order by id limit ?")
+        .bind::<t::Uuid, _>(user.0)
+        .bind::<t::Uuid, _>(after.map_or(Uuid::nil(), |s| s.0))
+        .bind::<t::BigInt, _>(limit)
+        .all(c)
+        .await?;
+    rows.into_iter().map(Shop::try_from).collect()
+}
+
+/// Changes name, industry, region and address, if the version is still `expected`. False: it was not.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn update(c: &mut Conn, s: &Shop, expected: Option<i64>) -> Result<bool> {
+    let changed =
+        sql("update identity.stores set name = ?, industry = ?, region = ?, address = ?, version = version + 1
+                        where id = ? and deleted_at is null and version = coalesce(?, version)")
+        .bind::<t::Text, _>(s.name.clone())
+        .bind::<t::Text, _>(s.industry.clone())
+        .bind::<t::Text, _>(s.region.to_string())
+        .bind::<t::Nullable<t::Text>, _>(s.address.clone())
+        .bind::<t::Uuid, _>(s.id.0)
+        .bind::<t::Nullable<t::BigInt>, _>(expected)
+        .run(c)
+        .await?;
+    Ok(changed == 1)
+}
+
+/// Removes a shop without open events. False: it has some (or is removed already).
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn remove(c: &mut Conn, id: StoreId) -> Result<bool> {
+    let changed = sql("update identity.stores s set deleted_at = now(), version = version + 1
+                        where s.id = ? and s.deleted_at is null and not exists (
+                          select 1 from events.events e where e.store_id = s.id and e.status in ('scheduled', 'live', 'paused'))")
+    .bind::<t::Uuid, _>(id.0)
+    .run(c)
+    .await?;
+    Ok(changed == 1)
+}
+
+/// Records what the tax service said, for every shop of the owner.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn set_verification(c: &mut Conn, user: UserId, verification: Verification, mode: Mode) -> Result<usize> {
+    sql("update identity.stores set verification = ?, mode = ?, version = version + 1,
+                verified_at = case when ? then now() else verified_at end
+          where user_id = ? and verification <> ?")
+    .bind::<t::Text, _>(verification.code())
+    .bind::<t::Text, _>(mode.code())
+    .bind::<t::Bool, _>(verification == Verification::Verified)
+    .bind::<t::Uuid, _>(user.0)
+    .bind::<t::Text, _>(verification.code())
+    .run(c)
+    .await
+}
+
+/// Open events of an owner: what pauses when the tax service says no.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn live_events(c: &mut Conn, user: UserId) -> Result<Vec<domain::ids::EventId>> {
+    let rows: Vec<crate::sql::Id> =
+        sql("select id from events.events where owner_id = ? and status = 'live' limit 1000")
+            .bind::<t::Uuid, _>(user.0)
+            .all(c)
+            .await?;
+    Ok(rows.into_iter().map(|r| domain::ids::EventId(r.id)).collect())
+}
+
+/// How many shops an owner has.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn count(c: &mut Conn, user: UserId) -> Result<i64> {
+    let row: Option<Number> = sql("select count(*) as n from identity.stores where user_id = ? and deleted_at is null")
+        .bind::<t::Uuid, _>(user.0)
+        .first(c)
+        .await?;
+    Ok(row.map_or(0, |r| r.n))
+}

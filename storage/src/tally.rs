@@ -1,0 +1,115 @@
+//! `participation.log` read back: the counts of an event.
+
+use crate::error::{Result, corrupt};
+use crate::sql::{Number, sql, types as t};
+use crate::store::Conn;
+use diesel::QueryableByName;
+use domain::dashboard::Tally;
+use domain::ids::{EventId, StoreId};
+use domain::time::Instant;
+
+#[derive(QueryableByName)]
+struct Last {
+    #[diesel(sql_type = t::BigInt)]
+    version: i64,
+    #[diesel(sql_type = t::BigInt)]
+    last_no: i64,
+    #[diesel(sql_type = t::BigInt)]
+    void: i64,
+    #[diesel(sql_type = t::Array<t::BigInt>)]
+    by_channel: Vec<i64>,
+    #[diesel(sql_type = t::Timestamptz)]
+    at: Instant,
+}
+
+#[derive(QueryableByName)]
+struct Hour {
+    #[diesel(sql_type = t::Timestamptz)]
+    hour: Instant,
+    #[diesel(sql_type = t::BigInt)]
+    n: i64,
+}
+
+/// The counts of an event, but for who returns.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn load(c: &mut Conn, event: EventId) -> Result<Tally> {
+    let last: Option<Last> = sql("select version, last_no, void, by_channel, at from participation.log where event_id = ? order by version desc limit 1")
+        .bind::<t::Uuid, _>(event.0)
+        .first(c)
+        .await?;
+    let Some(last) = last else { return Ok(Tally::default()) };
+    let hours: Vec<Hour> = sql("select distinct on (hour) hour, hour_entries as n from participation.log
+                                 where event_id = ? and hour_entries > 0 order by hour, version desc")
+    .bind::<t::Uuid, _>(event.0)
+    .all(c)
+    .await?;
+    let void: Vec<Hour> =
+        sql("select date_trunc('hour', entered_at, 'UTC') as hour, count(*) as n from participation.entries
+                                where event_id = ? and voided_at is not null group by 1")
+        .bind::<t::Uuid, _>(event.0)
+        .all(c)
+        .await?;
+    Ok(Tally {
+        version: last.version,
+        last_no: last.last_no,
+        void: last.void,
+        by_source: last.by_channel.try_into().map_err(|_| corrupt("by_channel"))?,
+        by_hour: hours.into_iter().map(|h| (h.hour, h.n)).collect(),
+        void_by_hour: void.into_iter().map(|h| (h.hour, h.n)).collect(),
+        returning: 0,
+        at: Some(last.at),
+    })
+}
+
+/// Numbers given out so far.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn last_no(c: &mut Conn, event: EventId) -> Result<i64> {
+    let row: Option<Number> =
+        sql("select last_no as n from participation.log where event_id = ? order by version desc limit 1")
+            .bind::<t::Uuid, _>(event.0)
+            .first(c)
+            .await?;
+    Ok(row.map_or(0, |r| r.n))
+}
+
+/// The newest version of an event's log: the offset of its topics.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn version(c: &mut Conn, event: EventId) -> Result<i64> {
+    let row: Option<Number> =
+        sql("select version as n from participation.log where event_id = ? order by version desc limit 1")
+            .bind::<t::Uuid, _>(event.0)
+            .first(c)
+            .await?;
+    Ok(row.map_or(0, |r| r.n))
+}
+
+/// Of the entries numbered `from` to `to`, those whose phone is known from another unpurged event of the shop.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn returning(c: &mut Conn, event: EventId, store: StoreId, from: i64, to: i64) -> Result<i64> {
+    let row: Option<Number> = sql(
+        "with others as materialized (
+           select h.event_id from participation.heads h join events.events e on e.id = h.event_id
+            where h.store_id = ? and h.event_id <> ? and e.status not in ('draft', 'planned', 'ready', 'purged')
+            order by h.event_id desc limit 50)
+         select count(*) as n from participation.entries x
+          where x.event_id = ? and x.entry_no between ? and ? and x.erased_at is null
+            and exists (select 1 from others o, lateral (select 1 from participation.entries y
+                         where y.event_id = o.event_id and y.phone_index = x.phone_index and y.erased_at is null limit 1) k)",
+    )
+    .bind::<t::Uuid, _>(store.0)
+    .bind::<t::Uuid, _>(event.0)
+    .bind::<t::Uuid, _>(event.0)
+    .bind::<t::BigInt, _>(from)
+    .bind::<t::BigInt, _>(to)
+    .first(c)
+    .await?;
+    Ok(row.map_or(0, |r| r.n))
+}
