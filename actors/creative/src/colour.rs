@@ -47,7 +47,7 @@ impl Colour {
 }
 
 const WHITE: Colour = Colour(255, 255, 255);
-const INK: Colour = Colour(17, 17, 17);
+const INK: Colour = Colour(0, 0, 0);
 
 /// The colours of a picture: ground, panel behind the text, accent.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,35 @@
+//! Claude: reads the data of the prompt and answers with proposals as JSON text.
+
+use crate::server::Shared;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use axum::{Json, Router};
+use serde_json::{json, Value};
+
+pub(crate) fn routes() -> Router<Shared> {
+    Router::new().route("/v1/messages", post(messages))
+}
+
+async fn messages(headers: HeaderMap, Json(body): Json<Value>) -> (StatusCode, Json<Value>) {
+    if !headers.contains_key("x-api-key") || !headers.contains_key("anthropic-version") {
+        return failure(StatusCode::UNAUTHORIZED, "authentication_error", "invalid x-api-key");
+    }
+    let turns = body["messages"].as_array().cloned().unwrap_or_default();
+    let data: Option<Value> = turns.iter().find_map(|t| serde_json::from_str(t["content"].as_str()?).ok());
+    let (Some(data), Some(_)) = (data, body["max_tokens"].as_u64()) else {
+        return failure(StatusCode::BAD_REQUEST, "invalid_request_error", "messages: no data to work on");
+    };
+    let text = crate::proposals::proposal(&data).to_string();
+    // Hangul is about one token per character, JSON less.
+    let (sent, received) = (body.to_string().chars().count() / 3, text.chars().count() / 2);
+    let answer = json!({
+        "id": format!("msg_{}", uuid::Uuid::now_v7().simple()), "type": "message", "role": "assistant",
+        "model": body["model"], "content": [{"type": "text", "text": text}], "stop_reason": "end_turn",
+        "stop_sequence": null, "usage": {"input_tokens": sent, "output_tokens": received},
+    });
+    (StatusCode::OK, Json(answer))
+}
+
+fn failure(status: StatusCode, kind: &str, message: &str) -> (StatusCode, Json<Value>) {
+    (status, Json(json!({"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_simulated"})))
+}

@@ -1,0 +1,79 @@
+//! Naver's café and Kakao's message to oneself.
+
+use crate::posts::{growth, Post};
+use crate::server::Shared;
+use axum::extract::{Form, Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use chrono::Utc;
+use serde_json::{json, Value};
+use std::collections::HashMap;
+
+type Answer = (StatusCode, Json<Value>);
+
+pub(crate) fn naver() -> Router<Shared> {
+    Router::new().route("/v1/cafe/{club}/menu/{menu}/articles", post(article)).route("/posts/{event}/insights", get(views))
+}
+
+pub(crate) fn kakao() -> Router<Shared> {
+    Router::new().route("/v2/api/talk/memo/default/send", post(memo))
+}
+
+async fn article(
+    State(s): State<Shared>, Path((club, menu)): Path<(String, String)>, headers: HeaderMap, Form(form): Form<HashMap<String, String>>,
+) -> Answer {
+    if !headers.contains_key("authorization") {
+        return (StatusCode::UNAUTHORIZED, Json(json!({"errorMessage": "Authentication failed", "errorCode": "024"})));
+    }
+    let (Some(subject), Some(content)) = (form.get("subject"), form.get("content")) else {
+        return (StatusCode::FORBIDDEN, Json(json!({"message": {"status": "403", "error": {"code": "999", "msg": "subject and content"}}})));
+    };
+    let (subject, content) = (decoded(subject), decoded(content));
+    let number = s.posts.of("NAVER").len() + 1;
+    // The link in the text is all that ties the article to an event here.
+    let event = content.split("/e/").nth(1).map(|rest| rest.chars().take_while(char::is_ascii_alphanumeric).collect());
+    let body = json!({"club": club, "menu": menu, "subject": subject, "content": content});
+    s.posts.add(Post { upstream: "NAVER".into(), id: number.to_string(), key: None, event, body, at: Utc::now(), gone: false });
+    let url = format!("https://cafe.naver.example/{club}/{number}");
+    (StatusCode::OK, Json(json!({"message": {"status": "200", "result": {"cafeUrl": club, "articleId": number, "articleUrl": url}}})))
+}
+
+fn decoded(s: &str) -> String {
+    let mut bytes = Vec::with_capacity(s.len());
+    let mut rest = s.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let hex = (*first == b'%' && tail.len() >= 2).then(|| std::str::from_utf8(&tail[..2]).ok()).flatten();
+        match hex.and_then(|h| u8::from_str_radix(h, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// EP-17: the newest article stands for the event, for the café does not know events.
+async fn views(State(s): State<Shared>, Path(_event): Path<String>) -> Answer {
+    match s.posts.of("NAVER").last() {
+        Some(post) => (StatusCode::OK, Json(json!({"views": growth(post, 300.0)}))),
+        None => (StatusCode::NOT_FOUND, Json(json!({"errorMessage": "no such post"}))),
+    }
+}
+
+async fn memo(State(s): State<Shared>, headers: HeaderMap, Form(form): Form<HashMap<String, String>>) -> Answer {
+    if !headers.contains_key("authorization") {
+        return (StatusCode::UNAUTHORIZED, Json(json!({"msg": "this access token does not exist", "code": -401})));
+    }
+    let Some(card) = form.get("template_object").and_then(|t| serde_json::from_str::<Value>(t).ok()) else {
+        return (StatusCode::BAD_REQUEST, Json(json!({"msg": "template_object is not JSON", "code": -2})));
+    };
+    let id = uuid::Uuid::now_v7().to_string();
+    s.posts.add(Post { upstream: "KAKAO".into(), id, key: None, event: None, body: card, at: Utc::now(), gone: false });
+    (StatusCode::OK, Json(json!({"result_code": 0})))
+}

@@ -1,0 +1,100 @@
+//! 우리동네TV, 지니TV and 링고비즈.
+
+use crate::posts::{growth, Post};
+use crate::server::Shared;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::{delete, get, post, put};
+use axum::{Json, Router};
+use chrono::{Duration, Utc};
+use serde_json::{json, Value};
+use std::collections::HashMap;
+
+/// How long an advert on 지니TV is reviewed.
+const REVIEW: Duration = Duration::seconds(4);
+
+type Answer = (StatusCode, Json<Value>);
+
+pub(crate) fn woori() -> Router<Shared> {
+    Router::new()
+        .route("/videos", post(|s, h, b| accept("WOORI_TV", s, h, b)).get(|s, q| find("WOORI_TV", s, q)))
+        .route("/videos/{id}", delete(|s, p| remove("WOORI_TV", s, p)))
+        .route("/stats/{event}", get(|s, p| stats("WOORI_TV", s, p)))
+}
+
+pub(crate) fn genie() -> Router<Shared> {
+    Router::new()
+        .route("/campaigns", post(|s, h, b| accept("GENIE_TV", s, h, b)).get(|s, q| find("GENIE_TV", s, q)))
+        .route("/campaigns/{id}", delete(|s, p| remove("GENIE_TV", s, p)))
+        .route("/campaign/{event}/stats", get(|s, p| stats("GENIE_TV", s, p)))
+}
+
+pub(crate) fn ringo() -> Router<Shared> {
+    Router::new()
+        .route("/tones/current", put(tone))
+        .route("/tones", get(|State(s): State<Shared>, Query(q): Query<HashMap<String, String>>| async move {
+            let found = s.posts.find("RINGO_BIZ", |p| p.key.is_some() && p.key.as_ref() == q.get("requestKey") && !p.gone);
+            Json(found.iter().map(tone_body).collect::<Vec<_>>())
+        }))
+        .route("/tones/{id}/restore", post(|s, p| remove("RINGO_BIZ", s, p)))
+}
+
+fn new_post(upstream: &str, headers: &HeaderMap, body: Value) -> Option<Post> {
+    let key = headers.get("idempotency-key")?.to_str().ok()?.to_owned();
+    headers.get("x-api-key")?;
+    let event = body["eventId"].as_str()?.to_owned();
+    let id = format!("{}-{}", upstream.to_lowercase().replace('_', ""), uuid::Uuid::now_v7().simple());
+    Some(Post { upstream: upstream.to_owned(), id, key: Some(key), event: Some(event), body, at: Utc::now(), gone: false })
+}
+
+fn body_of(post: &Post) -> Value {
+    let reviewing = post.upstream == "GENIE_TV" && Utc::now() - post.at < REVIEW;
+    let rejected = post.body["title"].as_str().is_some_and(|t| t.contains("심의거절"));
+    let status = match (rejected, reviewing) {
+        (true, _) => "REJECTED",
+        (_, true) => "IN_REVIEW",
+        _ => "ON_AIR",
+    };
+    json!({"id": post.id, "status": status, "url": format!("https://{}.example/{}", post.upstream.to_lowercase().replace('_', "-"), post.id)})
+}
+
+async fn accept(upstream: &'static str, State(s): State<Shared>, headers: HeaderMap, Json(body): Json<Value>) -> Answer {
+    match new_post(upstream, &headers, body) {
+        Some(post) => (StatusCode::CREATED, Json(body_of(&s.posts.add(post)))),
+        None => (StatusCode::BAD_REQUEST, Json(json!({"error": "eventId, Idempotency-Key and X-API-Key are required"}))),
+    }
+}
+
+async fn find(upstream: &'static str, State(s): State<Shared>, Query(q): Query<HashMap<String, String>>) -> Json<Vec<Value>> {
+    let found = s.posts.find(upstream, |p| p.key.is_some() && p.key.as_ref() == q.get("requestKey") && !p.gone);
+    Json(found.iter().map(body_of).collect())
+}
+
+async fn remove(upstream: &'static str, State(s): State<Shared>, Path(id): Path<String>) -> StatusCode {
+    if s.posts.remove(upstream, &id) { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }
+}
+
+async fn stats(upstream: &'static str, State(s): State<Shared>, Path(event): Path<String>) -> Answer {
+    let Some(post) = s.posts.find(upstream, |p| p.event.as_deref() == Some(&event) && !p.gone) else {
+        return (StatusCode::NOT_FOUND, Json(json!({"error": "no such event"})));
+    };
+    let shown = growth(&post, 900.0);
+    let body = match upstream {
+        "WOORI_TV" => json!({"eventId": event, "impressions": shown, "views": shown / 4}),
+        _ => json!({"eventId": event, "impressions": shown, "clicks": shown / 40}),
+    };
+    (StatusCode::OK, Json(body))
+}
+
+fn tone_body(post: &Post) -> Value {
+    json!({"toneId": post.id, "previousToneId": post.body["previousToneId"]})
+}
+
+async fn tone(State(s): State<Shared>, headers: HeaderMap, Json(mut body): Json<Value>) -> Answer {
+    let before = s.posts.of("RINGO_BIZ").last().map_or_else(|| "tone-default".to_owned(), |p| p.id.clone());
+    body["previousToneId"] = json!(before);
+    match new_post("RINGO_BIZ", &headers, body) {
+        Some(post) => (StatusCode::OK, Json(tone_body(&s.posts.add(post)))),
+        None => (StatusCode::BAD_REQUEST, Json(json!({"error": "eventId, Idempotency-Key and X-API-Key are required"}))),
+    }
+}
