@@ -1,1 +1,27 @@
+#![doc = include_str!("../README.md")]
 
+pub mod admission;
+pub mod ask;
+pub mod breaker;
+pub mod channels;
+mod draw;
+mod entry;
+pub mod event;
+pub mod events;
+pub mod hub;
+mod job;
+pub mod jobs;
+mod journal;
+mod notices;
+pub mod publishing;
+mod reconciler;
+mod supervise;
+pub mod system;
+pub mod view;
+
+pub use entry::{EnterError, EnterRequest, Entered};
+pub use event::{Approval, DrawRequest, EventError};
+pub use events::{EventHandle, Events};
+pub use hub::Hub;
+pub use jobs::Jobs;
+pub use system::{Config, Deps, Handles, System, Upstreams};

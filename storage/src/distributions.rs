@@ -160,7 +160,8 @@ pub async fn insert(
         .run(c)
         .await?;
     }
-    end_if_over(c, id).await
+    end_if_over(c, id).await?;
+    Ok(())
 }
 
 /// A distribution.
@@ -237,7 +238,8 @@ impl Change {
     }
 }
 
-/// Records what became of a channel, if it is still in one of `from`; the distribution then.
+/// Records what became of a channel, if it is still in one of `from`; the distribution then, and whether this ended it
+/// (the end has a version of its own, right after the change's).
 ///
 /// # Errors
 /// Whatever the database said.
@@ -247,7 +249,7 @@ pub async fn change(
     channel: Channel,
     from: &[PublicationStatus],
     to: Change,
-) -> Result<Option<Distribution>> {
+) -> Result<Option<(Distribution, bool)>> {
     lock(c, id).await?;
     let from: Vec<String> = from.iter().map(|s| s.code().to_owned()).collect();
     let changed = sql("update events.publications
@@ -269,8 +271,8 @@ pub async fn change(
         return Ok(None);
     }
     bump(c, id).await?;
-    end_if_over(c, id).await?;
-    get(c, id).await
+    let ended = end_if_over(c, id).await?;
+    Ok(get(c, id).await?.map(|d| (d, ended)))
 }
 
 async fn lock(c: &mut Conn, id: DistributionId) -> Result<()> {
@@ -286,54 +288,53 @@ async fn bump(c: &mut Conn, id: DistributionId) -> Result<()> {
     Ok(())
 }
 
-async fn end_if_over(c: &mut Conn, id: DistributionId) -> Result<()> {
-    sql("update events.distributions d set ended_at = case when exists (
-            select 1 from events.publications p where p.distribution_id = d.id and p.status in ('queued', 'publishing', 'retrying'))
-          then null else coalesce(d.ended_at, now()) end where d.id = ?")
+/// Ends a distribution when no channel is being worked on, with a version of its own; true when this call ended it.
+async fn end_if_over(c: &mut Conn, id: DistributionId) -> Result<bool> {
+    let ended = sql("update events.distributions d set ended_at = now(), version = version + 1
+          where d.id = ? and d.ended_at is null and not exists (
+            select 1 from events.publications p where p.distribution_id = d.id and p.status in ('queued', 'publishing', 'retrying'))")
     .bind::<t::Uuid, _>(id.0)
     .run(c)
     .await?;
-    Ok(())
+    Ok(ended == 1)
 }
 
-/// Puts channels back into the queue for another round of attempts; which of them went.
+/// Puts a channel back into the queue for another round of attempts. `None`: there is nothing to try again.
 ///
 /// # Errors
 /// Whatever the database said.
-pub async fn requeue(c: &mut Conn, id: DistributionId, channels: &[Channel]) -> Result<Option<Distribution>> {
+pub async fn requeue(c: &mut Conn, id: DistributionId, channel: Channel) -> Result<Option<Distribution>> {
     lock(c, id).await?;
-    let codes: Vec<String> = channels.iter().map(|x| x.code().to_owned()).collect();
+    // What may have happened is asked for first: `publishing` is recovered by asking.
     let gone = sql("update events.publications
                        set status = case when status = 'unknown' then 'publishing' else 'queued' end, calls = 0, error = null, updated_at = now()
-                     where distribution_id = ? and channel = any (?) and status in ('failed', 'skipped', 'unknown') and mode in ('LIVE', 'SANDBOX')")
+                     where distribution_id = ? and channel = ? and status in ('failed', 'skipped', 'unknown') and mode in ('LIVE', 'SANDBOX')")
     .bind::<t::Uuid, _>(id.0)
-    .bind::<t::Array<t::Text>, _>(codes)
+    .bind::<t::Text, _>(channel.code())
     .run(c)
     .await?;
     if gone == 0 {
         return Ok(None);
     }
-    bump(c, id).await?;
-    end_if_over(c, id).await?;
+    sql("update events.distributions set version = version + 1, ended_at = null where id = ?")
+        .bind::<t::Uuid, _>(id.0)
+        .run(c)
+        .await?;
     get(c, id).await
 }
 
-/// Marks a distribution as being taken back.
+/// Marks a distribution as being taken back. `None`: it is already.
 ///
 /// # Errors
 /// Whatever the database said.
 pub async fn begin_recall(c: &mut Conn, id: DistributionId) -> Result<Option<Distribution>> {
     lock(c, id).await?;
-    sql("update events.publications set status = 'recalled', updated_at = now() where distribution_id = ? and status in ('queued', 'retrying', 'assisted', 'skipped', 'failed')")
-        .bind::<t::Uuid, _>(id.0)
-        .run(c)
-        .await?;
-    sql("update events.distributions set recalling = true, version = version + 1 where id = ?")
-        .bind::<t::Uuid, _>(id.0)
-        .run(c)
-        .await?;
-    end_if_over(c, id).await?;
-    get(c, id).await
+    let begun =
+        sql("update events.distributions set recalling = true, version = version + 1 where id = ? and not recalling")
+            .bind::<t::Uuid, _>(id.0)
+            .run(c)
+            .await?;
+    if begun == 0 { Ok(None) } else { get(c, id).await }
 }
 
 /// Distributions with a channel that is being worked on, or reviewed, and due to be looked at, without an active job.

@@ -394,3 +394,17 @@ pub async fn gate(c: &mut Conn, event: EventId) -> Result<Option<Gate>> {
     .first(c)
     .await
 }
+
+/// Of these numbers, the ones that are erased.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn erased_of(c: &mut Conn, event: EventId, numbers: Vec<i64>) -> Result<Vec<i64>> {
+    let rows: Vec<crate::sql::Number> = sql("select entry_no as n from participation.entries
+                                              where event_id = ? and entry_no = any (?) and erased_at is not null order by 1")
+    .bind::<t::Uuid, _>(event.0)
+    .bind::<t::Array<t::BigInt>, _>(numbers)
+    .all(c)
+    .await?;
+    Ok(rows.into_iter().map(|r| r.n).collect())
+}

@@ -170,13 +170,21 @@ pub async fn log_fact(c: &mut Conn, event: EventId) -> Result<i64> {
 /// # Errors
 /// [`StorageError::Contended`] when somebody else was first, or whatever the database said.
 pub async fn commit(c: &mut Conn, after: &Event, before: i64, facts: &[Fact], who: Who) -> Result<i64> {
+    write(c, after, before, facts, who).await?;
+    log_fact(c, after.id).await
+}
+
+/// As [`commit`], where the transaction has its row of the log already.
+///
+/// # Errors
+/// As [`commit`].
+pub async fn write(c: &mut Conn, after: &Event, before: i64, facts: &[Fact], who: Who) -> Result<()> {
     write_fold(c, after, before).await?;
     insert_facts(c, after.id, before + 1, facts, who).await?;
     if facts.iter().any(|f| matches!(f, Fact::Planned { .. })) {
         write_prizes(c, after.id, &after.prizes).await?;
     }
-    write_gate(c, after).await?;
-    log_fact(c, after.id).await
+    write_gate(c, after).await
 }
 
 async fn write_fold(c: &mut Conn, e: &Event, before: i64) -> Result<()> {
@@ -259,18 +267,21 @@ pub async fn lock(c: &mut Conn, event: EventId) -> Result<()> {
 struct Shut {
     #[diesel(sql_type = t::BigInt)]
     entries: i64,
+    #[diesel(sql_type = t::BigInt)]
+    version: i64,
 }
 
-/// Shuts the gate for good; how many numbers were given out. No entry commits after this transaction.
+/// Shuts the gate for good, with a row of the log; how many numbers were given out, and the log's version. No entry
+/// commits after this transaction.
 ///
 /// # Errors
 /// Whatever the database said.
-pub async fn shut_gate(c: &mut Conn, event: EventId) -> Result<i64> {
+pub async fn shut_gate(c: &mut Conn, event: EventId) -> Result<(i64, i64)> {
     let shut: Option<Shut> =
-        sql("select entries from participation.shut_gate_v1(?)").bind::<t::Uuid, _>(event.0).first(c).await?;
+        sql("select entries, version from participation.shut_gate_v1(?)").bind::<t::Uuid, _>(event.0).first(c).await?;
     match shut {
-        Some(s) => Ok(s.entries),
-        None => Ok(crate::tally::last_no(c, event).await?),
+        Some(s) => Ok((s.entries, s.version)),
+        None => Ok((crate::tally::last_no(c, event).await?, crate::tally::version(c, event).await?)),
     }
 }
 

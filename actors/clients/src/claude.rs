@@ -4,7 +4,7 @@ use crate::error::UpstreamError;
 use crate::http::{Answer, Endpoint, Http, JSON_CAP};
 use domain::distribution::ErrorClass;
 use serde::Deserialize;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// The provider's own address.
@@ -131,7 +131,9 @@ fn failure(answer: &Answer) -> UpstreamError {
     let by_status = crate::error::class_of_status(answer.status);
     let said: Option<Failure> = serde_json::from_slice(&answer.body).ok();
     let class = match (&said, answer.status) {
-        (Some(f), 400) if f.error.message.contains("usage limits") || f.error.message.contains("credit balance") => ErrorClass::Quota,
+        (Some(f), 400) if f.error.message.contains("usage limits") || f.error.message.contains("credit balance") => {
+            ErrorClass::Quota
+        }
         (_, 403) => ErrorClass::Auth,
         _ => by_status,
     };

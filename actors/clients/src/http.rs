@@ -1,6 +1,6 @@
 //! One HTTP client for all upstreams: deadlines, capped bodies, no redirects.
 
-use crate::error::{class_of_status, UpstreamError};
+use crate::error::{UpstreamError, class_of_status};
 use bytes::Bytes;
 use domain::distribution::ErrorClass;
 use reqwest::RequestBuilder;
@@ -77,7 +77,9 @@ impl Http {
     pub async fn send(&self, request: RequestBuilder, limit: Duration, cap: usize) -> Result<Answer, UpstreamError> {
         match tokio::time::timeout(limit, read(request, cap)).await {
             Ok(answer) => answer,
-            Err(_) => Err(UpstreamError::new(ErrorClass::Transient, format!("no answer within {} ms", limit.as_millis()))),
+            Err(_) => {
+                Err(UpstreamError::new(ErrorClass::Transient, format!("no answer within {} ms", limit.as_millis())))
+            }
         }
     }
 
@@ -85,7 +87,11 @@ impl Http {
     ///
     /// # Errors
     /// As [`Http::send`]; a status outside 2xx by its class; a body that is not that JSON as transient.
-    pub async fn json<T: DeserializeOwned>(&self, request: RequestBuilder, limit: Duration) -> Result<T, UpstreamError> {
+    pub async fn json<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+        limit: Duration,
+    ) -> Result<T, UpstreamError> {
         self.send(request, limit, JSON_CAP).await?.ok()?.json()
     }
 }
@@ -105,7 +111,11 @@ impl Answer {
         if (200..300).contains(&self.status) {
             return Ok(self);
         }
-        Err(UpstreamError { class: class_of_status(self.status), retry_after: self.retry_after, detail: format!("status {}", self.status) })
+        Err(UpstreamError {
+            class: class_of_status(self.status),
+            retry_after: self.retry_after,
+            detail: format!("status {}", self.status),
+        })
     }
 
     /// The body as JSON.
@@ -113,7 +123,8 @@ impl Answer {
     /// # Errors
     /// Transient: it is something else.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, UpstreamError> {
-        serde_json::from_slice(&self.body).map_err(|e| UpstreamError::garbage(format!("not the expected JSON: {:?}", e.classify())))
+        serde_json::from_slice(&self.body)
+            .map_err(|e| UpstreamError::garbage(format!("not the expected JSON: {:?}", e.classify())))
     }
 }
 

@@ -63,7 +63,12 @@ impl Nts {
     ///
     /// # Errors
     /// By class; a maintenance window is transient, a key that is not accepted is `auth`.
-    pub async fn validate(&self, number: &BusinessNumber, opened_on: NaiveDate, representative: &str) -> Result<NtsVerdict, UpstreamError> {
+    pub async fn validate(
+        &self,
+        number: &BusinessNumber,
+        opened_on: NaiveDate,
+        representative: &str,
+    ) -> Result<NtsVerdict, UpstreamError> {
         let body = json!({"businesses": [{
             "b_no": number.expose(), "start_dt": opened_on.format("%Y%m%d").to_string(), "p_nm": representative,
         }]});

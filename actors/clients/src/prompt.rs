@@ -3,7 +3,7 @@
 use domain::catalog::{Industry, Objective, Region};
 use domain::channel::Style;
 use domain::time::Season;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 /// The version of the recommendation prompt. Change it with the words below.
 pub const RECOMMENDATION: &str = "rec-2026-11-1";
@@ -39,21 +39,21 @@ pub fn schema() -> Value {
     let prize = json!({"type": "object", "additionalProperties": false, "required": ["name", "quantity", "unitValueWon"],
         "properties": {"name": {"type": "string"}, "quantity": {"type": "integer"}, "unitValueWon": {"type": "integer"}}});
     let option = json!({"type": "object", "additionalProperties": false,
-        "required": ["id", "tier", "title", "summary", "mechanics", "prizes", "durationDays", "channels", "expected", "rationale"],
-        "properties": {
-            "id": {"type": "string"}, "tier": {"enum": ["LOW", "MEDIUM", "HIGH"]}, "title": {"type": "string"},
-            "summary": {"type": "string"}, "mechanics": {"type": "string"}, "prizes": {"type": "array", "items": prize},
-            "durationDays": {"type": "integer"}, "rationale": texts,
-            "channels": {"type": "array", "items": {"enum": ["WOORI_TV", "RINGO_BIZ", "GENIE_TV", "INSTAGRAM", "NAVER", "KAKAO"]}},
-            "expected": {"type": "object", "additionalProperties": false, "required": ["participants", "costWon", "revenueWon", "roiPercent"],
-                "properties": {"participants": range, "costWon": {"type": "integer"}, "revenueWon": range, "roiPercent": range}},
-        }});
+    "required": ["id", "tier", "title", "summary", "mechanics", "prizes", "durationDays", "channels", "expected", "rationale"],
+    "properties": {
+        "id": {"type": "string"}, "tier": {"enum": ["LOW", "MEDIUM", "HIGH"]}, "title": {"type": "string"},
+        "summary": {"type": "string"}, "mechanics": {"type": "string"}, "prizes": {"type": "array", "items": prize},
+        "durationDays": {"type": "integer"}, "rationale": texts,
+        "channels": {"type": "array", "items": {"enum": ["WOORI_TV", "RINGO_BIZ", "GENIE_TV", "INSTAGRAM", "NAVER", "KAKAO"]}},
+        "expected": {"type": "object", "additionalProperties": false, "required": ["participants", "costWon", "revenueWon", "roiPercent"],
+            "properties": {"participants": range, "costWon": {"type": "integer"}, "revenueWon": range, "roiPercent": range}},
+    }});
     json!({"type": "object", "additionalProperties": false, "required": ["options", "trends"],
-        "properties": {
-            "options": {"type": "array", "items": option},
-            "trends": {"type": "object", "additionalProperties": false, "required": ["industry", "region", "season"],
-                "properties": {"industry": texts, "region": texts, "season": texts}},
-        }})
+    "properties": {
+        "options": {"type": "array", "items": option},
+        "trends": {"type": "object", "additionalProperties": false, "required": ["industry", "region", "season"],
+            "properties": {"industry": texts, "region": texts, "season": texts}},
+    }})
 }
 
 /// What a background should show: no text, ever (diffusion models distort Hangul; ours is a vector layer).

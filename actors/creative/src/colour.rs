@@ -102,7 +102,9 @@ mod tests {
     fn palettes_are_read() {
         assert!(NAMED.iter().all(|(name, _)| Palette::parse(name).is_some()));
         assert!(Palette::parse("#ff0000").is_some() && Palette::parse("#ff0000, #00ff00,#0000ff").is_some());
-        for bad in ["", "red", "#ff00", "#gg0000", "#ff0000;x", "#1,#2", "#000000,#000000,#000000,#000000,#000000,#000000"] {
+        for bad in
+            ["", "red", "#ff00", "#gg0000", "#ff0000;x", "#1,#2", "#000000,#000000,#000000,#000000,#000000,#000000"]
+        {
             assert_eq!(Palette::parse(bad), None, "{bad}");
         }
     }

@@ -1,9 +1,9 @@
 //! A picture as SVG.
 
 use crate::colour::{Colour, Palette};
-use crate::layout::{fit, Fitted, LEADING};
-use base64::engine::general_purpose::STANDARD;
+use crate::layout::{Fitted, LEADING, fit};
 use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use std::fmt::Write;
 
 /// How a picture looks.
@@ -76,8 +76,20 @@ fn built_in(svg: &mut String, p: &Picture<'_>, w: f64, h: f64) {
     let a = p.palette.accent;
     match p.look {
         Look::Simple => {
-            let _ = write!(svg, r#"<circle cx="{:.0}" cy="{:.0}" r="{:.0}" fill="{a}" opacity="0.35"/>"#, w * 0.86, h * 0.14, h * 0.22);
-            let _ = write!(svg, r#"<circle cx="{:.0}" cy="{:.0}" r="{:.0}" fill="{a}" opacity="0.25"/>"#, w * 0.08, h * 0.92, h * 0.18);
+            let _ = write!(
+                svg,
+                r#"<circle cx="{:.0}" cy="{:.0}" r="{:.0}" fill="{a}" opacity="0.35"/>"#,
+                w * 0.86,
+                h * 0.14,
+                h * 0.22
+            );
+            let _ = write!(
+                svg,
+                r#"<circle cx="{:.0}" cy="{:.0}" r="{:.0}" fill="{a}" opacity="0.25"/>"#,
+                w * 0.08,
+                h * 0.92,
+                h * 0.18
+            );
         }
         Look::Vivid => {
             for i in 0..60 {
@@ -96,7 +108,11 @@ fn built_in(svg: &mut String, p: &Picture<'_>, w: f64, h: f64) {
                 let _ = write!(
                     svg,
                     r#"<polygon points="{:.0},0 {:.0},0 {:.0},{h:.0} {:.0},{h:.0}" fill="{a}" opacity="{:.2}"/>"#,
-                    x, x + w * 0.12, x - w * 0.1, x - w * 0.22, 0.2 + 0.15 * f64::from(i)
+                    x,
+                    x + w * 0.12,
+                    x - w * 0.1,
+                    x - w * 0.22,
+                    0.2 + 0.15 * f64::from(i)
                 );
             }
         }
@@ -123,7 +139,11 @@ fn text_panel(svg: &mut String, p: &Picture<'_>, w: f64, h: f64) {
     let _ = write!(
         svg,
         r#"<rect x="{:.1}" y="{:.1}" width="{:.1}" height="{:.1}" fill="{}"/>"#,
-        w / 2.0 - w * 0.05, py + pad * 0.35, w * 0.1, (h * 0.008).max(3.0), p.palette.accent
+        w / 2.0 - w * 0.05,
+        py + pad * 0.35,
+        w * 0.1,
+        (h * 0.008).max(3.0),
+        p.palette.accent
     );
     lines(svg, &headline, w / 2.0, top, p.palette.text(), 700);
     lines(svg, &body, w / 2.0, top + head_height + gap, p.palette.text(), 400);

@@ -6,5 +6,5 @@ pub mod layout;
 pub mod raster;
 
 pub use colour::Palette;
-pub use compose::{compose, Look, Picture};
+pub use compose::{Look, Picture, compose};
 pub use raster::Fonts;

@@ -1,8 +1,8 @@
 //! From SVG to JPEG, where the machine has a Hangul font.
 
 use crate::compose::FAMILIES;
-use image::codecs::jpeg::JpegEncoder;
 use image::ExtendedColorType;
+use image::codecs::jpeg::JpegEncoder;
 use resvg::usvg::fontdb::{Database, Family, Query, Weight};
 use resvg::{tiny_skia, usvg};
 use std::path::Path;
@@ -35,7 +35,11 @@ impl Fonts {
         let family = FAMILIES
             .split(", ")
             .filter(|name| *name != "sans-serif")
-            .find(|name| database.query(&Query { families: &[Family::Name(name)], weight: Weight::NORMAL, ..Query::default() }).is_some())
+            .find(|name| {
+                database
+                    .query(&Query { families: &[Family::Name(name)], weight: Weight::NORMAL, ..Query::default() })
+                    .is_some()
+            })
             .map(str::to_owned);
         if let Some(family) = &family {
             database.set_sans_serif_family(family.clone());
@@ -88,7 +92,10 @@ impl Fonts {
         usvg::Options {
             fontdb: self.database.clone(),
             font_family: self.family.clone().unwrap_or_default(),
-            image_href_resolver: usvg::ImageHrefResolver { resolve_data: pictures, resolve_string: Box::new(|_, _| None) },
+            image_href_resolver: usvg::ImageHrefResolver {
+                resolve_data: pictures,
+                resolve_string: Box::new(|_, _| None),
+            },
             ..usvg::Options::default()
         }
     }

@@ -2,10 +2,11 @@
 //! look at the difference before committing it.
 
 use creative::layout::{fit, text_width};
-use creative::{compose, Fonts, Look, Palette, Picture};
+use creative::{Fonts, Look, Palette, Picture, compose};
 
 const SIZES: [(&str, u32, u32); 3] = [("instagram", 1080, 1080), ("naver", 800, 600), ("kakao", 800, 400)];
-const LONGEST: &str = "우리동네에서가장오래된빵집의가을맞이대축제 아메리카노와 소금빵을 함께 드리는 감사 이벤트에 초대합니다 꼭 오세요";
+const LONGEST: &str =
+    "우리동네에서가장오래된빵집의가을맞이대축제 아메리카노와 소금빵을 함께 드리는 감사 이벤트에 초대합니다 꼭 오세요";
 
 fn picture(width: u32, height: u32, look: Look, headline: &str) -> String {
     let palette = Palette::parse("SUNSET").unwrap();

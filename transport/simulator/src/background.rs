@@ -35,7 +35,12 @@ pub(crate) fn draw(prompt: &str, number: u32) -> Vec<u8> {
         let fill = colour(hue + next() * 120.0 - 60.0, 55 + (next() * 35.0) as u32);
         let opacity = 0.25 + next() * 0.45;
         let _ = if prompt.contains("editorial") {
-            write!(svg, r#"<rect x="{x:.0}" y="{y:.0}" width="{:.0}" height="{r:.0}" transform="rotate({:.0} {x:.0} {y:.0})" fill="{fill}" opacity="{opacity:.2}"/>"#, r * 2.5, next() * 180.0)
+            write!(
+                svg,
+                r#"<rect x="{x:.0}" y="{y:.0}" width="{:.0}" height="{r:.0}" transform="rotate({:.0} {x:.0} {y:.0})" fill="{fill}" opacity="{opacity:.2}"/>"#,
+                r * 2.5,
+                next() * 180.0
+            )
         } else {
             write!(svg, r#"<circle cx="{x:.0}" cy="{y:.0}" r="{r:.0}" fill="{fill}" opacity="{opacity:.2}"/>"#)
         };

@@ -4,7 +4,7 @@ use crate::server::Shared;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use axum::{Json, Router};
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 pub(crate) fn routes() -> Router<Shared> {
     Router::new().route("/v1/messages", post(messages))

@@ -1,13 +1,13 @@
 //! Instagram: container, poll, publish, permalink, insights.
 
-use crate::posts::{growth, Post};
+use crate::posts::{Post, growth};
 use crate::server::Shared;
 use axum::extract::{Form, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use chrono::{Duration, Utc};
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use std::collections::HashMap;
 
 /// How long a container is in progress.
@@ -24,7 +24,10 @@ pub(crate) fn routes() -> Router<Shared> {
 }
 
 fn failure(status: StatusCode, code: i64, subcode: i64, message: &str) -> Answer {
-    (status, Json(json!({"error": {"message": message, "type": "OAuthException", "code": code, "error_subcode": subcode}})))
+    (
+        status,
+        Json(json!({"error": {"message": message, "type": "OAuthException", "code": code, "error_subcode": subcode}})),
+    )
 }
 
 fn authorised(headers: &HeaderMap) -> bool {
@@ -39,14 +42,25 @@ async fn container(State(s): State<Shared>, headers: HeaderMap, Form(form): Form
         return failure(StatusCode::BAD_REQUEST, 100, 0, "image_url and caption are required");
     };
     let path = image.split('?').next().unwrap_or(image);
-    if !std::path::Path::new(path).extension().is_some_and(|e| e.eq_ignore_ascii_case("jpg") || e.eq_ignore_ascii_case("jpeg")) {
+    if !std::path::Path::new(path)
+        .extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("jpg") || e.eq_ignore_ascii_case("jpeg"))
+    {
         return failure(StatusCode::BAD_REQUEST, 9004, 2_207_052, "Only photo in JPEG can be accepted as media type.");
     }
     if caption.chars().count() > 2200 {
         return failure(StatusCode::BAD_REQUEST, 100, 0, "caption too long");
     }
     let id = format!("17{}", crate::background::seed(&uuid::Uuid::now_v7().to_string()));
-    let post = Post { upstream: "INSTAGRAM_CONTAINER".into(), id: id.clone(), key: None, event: None, body: json!(form), at: Utc::now(), gone: false };
+    let post = Post {
+        upstream: "INSTAGRAM_CONTAINER".into(),
+        id: id.clone(),
+        key: None,
+        event: None,
+        body: json!(form),
+        at: Utc::now(),
+        gone: false,
+    };
     s.posts.add(post);
     (StatusCode::OK, Json(json!({"id": id})))
 }
@@ -55,7 +69,8 @@ async fn publish(State(s): State<Shared>, headers: HeaderMap, Form(form): Form<H
     if !authorised(&headers) {
         return failure(StatusCode::UNAUTHORIZED, 190, 0, "Invalid OAuth access token");
     }
-    let Some(container) = form.get("creation_id").and_then(|id| s.posts.find("INSTAGRAM_CONTAINER", |p| &p.id == id)) else {
+    let Some(container) = form.get("creation_id").and_then(|id| s.posts.find("INSTAGRAM_CONTAINER", |p| &p.id == id))
+    else {
         return failure(StatusCode::BAD_REQUEST, 100, 0, "Invalid creation_id");
     };
     if Utc::now() - container.at < PREPARING {
@@ -63,7 +78,15 @@ async fn publish(State(s): State<Shared>, headers: HeaderMap, Form(form): Form<H
     }
     let id = format!("18{}", crate::background::seed(&container.id));
     // A container is published once: its id is the key.
-    let post = Post { upstream: "INSTAGRAM".into(), id, key: Some(container.id), event: None, body: container.body, at: Utc::now(), gone: false };
+    let post = Post {
+        upstream: "INSTAGRAM".into(),
+        id,
+        key: Some(container.id),
+        event: None,
+        body: container.body,
+        at: Utc::now(),
+        gone: false,
+    };
     (StatusCode::OK, Json(json!({"id": s.posts.add(post).id})))
 }
 
@@ -74,7 +97,10 @@ fn media(post: &Post) -> Value {
 async fn one(State(s): State<Shared>, Path(id): Path<String>, Query(_q): Query<HashMap<String, String>>) -> Answer {
     if let Some(container) = s.posts.find("INSTAGRAM_CONTAINER", |p| p.id == id) {
         let ready = Utc::now() - container.at >= PREPARING;
-        return (StatusCode::OK, Json(json!({"id": id, "status_code": if ready { "FINISHED" } else { "IN_PROGRESS" }})));
+        return (
+            StatusCode::OK,
+            Json(json!({"id": id, "status_code": if ready { "FINISHED" } else { "IN_PROGRESS" }})),
+        );
     }
     match s.posts.find("INSTAGRAM", |p| p.id == id) {
         Some(post) => (StatusCode::OK, Json(media(&post))),
@@ -94,6 +120,10 @@ async fn insights(State(s): State<Shared>, Path(id): Path<String>) -> Answer {
         return failure(StatusCode::NOT_FOUND, 100, 33, "Unsupported get request");
     };
     let views = growth(&post, 600.0);
-    let data = if views == 0 { json!([]) } else { json!([{"name": "views", "period": "lifetime", "values": [{"value": views}]}]) };
+    let data = if views == 0 {
+        json!([])
+    } else {
+        json!([{"name": "views", "period": "lifetime", "values": [{"value": views}]}])
+    };
     (StatusCode::OK, Json(json!({"data": data})))
 }

@@ -1,19 +1,21 @@
 //! Naver's café and Kakao's message to oneself.
 
-use crate::posts::{growth, Post};
+use crate::posts::{Post, growth};
 use crate::server::Shared;
 use axum::extract::{Form, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use chrono::Utc;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use std::collections::HashMap;
 
 type Answer = (StatusCode, Json<Value>);
 
 pub(crate) fn naver() -> Router<Shared> {
-    Router::new().route("/v1/cafe/{club}/menu/{menu}/articles", post(article)).route("/posts/{event}/insights", get(views))
+    Router::new()
+        .route("/v1/cafe/{club}/menu/{menu}/articles", post(article))
+        .route("/posts/{event}/insights", get(views))
 }
 
 pub(crate) fn kakao() -> Router<Shared> {
@@ -21,22 +23,41 @@ pub(crate) fn kakao() -> Router<Shared> {
 }
 
 async fn article(
-    State(s): State<Shared>, Path((club, menu)): Path<(String, String)>, headers: HeaderMap, Form(form): Form<HashMap<String, String>>,
+    State(s): State<Shared>,
+    Path((club, menu)): Path<(String, String)>,
+    headers: HeaderMap,
+    Form(form): Form<HashMap<String, String>>,
 ) -> Answer {
     if !headers.contains_key("authorization") {
         return (StatusCode::UNAUTHORIZED, Json(json!({"errorMessage": "Authentication failed", "errorCode": "024"})));
     }
     let (Some(subject), Some(content)) = (form.get("subject"), form.get("content")) else {
-        return (StatusCode::FORBIDDEN, Json(json!({"message": {"status": "403", "error": {"code": "999", "msg": "subject and content"}}})));
+        return (
+            StatusCode::FORBIDDEN,
+            Json(json!({"message": {"status": "403", "error": {"code": "999", "msg": "subject and content"}}})),
+        );
     };
     let (subject, content) = (decoded(subject), decoded(content));
     let number = s.posts.of("NAVER").len() + 1;
     // The link in the text is all that ties the article to an event here.
     let event = content.split("/e/").nth(1).map(|rest| rest.chars().take_while(char::is_ascii_alphanumeric).collect());
     let body = json!({"club": club, "menu": menu, "subject": subject, "content": content});
-    s.posts.add(Post { upstream: "NAVER".into(), id: number.to_string(), key: None, event, body, at: Utc::now(), gone: false });
+    s.posts.add(Post {
+        upstream: "NAVER".into(),
+        id: number.to_string(),
+        key: None,
+        event,
+        body,
+        at: Utc::now(),
+        gone: false,
+    });
     let url = format!("https://cafe.naver.example/{club}/{number}");
-    (StatusCode::OK, Json(json!({"message": {"status": "200", "result": {"cafeUrl": club, "articleId": number, "articleUrl": url}}})))
+    (
+        StatusCode::OK,
+        Json(
+            json!({"message": {"status": "200", "result": {"cafeUrl": club, "articleId": number, "articleUrl": url}}}),
+        ),
+    )
 }
 
 fn decoded(s: &str) -> String {

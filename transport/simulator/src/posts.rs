@@ -63,7 +63,9 @@ impl Posts {
     /// Keeps a post, unless its key was seen: then the first one is answered.
     pub(crate) fn add(&self, post: Post) -> Post {
         let mut inner = self.lock();
-        if let Some(first) = inner.posts.iter().find(|p| p.upstream == post.upstream && p.key.is_some() && p.key == post.key) {
+        if let Some(first) =
+            inner.posts.iter().find(|p| p.upstream == post.upstream && p.key.is_some() && p.key == post.key)
+        {
             return first.clone();
         }
         inner.write(&post);
@@ -74,7 +76,9 @@ impl Posts {
     /// Marks a post as taken back. False: there is none.
     pub(crate) fn remove(&self, upstream: &str, id: &str) -> bool {
         let mut inner = self.lock();
-        let Some(post) = inner.posts.iter_mut().find(|p| p.upstream == upstream && p.id == id && !p.gone) else { return false };
+        let Some(post) = inner.posts.iter_mut().find(|p| p.upstream == upstream && p.id == id && !p.gone) else {
+            return false;
+        };
         post.gone = true;
         let post = post.clone();
         inner.write(&post);

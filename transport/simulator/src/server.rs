@@ -1,11 +1,11 @@
 //! The server: one path prefix per upstream, latency and faults in front of each.
 
 use crate::posts::Posts;
+use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::middleware::{from_fn_with_state, Next};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::Router;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -172,6 +172,8 @@ async fn behave(State(shared): State<Shared>, request: Request, next: Next) -> R
             let _ = next.run(request).await;
             std::future::pending().await
         }
-        Some(Fault::Garbage) => ([("content-type", "text/html")], "<html><body>점검 중입니다</body></html>").into_response(),
+        Some(Fault::Garbage) => {
+            ([("content-type", "text/html")], "<html><body>점검 중입니다</body></html>").into_response()
+        }
     }
 }

@@ -14,7 +14,8 @@ pub(crate) fn routes() -> Router<Shared> {
 
 async fn generate(headers: HeaderMap, mut form: Multipart) -> Response {
     if !headers.contains_key("authorization") {
-        return (StatusCode::UNAUTHORIZED, Json(json!({"name": "unauthorized", "errors": ["missing key"]}))).into_response();
+        return (StatusCode::UNAUTHORIZED, Json(json!({"name": "unauthorized", "errors": ["missing key"]})))
+            .into_response();
     }
     let (mut prompt, mut seed) = (String::new(), 0);
     while let Ok(Some(field)) = form.next_field().await {
@@ -27,10 +28,13 @@ async fn generate(headers: HeaderMap, mut form: Multipart) -> Response {
         }
     }
     if prompt.is_empty() {
-        return (StatusCode::BAD_REQUEST, Json(json!({"name": "bad_request", "errors": ["prompt: required"]}))).into_response();
+        return (StatusCode::BAD_REQUEST, Json(json!({"name": "bad_request", "errors": ["prompt: required"]})))
+            .into_response();
     }
     match tokio::task::spawn_blocking(move || crate::background::draw(&prompt, seed)).await {
-        Ok(png) if !png.is_empty() => ([("content-type", "image/png"), ("finish-reason", "SUCCESS")], png).into_response(),
+        Ok(png) if !png.is_empty() => {
+            ([("content-type", "image/png"), ("finish-reason", "SUCCESS")], png).into_response()
+        }
         _ => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }

@@ -1,13 +1,13 @@
 //! 우리동네TV, 지니TV and 링고비즈.
 
-use crate::posts::{growth, Post};
+use crate::posts::{Post, growth};
 use crate::server::Shared;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 use chrono::{Duration, Utc};
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use std::collections::HashMap;
 
 /// How long an advert on 지니TV is reviewed.
@@ -32,10 +32,14 @@ pub(crate) fn genie() -> Router<Shared> {
 pub(crate) fn ringo() -> Router<Shared> {
     Router::new()
         .route("/tones/current", put(tone))
-        .route("/tones", get(|State(s): State<Shared>, Query(q): Query<HashMap<String, String>>| async move {
-            let found = s.posts.find("RINGO_BIZ", |p| p.key.is_some() && p.key.as_ref() == q.get("requestKey") && !p.gone);
-            Json(found.iter().map(tone_body).collect::<Vec<_>>())
-        }))
+        .route(
+            "/tones",
+            get(|State(s): State<Shared>, Query(q): Query<HashMap<String, String>>| async move {
+                let found =
+                    s.posts.find("RINGO_BIZ", |p| p.key.is_some() && p.key.as_ref() == q.get("requestKey") && !p.gone);
+                Json(found.iter().map(tone_body).collect::<Vec<_>>())
+            }),
+        )
         .route("/tones/{id}/restore", post(|s, p| remove("RINGO_BIZ", s, p)))
 }
 
@@ -44,7 +48,15 @@ fn new_post(upstream: &str, headers: &HeaderMap, body: Value) -> Option<Post> {
     headers.get("x-api-key")?;
     let event = body["eventId"].as_str()?.to_owned();
     let id = format!("{}-{}", upstream.to_lowercase().replace('_', ""), uuid::Uuid::now_v7().simple());
-    Some(Post { upstream: upstream.to_owned(), id, key: Some(key), event: Some(event), body, at: Utc::now(), gone: false })
+    Some(Post {
+        upstream: upstream.to_owned(),
+        id,
+        key: Some(key),
+        event: Some(event),
+        body,
+        at: Utc::now(),
+        gone: false,
+    })
 }
 
 fn body_of(post: &Post) -> Value {
@@ -58,14 +70,25 @@ fn body_of(post: &Post) -> Value {
     json!({"id": post.id, "status": status, "url": format!("https://{}.example/{}", post.upstream.to_lowercase().replace('_', "-"), post.id)})
 }
 
-async fn accept(upstream: &'static str, State(s): State<Shared>, headers: HeaderMap, Json(body): Json<Value>) -> Answer {
+async fn accept(
+    upstream: &'static str,
+    State(s): State<Shared>,
+    headers: HeaderMap,
+    Json(body): Json<Value>,
+) -> Answer {
     match new_post(upstream, &headers, body) {
         Some(post) => (StatusCode::CREATED, Json(body_of(&s.posts.add(post)))),
-        None => (StatusCode::BAD_REQUEST, Json(json!({"error": "eventId, Idempotency-Key and X-API-Key are required"}))),
+        None => {
+            (StatusCode::BAD_REQUEST, Json(json!({"error": "eventId, Idempotency-Key and X-API-Key are required"})))
+        }
     }
 }
 
-async fn find(upstream: &'static str, State(s): State<Shared>, Query(q): Query<HashMap<String, String>>) -> Json<Vec<Value>> {
+async fn find(
+    upstream: &'static str,
+    State(s): State<Shared>,
+    Query(q): Query<HashMap<String, String>>,
+) -> Json<Vec<Value>> {
     let found = s.posts.find(upstream, |p| p.key.is_some() && p.key.as_ref() == q.get("requestKey") && !p.gone);
     Json(found.iter().map(body_of).collect())
 }
@@ -95,6 +118,8 @@ async fn tone(State(s): State<Shared>, headers: HeaderMap, Json(mut body): Json<
     body["previousToneId"] = json!(before);
     match new_post("RINGO_BIZ", &headers, body) {
         Some(post) => (StatusCode::OK, Json(tone_body(&s.posts.add(post)))),
-        None => (StatusCode::BAD_REQUEST, Json(json!({"error": "eventId, Idempotency-Key and X-API-Key are required"}))),
+        None => {
+            (StatusCode::BAD_REQUEST, Json(json!({"error": "eventId, Idempotency-Key and X-API-Key are required"})))
+        }
     }
 }

@@ -4,13 +4,13 @@
 //! `GET /{media}/insights`. Codes 4/2207051 and timeouts after the publish leave the outcome unknown: the caption holds
 //! our tracking link, so the newest media tell.
 
-use super::{Answered, ChannelClient, Figures, Post, Published, Recall, PUBLISH_LIMIT, STATS_LIMIT};
-use crate::error::{class_of_status, UpstreamError};
+use super::{Answered, ChannelClient, Figures, PUBLISH_LIMIT, Post, Published, Recall, STATS_LIMIT};
+use crate::error::{UpstreamError, class_of_status};
 use crate::http::{Answer, Endpoint, Http, JSON_CAP};
 use domain::distribution::ErrorClass;
 use reqwest::RequestBuilder;
 use serde::Deserialize;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -103,7 +103,8 @@ impl Instagram {
     /// Waits until the container is ready; nothing is published before that.
     async fn ready(&self, container: &str) -> Result<(), UpstreamError> {
         for _ in 0..POLLS {
-            let state: Container = self.call(self.get(&format!("/{container}")).query(&[("fields", "status_code")])).await?;
+            let state: Container =
+                self.call(self.get(&format!("/{container}")).query(&[("fields", "status_code")])).await?;
             match state.status_code.as_str() {
                 "FINISHED" => return Ok(()),
                 "IN_PROGRESS" => tokio::time::sleep(POLL_EVERY).await,
@@ -144,7 +145,8 @@ impl ChannelClient for Instagram {
                 .await
                 .map_err(UpstreamError::after_publish)?;
             // The post is out; not knowing its address is no failure.
-            let seen: Option<Media> = self.call(self.get(&format!("/{}", media.id)).query(&[("fields", "id,permalink")])).await.ok();
+            let seen: Option<Media> =
+                self.call(self.get(&format!("/{}", media.id)).query(&[("fields", "id,permalink")])).await.ok();
             Ok(Published::Out { id: media.id, url: seen.and_then(|m| m.permalink), remote: json!({}) })
         })
     }
@@ -167,9 +169,11 @@ impl ChannelClient for Instagram {
         Box::pin(async move {
             let request = self.get(&format!("/{external_id}/insights")).query(&[("metric", "views")]);
             let answer = self.http.send(request, STATS_LIMIT, JSON_CAP).await?;
-            let insights: Insights = if (200..300).contains(&answer.status) { answer.json()? } else { return Err(failure(&answer)) };
+            let insights: Insights =
+                if (200..300).contains(&answer.status) { answer.json()? } else { return Err(failure(&answer)) };
             // The set is empty instead of zero while nothing was measured.
-            let views = insights.data.iter().find(|m| m.name == "views").and_then(|m| m.values.first()).map(|v| v.value.max(0));
+            let views =
+                insights.data.iter().find(|m| m.name == "views").and_then(|m| m.values.first()).map(|v| v.value.max(0));
             Ok(Figures { impressions: views, clicks: None })
         })
     }

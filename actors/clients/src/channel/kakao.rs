@@ -1,12 +1,12 @@
 //! Kakao: no public API posts to a channel's feed. The prepared share card goes to the owner's own KakaoTalk
 //! (`POST /v2/api/talk/memo/default/send`, form `template_object`), and the owner shares it: always `assisted`.
 
-use super::{Answered, ChannelClient, Figures, Post, Published, Recall, PUBLISH_LIMIT};
-use crate::error::{class_of_status, UpstreamError};
+use super::{Answered, ChannelClient, Figures, PUBLISH_LIMIT, Post, Published, Recall};
+use crate::error::{UpstreamError, class_of_status};
 use crate::http::{Endpoint, Http, JSON_CAP};
 use domain::distribution::ErrorClass;
 use serde::Deserialize;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// The longest text of a card.
@@ -60,7 +60,11 @@ impl ChannelClient for Kakao {
                     -10 | -532 => ErrorClass::Throttled,
                     _ => class_of_status(answer.status),
                 };
-                return Err(UpstreamError { class, retry_after: answer.retry_after, detail: format!("status {} code {code}", answer.status) });
+                return Err(UpstreamError {
+                    class,
+                    retry_after: answer.retry_after,
+                    detail: format!("status {} code {code}", answer.status),
+                });
             }
             match answer.json::<Sent>()?.result_code {
                 0 => Ok(Published::HandedOver { id: post.request_key.to_string(), url: post.link.clone() }),

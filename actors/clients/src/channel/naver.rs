@@ -3,12 +3,12 @@
 //! It can neither be asked whether an article arrived nor take one back, and has no statistics of its own; views come
 //! from EP-17 (`GET /posts/{eventId}/insights`) where that is offered. The key is `token@club/menu`.
 
-use super::{Answered, ChannelClient, Figures, Post, Published, Recall, PUBLISH_LIMIT, STATS_LIMIT};
+use super::{Answered, ChannelClient, Figures, PUBLISH_LIMIT, Post, Published, Recall, STATS_LIMIT};
 use crate::error::UpstreamError;
 use crate::http::{Endpoint, Http, JSON_CAP};
 use domain::distribution::ErrorClass;
 use serde::Deserialize;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// The client.
@@ -70,14 +70,17 @@ impl ChannelClient for Naver {
     fn publish<'a>(&'a self, post: &'a Post) -> Answered<'a, Published> {
         Box::pin(async move {
             let (token, place) = self.parts();
-            let (club, menu) = place.split_once('/').ok_or_else(|| UpstreamError::new(ErrorClass::Auth, "key is not token@club/menu"))?;
+            let (club, menu) = place
+                .split_once('/')
+                .ok_or_else(|| UpstreamError::new(ErrorClass::Auth, "key is not token@club/menu"))?;
             let request = self
                 .http
                 .client()
                 .post(format!("{}/v1/cafe/{club}/menu/{menu}/articles", self.at.base))
                 .bearer_auth(token)
                 .form(&[("subject", encoded(&post.title)), ("content", encoded(&post.text))]);
-            let written: Written = self.http.json(request, PUBLISH_LIMIT).await.map_err(UpstreamError::after_publish)?;
+            let written: Written =
+                self.http.json(request, PUBLISH_LIMIT).await.map_err(UpstreamError::after_publish)?;
             let article = written.message.result;
             Ok(Published::Out { id: article.article_id.to_string(), url: article.article_url, remote: json!({}) })
         })
@@ -94,7 +97,8 @@ impl ChannelClient for Naver {
 
     fn stats<'a>(&'a self, event: Uuid, _external_id: &'a str) -> Answered<'a, Figures> {
         Box::pin(async move {
-            let request = self.http.client().get(format!("{}/posts/{event}/insights", self.at.base)).bearer_auth(self.parts().0);
+            let request =
+                self.http.client().get(format!("{}/posts/{event}/insights", self.at.base)).bearer_auth(self.parts().0);
             let answer = self.http.send(request, STATS_LIMIT, JSON_CAP).await?;
             if answer.status == 404 {
                 return Ok(Figures::default());

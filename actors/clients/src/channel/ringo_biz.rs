@@ -2,12 +2,12 @@
 //! `PUT /tones/current` with an `Idempotency-Key` and a script for speech, which answers the tone it replaced;
 //! `GET /tones?requestKey=`; `POST /tones/{id}/restore` puts the tone before it back.
 
-use super::{Answered, ChannelClient, Figures, Post, Published, Recall, PUBLISH_LIMIT};
+use super::{Answered, ChannelClient, Figures, PUBLISH_LIMIT, Post, Published, Recall};
 use crate::error::UpstreamError;
 use crate::http::{Endpoint, Http, JSON_CAP};
 use reqwest::{Method, RequestBuilder};
 use serde::Deserialize;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// The longest script, in characters: about 20 seconds of speech.
@@ -67,7 +67,10 @@ impl ChannelClient for RingoBiz {
     fn find<'a>(&'a self, post: &'a Post) -> Answered<'a, Option<Published>> {
         Box::pin(async move {
             let key = post.request_key.to_string();
-            let found: Vec<Tone> = self.http.json(self.request(Method::GET, "/tones").query(&[("requestKey", key)]), PUBLISH_LIMIT).await?;
+            let found: Vec<Tone> = self
+                .http
+                .json(self.request(Method::GET, "/tones").query(&[("requestKey", key)]), PUBLISH_LIMIT)
+                .await?;
             Ok(found.into_iter().next().map(Tone::published))
         })
     }

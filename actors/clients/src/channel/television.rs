@@ -2,13 +2,13 @@
 //! `Idempotency-Key`, `GET /{collection}?requestKey=`, `DELETE /{collection}/{id}`, and the statistics of EP-15 and EP-16
 //! (`GET /stats/{eventId}`, `GET /campaign/{eventId}/stats`), all with `X-API-Key`.
 
-use super::{Answered, ChannelClient, Figures, Post, Published, Recall, PUBLISH_LIMIT, STATS_LIMIT};
+use super::{Answered, ChannelClient, Figures, PUBLISH_LIMIT, Post, Published, Recall, STATS_LIMIT};
 use crate::error::UpstreamError;
 use crate::http::{Endpoint, Http, JSON_CAP};
 use domain::distribution::ErrorClass;
 use reqwest::{Method, RequestBuilder};
 use serde::Deserialize;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// The client.
@@ -61,7 +61,10 @@ fn published(a: Accepted) -> Result<Published, UpstreamError> {
         "ON_AIR" => Ok(Published::Out { id: a.id, url: a.url, remote: json!({}) }),
         "IN_REVIEW" => Ok(Published::InReview { id: a.id }),
         "REJECTED" => Ok(Published::Refused),
-        other => Err(UpstreamError::new(ErrorClass::Transient, format!("unknown status {:?}", other.chars().take(20).collect::<String>()))),
+        other => Err(UpstreamError::new(
+            ErrorClass::Transient,
+            format!("unknown status {:?}", other.chars().take(20).collect::<String>()),
+        )),
     }
 }
 
@@ -73,8 +76,12 @@ impl ChannelClient for Television {
                 "region": post.region, "advertiser": post.shop, "link": post.link, "startsAt": post.starts_at, "endsAt": post.ends_at,
                 "storyboard": [{"seconds": 5, "text": post.title}, {"seconds": 10, "text": post.text}],
             });
-            let request = self.request(Method::POST, &format!("/{}", self.collection)).header("idempotency-key", post.request_key.to_string()).json(&body);
-            let accepted: Accepted = self.http.json(request, PUBLISH_LIMIT).await.map_err(UpstreamError::after_publish)?;
+            let request = self
+                .request(Method::POST, &format!("/{}", self.collection))
+                .header("idempotency-key", post.request_key.to_string())
+                .json(&body);
+            let accepted: Accepted =
+                self.http.json(request, PUBLISH_LIMIT).await.map_err(UpstreamError::after_publish)?;
             published(accepted)
         })
     }
@@ -90,7 +97,14 @@ impl ChannelClient for Television {
 
     fn recall<'a>(&'a self, external_id: &'a str, _remote: &'a Value) -> Answered<'a, Recall> {
         Box::pin(async move {
-            let answer = self.http.send(self.request(Method::DELETE, &format!("/{}/{external_id}", self.collection)), PUBLISH_LIMIT, JSON_CAP).await?;
+            let answer = self
+                .http
+                .send(
+                    self.request(Method::DELETE, &format!("/{}/{external_id}", self.collection)),
+                    PUBLISH_LIMIT,
+                    JSON_CAP,
+                )
+                .await?;
             // Gone already is gone.
             if answer.status == 404 {
                 return Ok(Recall::Done);
@@ -101,7 +115,8 @@ impl ChannelClient for Television {
 
     fn stats<'a>(&'a self, event: Uuid, _external_id: &'a str) -> Answered<'a, Figures> {
         Box::pin(async move {
-            let stats: Stats = self.http.json(self.request(Method::GET, &(self.stats_path)(event)), STATS_LIMIT).await?;
+            let stats: Stats =
+                self.http.json(self.request(Method::GET, &(self.stats_path)(event)), STATS_LIMIT).await?;
             Ok(Figures { impressions: stats.impressions, clicks: stats.clicks })
         })
     }

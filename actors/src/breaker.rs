@@ -1,0 +1,287 @@
+//! Breakers: one actor per upstream, the only user of the circuit breaker. Tree: Root → Breaker.
+//!
+//! The call itself runs in the caller's task, holding a permit; its outcome comes back as a message and is replayed
+//! into the core. A permit that is dropped says "cancelled": no evidence either way.
+
+pub mod core;
+
+use self::core::{Admitted, Core, Outcome, Settings};
+use crate::ask::ask;
+use clients::UpstreamError;
+use domain::channel::Upstream;
+use domain::distribution::ErrorClass;
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use serde::Serialize;
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+
+/// Retries of one call (RS-03): after 1, 2, 4 s with full jitter.
+pub const RETRIES: u32 = 3;
+/// Calls to one upstream at a time: a bulkhead per upstream.
+const BULKHEAD: usize = 16;
+/// Retries an upstream is owed per minute, whatever its traffic (the rest is 10 % of its calls).
+const RESERVE: f64 = 10.0;
+
+/// Handle on all breakers.
+#[derive(Clone)]
+pub struct Breakers {
+    each: Arc<HashMap<Upstream, One>>,
+}
+
+struct One {
+    actor: ActorRef<Msg>,
+    /// Outside the actor, so that a restart does not forget who is inside.
+    bulkhead: Arc<Semaphore>,
+    budget: std::sync::Mutex<Budget>,
+}
+
+/// Retries still to spend: refilled by a tenth of the calls and by a reserve per minute.
+struct Budget {
+    tokens: f64,
+    at: Instant,
+}
+
+impl Budget {
+    fn refill(&mut self, now: Instant, share: f64) {
+        let minutes = now.duration_since(self.at).as_secs_f64() / 60.0;
+        self.at = now;
+        self.tokens = (self.tokens + minutes * RESERVE + share).min(RESERVE * 2.0);
+    }
+
+    fn take(&mut self, now: Instant) -> bool {
+        self.refill(now, 0.0);
+        if self.tokens < 1.0 {
+            return false;
+        }
+        self.tokens -= 1.0;
+        true
+    }
+}
+
+/// What a breaker shows.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BreakerView {
+    /// Which upstream.
+    pub upstream: Upstream,
+    /// `CLOSED`, `OPEN` or `HALF_OPEN` (open with a probe under way).
+    pub state: &'static str,
+    /// Calls in the window.
+    pub calls: usize,
+    /// Of these, failed.
+    pub failures: usize,
+    /// How often it tripped.
+    pub trips: u64,
+}
+
+impl Breakers {
+    /// Starts one breaker per upstream.
+    ///
+    /// # Errors
+    /// The runtime is shutting down.
+    pub async fn start() -> Result<Self, ractor::SpawnErr> {
+        let mut each = HashMap::new();
+        for upstream in Upstream::ALL {
+            let (actor, _) = Breaker::spawn(None, Breaker, *upstream).await?;
+            let budget = std::sync::Mutex::new(Budget { tokens: RESERVE, at: Instant::now() });
+            each.insert(*upstream, One { actor, bulkhead: Arc::new(Semaphore::new(BULKHEAD)), budget });
+        }
+        Ok(Self { each: Arc::new(each) })
+    }
+
+    /// Makes one call through the breaker and the bulkhead of an upstream.
+    ///
+    /// # Errors
+    /// `unavailable` while it is open, else what the call says.
+    pub async fn once<T, F>(&self, upstream: Upstream, call: F) -> Result<T, UpstreamError>
+    where
+        F: Future<Output = Result<T, UpstreamError>>,
+    {
+        let one = &self.each[&upstream];
+        let _inside = one.bulkhead.acquire().await.map_err(|_| unavailable(Duration::from_secs(1)))?;
+        let admitted = ask(&one.actor, Msg::Admit, Duration::from_secs(2)).await;
+        let permit = match admitted {
+            Ok(Ok(admitted)) => Permit { actor: one.actor.clone(), admitted, done: false },
+            Ok(Err(wait)) => return Err(unavailable(wait)),
+            Err(_) => return Err(unavailable(Duration::from_secs(1))),
+        };
+        let started = Instant::now();
+        let result = call.await;
+        let outcome = match &result {
+            Ok(_) => Outcome::Succeeded,
+            Err(e) => match e.class.counts_as_failure() {
+                Some(true) => Outcome::Failed,
+                Some(false) => Outcome::Succeeded,
+                None => Outcome::NoEvidence,
+            },
+        };
+        permit.complete(outcome);
+        one.budget.lock().expect("nobody panics holding it").refill(Instant::now(), 0.1);
+        let label = result.as_ref().map_or_else(|e| e.class.code(), |_| "ok");
+        metrics::counter!("upstream_calls_total", "upstream" => upstream.code(), "outcome" => label).increment(1);
+        metrics::histogram!("upstream_seconds", "upstream" => upstream.code()).record(started.elapsed().as_secs_f64());
+        result
+    }
+
+    /// Makes a call that may be repeated: up to three more times while the failure is transient or throttled, never
+    /// into an open breaker, and within the upstream's budget.
+    ///
+    /// # Errors
+    /// What the last call said.
+    pub async fn retrying<T, F, Fut>(&self, upstream: Upstream, mut call: F) -> Result<T, UpstreamError>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, UpstreamError>>,
+    {
+        let mut attempt = 0;
+        loop {
+            let result = self.once(upstream, call()).await;
+            let Err(e) = &result else { return result };
+            let again = e.class.may_retry() && e.class != ErrorClass::Unavailable && attempt < RETRIES;
+            if !again || !self.may_retry(upstream) {
+                return result;
+            }
+            let full = Duration::from_secs(1 << attempt).mul_f64(rand::random::<f64>().max(0.05));
+            tokio::time::sleep(e.retry_after.map_or(full, |asked| full.max(asked.min(Duration::from_secs(60))))).await;
+            attempt += 1;
+        }
+    }
+
+    /// Spends one retry of an upstream's budget, if there is one.
+    #[must_use]
+    pub fn may_retry(&self, upstream: Upstream) -> bool {
+        self.each[&upstream].budget.lock().expect("nobody panics holding it").take(Instant::now())
+    }
+
+    /// What all breakers show.
+    pub async fn view(&self) -> Vec<BreakerView> {
+        let mut all = Vec::new();
+        for upstream in Upstream::ALL {
+            if let Ok(view) = ask(&self.each[upstream].actor, Msg::View, Duration::from_secs(2)).await {
+                all.push(view);
+            }
+        }
+        all
+    }
+
+    /// Opens or closes a breaker by hand.
+    pub fn force(&self, upstream: Upstream, open: bool) {
+        let _ = self.each[&upstream].actor.cast(Msg::Force(open));
+    }
+
+    /// Stops all breakers.
+    pub fn stop(&self) {
+        for one in self.each.values() {
+            one.actor.stop(None);
+        }
+    }
+}
+
+fn unavailable(wait: Duration) -> UpstreamError {
+    UpstreamError { class: ErrorClass::Unavailable, retry_after: Some(wait), detail: "breaker open".into() }
+}
+
+/// A call under way. Dropped without an outcome, it says "cancelled".
+struct Permit {
+    actor: ActorRef<Msg>,
+    admitted: Admitted,
+    done: bool,
+}
+
+impl Permit {
+    fn complete(mut self, outcome: Outcome) {
+        self.done = true;
+        let _ = self.actor.cast(Msg::Complete(self.admitted, outcome));
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if !self.done {
+            let _ = self.actor.cast(Msg::Complete(self.admitted, Outcome::NoEvidence));
+        }
+    }
+}
+
+enum Msg {
+    /// May a call be made? Answers a permit, or how long to wait.
+    Admit(RpcReplyPort<Result<Admitted, Duration>>),
+    /// A call ended.
+    Complete(Admitted, Outcome),
+    /// Answers what it shows.
+    View(RpcReplyPort<BreakerView>),
+    /// An operator opens (true) or closes it.
+    Force(bool),
+}
+
+struct Breaker;
+
+struct State {
+    upstream: Upstream,
+    core: Core,
+    started: Instant,
+}
+
+impl State {
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn report(&self, before: &'static str) {
+        let after = self.core.state_name();
+        if before != after {
+            tracing::warn!(upstream = self.upstream.code(), from = before, to = after, "breaker");
+        }
+        let value = match after {
+            "CLOSED" => 0.0,
+            "HALF_OPEN" => 1.0,
+            _ => 2.0,
+        };
+        metrics::gauge!("breaker_state", "upstream" => self.upstream.code()).set(value);
+    }
+}
+
+impl Actor for Breaker {
+    type Msg = Msg;
+    type State = State;
+    type Arguments = Upstream;
+
+    async fn pre_start(&self, _: ActorRef<Msg>, upstream: Upstream) -> Result<State, ActorProcessingErr> {
+        Ok(State { upstream, core: Core::new(Settings::default(), rand::random()), started: Instant::now() })
+    }
+
+    async fn handle(&self, _: ActorRef<Msg>, msg: Msg, s: &mut State) -> Result<(), ActorProcessingErr> {
+        let before = s.core.state_name();
+        match msg {
+            Msg::Admit(reply) => {
+                if !reply.is_closed() {
+                    let now = s.now();
+                    let _ = reply.send(s.core.admit(now));
+                }
+            }
+            Msg::Complete(admitted, outcome) => {
+                let now = s.now();
+                s.core.complete(now, admitted, outcome, rand::random());
+            }
+            Msg::View(reply) => {
+                let (calls, failures) = s.core.window();
+                let _ = reply.send(BreakerView {
+                    upstream: s.upstream,
+                    state: before,
+                    calls,
+                    failures,
+                    trips: s.core.trips(),
+                });
+            }
+            Msg::Force(open) => {
+                let now = s.now();
+                s.core.force(now, open);
+            }
+        }
+        s.report(before);
+        Ok(())
+    }
+}

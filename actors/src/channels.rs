@@ -1,0 +1,327 @@
+//! One actor per channel: its bulkhead, its retries, its publications. Tree: Root → Channel.
+//!
+//! The intent is recorded before each call. A publication that was under way when the process died may have happened:
+//! it is asked for, never repeated blindly.
+
+use crate::ask::Unavailable;
+use crate::publishing::announce;
+use crate::system::Shared;
+use clients::UpstreamError;
+use clients::channel::{Post, Published};
+use domain::channel::{Channel, Upstream};
+use domain::distribution::{ChannelError, ErrorClass, Next, Outcome, PublicationStatus, next, on_recovery};
+use domain::ids::DistributionId;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use serde_json::Value;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use storage::StorageError;
+use storage::distributions::{Change, Distribution, Publication};
+use tokio::sync::oneshot;
+
+/// Publications of one channel under way at once.
+const BULKHEAD: usize = 8;
+/// Between two questions about a review.
+const REVIEW_EVERY: Duration = Duration::from_secs(5);
+/// Questions about an unknown outcome before it stands as unknown.
+const QUESTIONS: u32 = 4;
+
+/// One channel of one distribution, to be settled.
+pub(crate) struct Task {
+    pub(crate) distribution: DistributionId,
+    pub(crate) publication: Publication,
+    pub(crate) post: Post,
+}
+
+/// Handle on all channels.
+#[derive(Clone)]
+pub struct Channels {
+    each: Arc<HashMap<Channel, ActorRef<Msg>>>,
+    shared: Arc<OnceLock<Arc<Shared>>>,
+}
+
+impl Channels {
+    pub(crate) async fn start() -> Result<Self, ractor::SpawnErr> {
+        let shared = Arc::new(OnceLock::new());
+        let mut each = HashMap::new();
+        for channel in Channel::ALL {
+            let (actor, _) = ChannelActor::spawn(None, ChannelActor, (*channel, shared.clone())).await?;
+            each.insert(*channel, actor);
+        }
+        Ok(Self { each: Arc::new(each), shared })
+    }
+
+    pub(crate) fn begin(&self, shared: Arc<Shared>) {
+        let _ = self.shared.set(shared);
+    }
+
+    /// Settles one channel; answers when it ended, one way or the other.
+    pub(crate) async fn publish(&self, task: Task) -> Result<(), Unavailable> {
+        let (reply, settled) = oneshot::channel();
+        let actor = &self.each[&task.publication.channel];
+        actor.cast(Msg::Publish(Box::new(task), reply)).map_err(|_| Unavailable)?;
+        settled.await.map_err(|_| Unavailable)
+    }
+
+    pub(crate) async fn stop(&self, limit: Duration) {
+        let stops = self.each.values().map(|a| a.stop_and_wait(None, Some(limit)));
+        futures_util::future::join_all(stops).await;
+    }
+}
+
+enum Msg {
+    /// Settle a publication; the port is answered when it ended.
+    Publish(Box<Task>, oneshot::Sender<()>),
+    /// A publication ended: there is room for the next.
+    Ended,
+}
+
+struct ChannelActor;
+
+struct State {
+    channel: Channel,
+    shared: Arc<OnceLock<Arc<Shared>>>,
+    running: usize,
+    waiting: VecDeque<(Task, oneshot::Sender<()>)>,
+}
+
+impl Actor for ChannelActor {
+    type Msg = Msg;
+    type State = State;
+    type Arguments = (Channel, Arc<OnceLock<Arc<Shared>>>);
+
+    async fn pre_start(
+        &self,
+        _: ActorRef<Msg>,
+        (channel, shared): Self::Arguments,
+    ) -> Result<State, ActorProcessingErr> {
+        Ok(State { channel, shared, running: 0, waiting: VecDeque::new() })
+    }
+
+    async fn handle(&self, myself: ActorRef<Msg>, msg: Msg, s: &mut State) -> Result<(), ActorProcessingErr> {
+        match msg {
+            Msg::Publish(task, reply) => s.waiting.push_back((*task, reply)),
+            Msg::Ended => s.running -= 1,
+        }
+        let Some(shared) = s.shared.get() else { return Ok(()) };
+        while s.running < BULKHEAD {
+            let Some((task, reply)) = s.waiting.pop_front() else { break };
+            // Who asked has gone: the row stays, and the reconciler finds it.
+            if reply.is_closed() {
+                continue;
+            }
+            s.running += 1;
+            let publishing = Publishing { shared: shared.clone(), channel: s.channel, task };
+            let room = Room(myself.clone());
+            shared.tracker.spawn(async move {
+                let _room = room;
+                match publishing.settle().await {
+                    Ok(()) => {
+                        let _ = reply.send(());
+                    }
+                    // Dropping the port tells the job to try again.
+                    Err(e) => tracing::warn!(error = %e, "a publication was not settled"),
+                }
+            });
+        }
+        metrics::gauge!("actor_mailbox_depth", "kind" => "channel").set(s.waiting.len() as f64);
+        Ok(())
+    }
+}
+
+/// A place in the bulkhead, given back however the task ends.
+struct Room(ActorRef<Msg>);
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        let _ = self.0.cast(Msg::Ended);
+    }
+}
+
+/// A publication on its way.
+struct Publishing {
+    shared: Arc<Shared>,
+    channel: Channel,
+    task: Task,
+}
+
+impl Publishing {
+    fn upstream(&self) -> Upstream {
+        self.channel.into()
+    }
+
+    async fn settle(&self) -> Result<(), StorageError> {
+        let p = &self.task.publication;
+        if p.status == PublicationStatus::AwaitingReview {
+            return self.review().await;
+        }
+        let mut step = match on_recovery(self.channel, p.status, p.mode) {
+            Some(step) => step,
+            None => return Ok(()),
+        };
+        let mut calls = p.calls;
+        loop {
+            step = match step {
+                Next::RetryAfter(wait) => {
+                    tokio::time::sleep(wait).await;
+                    let Some(distribution) = self.begin().await? else { return Ok(()) };
+                    calls = distribution.publication(self.channel).map_or(calls + 1, |p| p.calls);
+                    let client = self.shared.upstreams.channel(self.channel);
+                    let result = self.shared.breakers.once(self.upstream(), client.publish(&self.task.post)).await;
+                    self.follow(result.map(Some), calls).await?
+                }
+                Next::Ask => {
+                    let answer = self.ask().await;
+                    self.follow(answer, calls).await?
+                }
+                Next::Settle(_) => return Ok(()),
+            };
+        }
+    }
+
+    /// Records the intent before the call. `None`: somebody settled it meanwhile.
+    async fn begin(&self) -> Result<Option<Distribution>, StorageError> {
+        let (id, channel) = (self.task.distribution, self.channel);
+        let begun = self
+            .shared
+            .store
+            .tx(move |c| Box::pin(async move { storage::distributions::begin_call(c, id, channel).await }))
+            .await?;
+        if let Some(d) = &begun {
+            announce(&self.shared, d, channel, false);
+        }
+        Ok(begun)
+    }
+
+    /// Asks the channel whether the post arrived, a few times.
+    async fn ask(&self) -> Result<Option<Published>, UpstreamError> {
+        let client = self.shared.upstreams.channel(self.channel);
+        let mut last = UpstreamError::new(ErrorClass::UnknownOutcome, "not asked");
+        for attempt in 0..QUESTIONS {
+            if attempt > 0 {
+                tokio::time::sleep(Duration::from_secs(1 << attempt)).await;
+            }
+            match self.shared.breakers.once(self.upstream(), client.find(&self.task.post)).await {
+                Ok(found) => return Ok(found),
+                Err(e) => last = e,
+            }
+        }
+        // Nobody knows; the reconciler does not ask for ever, the owner may.
+        Err(UpstreamError { class: ErrorClass::UnknownOutcome, retry_after: None, detail: last.detail })
+    }
+
+    /// Stores what an attempt or a question came to; what follows.
+    async fn follow(&self, result: Result<Option<Published>, UpstreamError>, calls: i32) -> Result<Next, StorageError> {
+        let (outcome, change) = match result {
+            Ok(Some(published)) => outcome_of(published, self.channel),
+            Ok(None) => (Outcome::NotThere, Change::to(PublicationStatus::Retrying)),
+            Err(e) => {
+                let outcome = Outcome::Failed { class: e.class, retry_after: e.retry_after };
+                tracing::info!(channel = self.channel.code(), error = %e, "a channel did not publish");
+                (
+                    outcome,
+                    Change {
+                        error: Some(ChannelError::of(e.class, self.channel)),
+                        ..Change::to(PublicationStatus::Retrying)
+                    },
+                )
+            }
+        };
+        let asked_in_vain = matches!(outcome, Outcome::Failed { class: ErrorClass::UnknownOutcome, .. })
+            && self.task.publication.status == PublicationStatus::Publishing;
+        let mut step = next(self.channel, outcome, calls, rand::random());
+        if asked_in_vain && step == Next::Ask {
+            step = Next::Settle(PublicationStatus::Unknown);
+        }
+        if matches!(step, Next::RetryAfter(_)) && !self.shared.breakers.may_retry(self.upstream()) {
+            step = Next::Settle(PublicationStatus::Failed);
+        }
+        match &step {
+            // Still `publishing`: that is what recovery asks about.
+            Next::Ask => {}
+            Next::RetryAfter(_) => self.write(change).await?,
+            Next::Settle(status) => {
+                let next_in = (*status == PublicationStatus::AwaitingReview).then_some(REVIEW_EVERY);
+                self.write(Change { status: *status, next_in, ..change }).await?;
+            }
+        }
+        Ok(step)
+    }
+
+    async fn write(&self, change: Change) -> Result<(), StorageError> {
+        use PublicationStatus::{AwaitingReview, Publishing, Queued, Retrying};
+        let (id, channel) = (self.task.distribution, self.channel);
+        let changed = self
+            .shared
+            .store
+            .tx(move |c| {
+                Box::pin(async move {
+                    storage::distributions::change(
+                        c,
+                        id,
+                        channel,
+                        &[Publishing, Retrying, Queued, AwaitingReview],
+                        change,
+                    )
+                    .await
+                })
+            })
+            .await?;
+        if let Some((d, ended)) = changed {
+            announce(&self.shared, &d, channel, ended);
+        }
+        Ok(())
+    }
+
+    /// Asks about a post that is being reviewed.
+    async fn review(&self) -> Result<(), StorageError> {
+        let client = self.shared.upstreams.channel(self.channel);
+        match self.shared.breakers.once(self.upstream(), client.find(&self.task.post)).await {
+            Ok(Some(Published::InReview { .. })) | Err(_) => {
+                let again = Change { next_in: Some(REVIEW_EVERY), ..Change::to(PublicationStatus::AwaitingReview) };
+                self.write(again).await
+            }
+            Ok(Some(published)) => {
+                let (outcome, change) = outcome_of(published, self.channel);
+                match next(self.channel, outcome, i32::MAX, 0.0) {
+                    Next::Settle(status) => self.write(Change { status, ..change }).await,
+                    _ => Ok(()),
+                }
+            }
+            Ok(None) => {
+                let gone = Change {
+                    error: Some(ChannelError::of(ErrorClass::Refused, self.channel)),
+                    ..Change::to(PublicationStatus::Failed)
+                };
+                self.write(gone).await
+            }
+        }
+    }
+}
+
+fn outcome_of(published: Published, channel: Channel) -> (Outcome, Change) {
+    let mut change = Change::to(PublicationStatus::Published);
+    let outcome = match published {
+        Published::Out { id, url, remote } => {
+            change.external_id = Some(id);
+            change.url = url;
+            change.remote = (remote != Value::Null && remote != serde_json::json!({})).then_some(remote);
+            Outcome::Published
+        }
+        Published::InReview { id } => {
+            change.external_id = Some(id);
+            Outcome::InReview
+        }
+        Published::HandedOver { id, url } => {
+            change.external_id = Some(id);
+            change.url = Some(url);
+            Outcome::HandedOver
+        }
+        Published::Refused => {
+            change.error = Some(ChannelError::of(ErrorClass::Refused, channel));
+            Outcome::Failed { class: ErrorClass::Refused, retry_after: None }
+        }
+    };
+    (outcome, change)
+}

@@ -1,0 +1,161 @@
+//! An entry on its way: what the handle prepares, and what the customer hears.
+
+use crate::admission::Place;
+use domain::entry::{EntryForm, Verdict};
+use domain::ids::{EventId, StoreId};
+use domain::time::Instant;
+use sha2::{Digest, Sha256};
+use std::time::Duration;
+use storage::crypto::Keyring;
+use storage::entries::{NewEntry, flag};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+/// An entry to be made: the form, checked for everything that needs no event.
+pub type EnterRequest = EntryForm;
+
+/// A durable entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entered {
+    /// 1, 2, 3 …
+    pub entry_no: i64,
+    /// What proves it: 32 hex digits.
+    pub receipt: String,
+    /// When it became durable.
+    pub entered_at: Instant,
+}
+
+/// Why an entry was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EnterError {
+    /// No such event.
+    #[error("no such event")]
+    NotFound,
+    /// The notice was not acknowledged.
+    #[error("consent required")]
+    ConsentRequired,
+    /// Another notice is shown by now.
+    #[error("the notice changed")]
+    NoticeChanged,
+    /// Not the code shown in the shop.
+    #[error("wrong visit code")]
+    VisitCodeInvalid,
+    /// This phone is in already.
+    #[error("already entered")]
+    AlreadyEntered,
+    /// Not taking entries for now.
+    #[error("paused")]
+    Paused,
+    /// Not begun.
+    #[error("not started")]
+    NotStarted,
+    /// Over.
+    #[error("ended")]
+    Ended,
+    /// Too much at once; nothing was done.
+    #[error("overloaded")]
+    Overloaded,
+    /// It may have been stored: repeating it with the same key tells.
+    #[error("outcome unknown")]
+    OutcomeUnknown,
+}
+
+/// What a handle must know of an event to prepare its entries.
+#[derive(Clone, Debug)]
+pub(crate) struct EntryMeta {
+    pub(crate) store: StoreId,
+    pub(crate) index_kid: String,
+    pub(crate) notice: [u8; 32],
+    pub(crate) visit_weight: Option<u8>,
+}
+
+/// An entry in flight, with its place and who waits for it.
+pub(crate) struct Pending {
+    pub(crate) row: NewEntry,
+    pub(crate) reply: oneshot::Sender<Result<Entered, EnterError>>,
+    pub(crate) _place: Place,
+}
+
+impl Pending {
+    /// Answers who waits, by the journal's verdict.
+    pub(crate) fn answer(self, keys: &Keyring, verdict: Verdict) {
+        let result = match verdict {
+            Verdict::Stored { entry_no, id, entered_at, .. } => {
+                Ok(Entered { entry_no, receipt: receipt(keys, id), entered_at })
+            }
+            Verdict::Duplicate => Err(EnterError::AlreadyEntered),
+            Verdict::Ended => Err(EnterError::Ended),
+            Verdict::NotOpen => Err(EnterError::NotStarted),
+            Verdict::Unknown => Err(EnterError::NotFound),
+        };
+        self.refuse_or(result);
+    }
+
+    /// Answers who waits.
+    pub(crate) fn refuse_or(self, result: Result<Entered, EnterError>) {
+        let label = match &result {
+            Ok(_) => "stored",
+            Err(EnterError::AlreadyEntered) => "duplicate",
+            Err(EnterError::Overloaded | EnterError::OutcomeUnknown) => "unavailable",
+            Err(_) => "refused",
+        };
+        metrics::counter!("entries_total", "result" => label).increment(1);
+        let _ = self.reply.send(result);
+    }
+}
+
+/// The receipt of an entry: HMAC(key, entry id), 128 bits in hex. Only its SHA-256 is stored.
+pub(crate) fn receipt(keys: &Keyring, id: Uuid) -> String {
+    domain::event::state::hex(&keys.mac("receipt", &[id.as_bytes()])[..16])
+}
+
+/// What is stored of a receipt, and what its leaf in the draw's tree holds.
+#[must_use]
+pub(crate) fn receipt_hash(receipt: &str) -> [u8; 32] {
+    Sha256::digest(receipt.as_bytes()).into()
+}
+
+/// Prepares a row: seals name and phone, indexes the phone, makes the receipt. Runs in the caller's task.
+pub(crate) fn prepare(
+    keys: &Keyring,
+    event: EventId,
+    meta: &EntryMeta,
+    form: &EntryForm,
+) -> Result<NewEntry, EnterError> {
+    if !form.consents.privacy {
+        return Err(EnterError::ConsentRequired);
+    }
+    if form.notice_version.as_deref().is_some_and(|v| v != domain::notice::VERSION) {
+        return Err(EnterError::NoticeChanged);
+    }
+    let phone = form.phone.expose();
+    let phone_index = keys.phone_index(&meta.index_kid, meta.store, phone).map_err(|_| EnterError::Overloaded)?;
+    let id = Uuid::now_v7();
+    let request_key = form.idempotency_key.as_deref().map(|key| {
+        let full = keys.mac("entry-request", &[event.0.as_bytes(), phone.as_bytes(), key.as_bytes()]);
+        let mut half = [0; 16];
+        half.copy_from_slice(&full[..16]);
+        half
+    });
+    let mut flags = 0;
+    for (given, bit) in [(form.consents.marketing, flag::MARKETING), (form.consents.night, flag::NIGHT)] {
+        flags |= if given { bit } else { 0 };
+    }
+    Ok(NewEntry {
+        event,
+        id,
+        phone_index,
+        receipt_hash: receipt_hash(&receipt(keys, id)),
+        request_key,
+        source: form.source,
+        weight: 1,
+        flags,
+        notice: meta.notice,
+        sealed: storage::entries::seal(keys, id, form.name.expose(), phone),
+    })
+}
+
+/// Wrong visit codes of one phone within an hour, after which the entry counts without the bonus.
+pub(crate) const WRONG_CODES: u32 = 5;
+/// How long they are remembered.
+pub(crate) const WRONG_CODES_FOR: Duration = Duration::from_secs(3600);

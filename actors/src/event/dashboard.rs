@@ -1,0 +1,178 @@
+//! The dashboard: folded from commits, read again when one was missed, published at most ten times a second.
+
+use super::{CONFLATE, EventError, HITS_EVERY, Msg, State};
+use crate::view;
+use bytes::Bytes;
+use chrono::Utc;
+use domain::catalog::{INDUSTRIES, industry_of};
+use domain::channel::Source;
+use domain::dashboard::{Commit, Dashboard, fold};
+use domain::event::Status;
+use domain::topic::Topic;
+use ractor::ActorRef;
+use serde_json::{Value, json};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+/// Entries whose phones are looked up at once among the shop's other events.
+const RETURNING_STEP: i64 = 2_000;
+/// Steps of that within one read; the rest follows with the next.
+const RETURNING_STEPS: usize = 10;
+
+impl State {
+    pub(super) fn committed(&mut self, myself: &ActorRef<Msg>, commit: &Commit) {
+        if let Ok(l) = self.loaded() {
+            // A gap, or a commit that an own fact overtook: read the log again before showing anything.
+            l.stale |= commit.version != l.tally.version + 1;
+            l.tally.apply_commit(commit);
+        }
+        self.touch(myself, "entries.counted");
+    }
+
+    /// Something changed: publish now, or when the last update is old enough.
+    pub(super) fn touch(&mut self, myself: &ActorRef<Msg>, kind: &'static str) {
+        let waiting = self.unpublished.replace(kind);
+        if waiting == Some("event.changed") {
+            self.unpublished = waiting;
+        }
+        if waiting.is_some() {
+            return;
+        }
+        let since = self.last_published.map_or(CONFLATE, |at| at.elapsed());
+        if since >= CONFLATE {
+            let _ = myself.cast(Msg::PublishDue);
+        } else {
+            myself.send_after(CONFLATE.saturating_sub(since), || Msg::PublishDue);
+        }
+    }
+
+    pub(super) async fn publish(&mut self) {
+        let Some(kind) = self.unpublished.take() else { return };
+        self.last_published = Some(Instant::now());
+        // An update must not show less than was acknowledged.
+        if self.loaded().is_ok_and(|l| l.stale) {
+            if let Err(e) = self.reload().await {
+                tracing::warn!(event = %self.args.id, error = %e, "a missed commit could not be read");
+            }
+        }
+        let hub = self.shared.hub.clone();
+        let Ok(l) = self.loaded() else { return };
+        let (owner_topic, public_topic) = (Topic::Event(l.event.id), Topic::Public(l.event.slug.clone()));
+        let (version, at) = (l.tally.version, l.tally.at.unwrap_or_else(Utc::now));
+        hub.publish(&owner_topic, version, kind, at, || {
+            let d = dashboard(l);
+            view::event_update(&l.event, &d)
+        });
+        let public_kind =
+            if kind == "event.changed" && l.event.status == Status::Drawn { "draw.published" } else { kind };
+        if public_kind != "channels.measured" {
+            hub.publish(&public_topic, version, public_kind, at, || public(l));
+        }
+    }
+
+    /// Repairs what was missed and counts who returns, as far as one read may take.
+    pub(super) async fn settle(&mut self) -> Result<(), EventError> {
+        if self.loaded()?.stale {
+            self.reload().await?;
+        }
+        for _ in 0..RETURNING_STEPS {
+            let l = self.loaded()?;
+            let (from, last) = (l.returning_to + 1, l.tally.last_no);
+            if from > last {
+                break;
+            }
+            let (event, store, to) = (l.event.id, l.event.store, last.min(from + RETURNING_STEP - 1));
+            let n = self
+                .shared
+                .store
+                .run(move |c| Box::pin(async move { storage::tally::returning(c, event, store, from, to).await }))
+                .await?;
+            let l = self.loaded()?;
+            l.tally.returning += n;
+            l.returning_to = to;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn analytics(&mut self) -> Result<(i64, Bytes), EventError> {
+        self.settle().await?;
+        let hub = self.shared.hub.clone();
+        let l = self.loaded()?;
+        let d = dashboard(l);
+        let body = view::analytics(&l.event, &d, &hub.position(l.tally.version), l.tally.at.unwrap_or_else(Utc::now));
+        Ok((l.tally.version, Bytes::from(body.to_string())))
+    }
+
+    pub(super) async fn refresh(&mut self, myself: &ActorRef<Msg>) {
+        let id = self.args.id;
+        let Ok(store) = self.loaded().map(|l| l.shop.id) else { return };
+        let read = self.shared.store.run(move |c| {
+            Box::pin(async move {
+                let figures = storage::stats::load(c, id).await?;
+                let shop = storage::stores::get(c, store).await?;
+                Ok((figures, shop))
+            })
+        });
+        match read.await {
+            Ok((figures, shop)) => {
+                if let Ok(l) = self.loaded() {
+                    l.figures = figures;
+                    if let Some(shop) = shop {
+                        l.shop = shop;
+                    }
+                    l.stale = true;
+                }
+                let _ = self.settle().await;
+                self.know();
+                self.touch(myself, "channels.measured");
+            }
+            Err(e) => tracing::warn!(event = %id, error = %e, "figures could not be read"),
+        }
+    }
+
+    pub(super) fn hit(&mut self, myself: &ActorRef<Msg>, source: Source) {
+        if self.hits.is_empty() {
+            myself.send_after(HITS_EVERY, || Msg::HitsDue);
+        }
+        *self.hits.entry(source).or_default() += 1;
+    }
+
+    pub(super) async fn store_hits(&mut self, myself: &ActorRef<Msg>) {
+        let hits = std::mem::take(&mut self.hits);
+        let id = self.args.id;
+        let adding = hits.clone();
+        let stored = self
+            .shared
+            .store
+            .tx(move |c| {
+                Box::pin(async move {
+                    storage::stats::add_hits(c, id, &adding).await?;
+                    storage::events::log_fact(c, id).await
+                })
+            })
+            .await;
+        match stored {
+            Ok(version) => {
+                if let Ok(l) = self.loaded() {
+                    for (source, n) in hits {
+                        *l.figures.1.entry(source).or_default() += n;
+                    }
+                    l.stale |= version != l.tally.version + 1;
+                    l.tally.version = l.tally.version.max(version);
+                }
+                self.args.known.latest.fetch_max(version, Ordering::AcqRel);
+                self.touch(myself, "channels.measured");
+            }
+            Err(e) => tracing::warn!(event = %id, error = %e, "link visits were not counted"),
+        }
+    }
+}
+
+fn dashboard(l: &super::Loaded) -> Dashboard {
+    let industry = industry_of(&l.shop.industry).unwrap_or(&INDUSTRIES[0]);
+    fold(&l.tally, &l.figures.0, &l.figures.1, &l.event.channels, &l.event.prizes, industry)
+}
+
+fn public(l: &super::Loaded) -> Value {
+    json!({"count": l.tally.participants(), "status": l.event.status})
+}

@@ -1,0 +1,162 @@
+//! Root and draw: computed in the background, stored here.
+
+use super::commands::Extra;
+use super::{DrawRequest, EventError, Msg, Reply, State};
+use crate::draw::{self, Picked};
+use chrono::Utc;
+use domain::event::{Fact, Rejection, Status, Who};
+use domain::ids::DrawId;
+use ractor::ActorRef;
+use std::time::Duration;
+use storage::StorageError;
+
+/// Between two tries to compute a root.
+const RETRY: Duration = Duration::from_secs(1);
+
+impl State {
+    pub(super) async fn rooted(&mut self, myself: &ActorRef<Msg>, result: Result<([u8; 32], i64), StorageError>) {
+        self.working = false;
+        let (root, entries) = match result {
+            Ok(found) => found,
+            Err(e) => {
+                tracing::warn!(event = %self.args.id, error = %e, "the root could not be computed; trying again");
+                self.working = true;
+                let again = myself.clone();
+                let Ok(event) = self.loaded().map(|l| l.event.clone()) else { return };
+                let store = self.shared.store.clone();
+                self.shared.tracker.spawn(async move {
+                    tokio::time::sleep(RETRY).await;
+                    let _ = again.cast(Msg::Rooted(draw::root(&store, event).await));
+                });
+                return;
+            }
+        };
+        let wanted = self.loaded().is_ok_and(|l| l.event.status == Status::Closed && l.event.root.is_none());
+        if wanted {
+            let fact = Fact::Rooted { root: domain::event::state::hex(&root), entries };
+            if let Err(e) = self.persist(vec![fact], Who::System, Utc::now(), None).await {
+                tracing::warn!(event = %self.args.id, error = %e, "the root was not stored");
+                let _ = self.reload().await;
+            }
+            self.changed(myself);
+        }
+        self.next_draw(myself);
+    }
+
+    /// Draws once; whoever asks meanwhile waits for the same draw.
+    pub(super) fn draw(&mut self, myself: &ActorRef<Msg>, request: DrawRequest, reply: Reply<bool>) {
+        let status = match self.owned(Who::Owner(request.owner)) {
+            Ok(l) => l.event.status,
+            Err(e) => return super::answer(reply, Err(e)),
+        };
+        match status {
+            Status::Drawn | Status::Settled | Status::Purged => super::answer(reply, Ok(false)),
+            Status::Closed => {
+                self.drawing.push((request, reply));
+                self.next_draw(myself);
+            }
+            other => super::answer(reply, Err(Rejection::WrongState(other).into())),
+        }
+    }
+
+    fn next_draw(&mut self, myself: &ActorRef<Msg>) {
+        self.ensure_root(myself);
+        let Some((request, _)) = self.drawing.first() else { return };
+        let request = request.clone();
+        if self.working {
+            return;
+        }
+        let Ok(event) = self.loaded().map(|l| l.event.clone()) else { return };
+        self.working = true;
+        let (shared, myself) = (self.shared.clone(), myself.clone());
+        self.shared.tracker.spawn(async move {
+            let result = pick(&shared, event, &request).await;
+            let _ = myself.cast(Msg::Picked(request, Box::new(result)));
+        });
+    }
+
+    pub(super) async fn picked(
+        &mut self,
+        myself: &ActorRef<Msg>,
+        request: DrawRequest,
+        result: Result<Picked, StorageError>,
+    ) {
+        self.working = false;
+        let outcome = match result {
+            Ok(picked) => self.store_draw(&request, picked).await,
+            Err(e) => Err(EventError::Storage(e)),
+        };
+        if let Ok(erased) = &outcome {
+            for entry_no in erased.clone() {
+                if let Err(e) = self.forfeit(myself, entry_no).await {
+                    tracing::error!(event = %self.args.id, error = %e, "a forfeited prize was not passed on");
+                }
+            }
+            self.changed(myself);
+            metrics::counter!("draws_total").increment(1);
+        }
+        let mut first = outcome.is_ok();
+        let failed = outcome.is_err();
+        for (_, reply) in self.drawing.drain(..) {
+            let drawn = std::mem::replace(&mut first, false);
+            super::answer(reply, if failed { Err(EventError::Unavailable) } else { Ok(drawn) });
+        }
+    }
+
+    /// Stores a draw; which of those drawn have erased their entry.
+    async fn store_draw(&mut self, request: &DrawRequest, picked: Picked) -> Result<Vec<i64>, EventError> {
+        let event = self.loaded()?.event.clone();
+        if event.root != Some((picked.root, picked.entries)) {
+            return Err(StorageError::Corrupt("the entries do not match the root published at the close".into()).into());
+        }
+        let winners = picked.drawn.iter().filter(|(_, prize)| prize.is_some()).count();
+        let who = Who::Owner(request.owner);
+        let draw = storage::draws::Draw {
+            id: DrawId::new().0,
+            round: 1,
+            alternates: i32::try_from(request.alternates).unwrap_or(i32::MAX),
+            external: request.external.map(|e| e.to_vec()),
+            seed: picked.seed.to_vec(),
+            root: picked.root.to_vec(),
+            merkle_root: picked.merkle_root.to_vec(),
+            entries: picked.entries,
+            visit_weight: event.visit_weight.map(i16::from),
+            at: Utc::now(),
+        };
+        let numbers: Vec<i64> = picked.drawn.iter().map(|(n, _)| *n).collect();
+        let fact = Fact::Drawn { round: 1, winners: i32::try_from(winners).unwrap_or(i32::MAX) };
+        let drawn = picked.drawn;
+        let extra: Extra = Box::new(move |c| {
+            Box::pin(async move { storage::draws::insert(c, event.id, &draw, &drawn, who.to_string()).await })
+        });
+        match self.persist(vec![fact], who, Utc::now(), Some(extra)).await {
+            Ok(()) => {}
+            // Another node drew: its draw is the one.
+            Err(StorageError::Contended | StorageError::Conflict { .. }) => {
+                self.reload().await?;
+                return Ok(Vec::new());
+            }
+            Err(e) => return Err(e.into()),
+        }
+        let id = self.args.id;
+        let erased = self
+            .shared
+            .store
+            .run(move |c| Box::pin(async move { storage::entries::erased_of(c, id, numbers).await }))
+            .await?;
+        Ok(erased)
+    }
+}
+
+async fn pick(
+    shared: &crate::system::Shared,
+    event: domain::event::Event,
+    request: &DrawRequest,
+) -> Result<Picked, StorageError> {
+    let id = event.id;
+    let sealed = shared.store.run(move |c| Box::pin(async move { storage::events::seed(c, id).await })).await?;
+    let sealed = sealed.ok_or_else(|| StorageError::Corrupt("no seed".into()))?;
+    let plain = shared.keys.open_field("events.seed", id, &sealed)?;
+    let seed = storage::draws::digest(&plain)?;
+    draw::compute(&shared.store, event, seed, request.external, request.alternates).await
+}

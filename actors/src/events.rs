@@ -1,0 +1,393 @@
+//! The directory of event actors, and the handles everybody uses. Tree: Root → Events → Event.
+//!
+//! An actor is started from storage when first asked for, restarted within its own budget when it fails, quarantined
+//! past that, and passivated when idle. A handle resolves the actor anew at every call.
+
+use crate::admission::Admission;
+use crate::ask::{PATIENCE, Unavailable, ask};
+use crate::entry::{EnterError, EnterRequest, Entered, EntryMeta, Pending, prepare};
+use crate::event::{self, Approval, DrawRequest, EventActor, EventError, Msg};
+use crate::journal::Journal;
+use crate::supervise::{Budgets, Verdict};
+use crate::system::Shared;
+use bytes::Bytes;
+use domain::channel::Source;
+use domain::dashboard::Commit;
+use domain::event::{Command, Event, Status, Who};
+use domain::ids::{EventId, UserId};
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, ActorStatus, RpcReplyPort, SupervisionEvent};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock, RwLock};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// How long a customer's entry may take before the answer is "unknown": past the journal's own patience.
+const ENTRY_LIMIT: Duration = Duration::from_secs(6);
+
+/// Handle on all events.
+#[derive(Clone)]
+pub struct Events {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    slots: RwLock<HashMap<EventId, Slot>>,
+    directory: OnceLock<ActorRef<DirectoryMsg>>,
+    journal: OnceLock<Journal>,
+    shared: Arc<Shared>,
+    admission: Admission,
+}
+
+/// A running actor, and what is known of its event outside it.
+#[derive(Clone)]
+struct Slot {
+    actor: ActorRef<Msg>,
+    known: Arc<Known>,
+}
+
+/// What outlives a message: read by handles without asking.
+#[derive(Default)]
+pub(crate) struct Known {
+    /// The newest version of the event's log that anybody was told of.
+    pub(crate) latest: AtomicI64,
+    /// What entries need; none until loaded.
+    pub(crate) meta: RwLock<Option<Arc<EntryMeta>>>,
+}
+
+impl Events {
+    pub(crate) async fn start(shared: Arc<Shared>, places: usize) -> Result<Self, ractor::SpawnErr> {
+        let events = Self {
+            inner: Arc::new(Inner {
+                slots: RwLock::default(),
+                directory: OnceLock::new(),
+                journal: OnceLock::new(),
+                shared,
+                admission: Admission::new(places),
+            }),
+        };
+        let (directory, _) = Directory::spawn(None, Directory, events.clone()).await?;
+        let _ = events.inner.directory.set(directory);
+        Ok(events)
+    }
+
+    pub(crate) fn set_journal(&self, journal: Journal) {
+        let _ = self.inner.journal.set(journal);
+    }
+
+    pub(crate) fn journal(&self) -> Option<&Journal> {
+        self.inner.journal.get()
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.inner.shared
+    }
+
+    /// The handle of an event. It is not looked for until used.
+    #[must_use]
+    pub fn get(&self, id: EventId) -> EventHandle {
+        EventHandle { events: self.clone(), id }
+    }
+
+    /// Event actors running now.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.inner.slots.read().expect("nobody panics holding it").len()
+    }
+
+    /// The journal stored entries: whoever reads after its reply must see at least this version.
+    pub(crate) fn committed(&self, event: EventId, commit: Commit) {
+        let slots = self.inner.slots.read().expect("nobody panics holding it");
+        if let Some(slot) = slots.get(&event) {
+            slot.known.latest.fetch_max(commit.version, Ordering::AcqRel);
+            let _ = slot.actor.cast(Msg::Committed(commit));
+        }
+    }
+
+    async fn resolve(&self, id: EventId) -> Result<Slot, Unavailable> {
+        let running = self.inner.slots.read().expect("nobody panics holding it").get(&id).cloned();
+        if let Some(slot) = running.filter(|s| s.actor.get_status() < ActorStatus::Draining) {
+            return Ok(slot);
+        }
+        let directory = self.inner.directory.get().ok_or(Unavailable)?;
+        ask(directory, |reply| DirectoryMsg::Start(id, reply), PATIENCE).await?.ok_or(Unavailable)
+    }
+
+    /// Stops every actor after what is in its mailbox, then the directory.
+    pub(crate) async fn stop(&self, limit: Duration) {
+        let actors: Vec<_> =
+            self.inner.slots.read().expect("nobody panics holding it").values().map(|s| s.actor.clone()).collect();
+        let drains = actors.iter().map(|a| a.drain_and_wait(Some(limit)));
+        futures_util::future::join_all(drains).await;
+        if let Some(directory) = self.inner.directory.get() {
+            directory.stop(None);
+        }
+    }
+}
+
+/// Handle on one event: an id that finds its actor at every call.
+#[derive(Clone)]
+pub struct EventHandle {
+    events: Events,
+    id: EventId,
+}
+
+impl EventHandle {
+    async fn ask<R: Send + 'static>(
+        &self,
+        message: impl FnOnce(RpcReplyPort<Result<R, EventError>>) -> Msg,
+    ) -> Result<R, EventError> {
+        let slot = self.events.resolve(self.id).await.map_err(|_| EventError::Unavailable)?;
+        ask(&slot.actor, message, PATIENCE).await.map_err(|_| EventError::Unavailable)?
+    }
+
+    /// The event as its actor has it.
+    ///
+    /// # Errors
+    /// `NotFound`, or the actor cannot answer now.
+    pub async fn read(&self) -> Result<Event, EventError> {
+        self.ask(Msg::Read).await
+    }
+
+    /// Gives a command. `if_match` is the version it was decided on.
+    ///
+    /// # Errors
+    /// The refusal, `NotFound` (also for another owner), or the actor cannot answer now.
+    pub async fn command(&self, who: Who, command: Command, if_match: Option<i64>) -> Result<Event, EventError> {
+        self.ask(|reply| Msg::Command { who, command: Box::new(command), if_match, reply }).await
+    }
+
+    /// Approves: publishes, and opens now or at its start.
+    ///
+    /// # Errors
+    /// As [`EventHandle::command`], and `StoreRejected`.
+    pub async fn approve(&self, owner: UserId, if_match: Option<i64>) -> Result<Approval, EventError> {
+        self.ask(|reply| Msg::Approve { owner, if_match, reply }).await
+    }
+
+    /// Removes an event that was never approved.
+    ///
+    /// # Errors
+    /// `WrongState` when it was.
+    pub async fn delete(&self, owner: UserId) -> Result<(), EventError> {
+        self.ask(|reply| Msg::Delete { owner, reply }).await
+    }
+
+    /// Draws, once ever: true when this call did it.
+    ///
+    /// # Errors
+    /// `WrongState` unless closed or drawn.
+    pub async fn draw(&self, request: DrawRequest) -> Result<bool, EventError> {
+        self.ask(|reply| Msg::Draw(request, reply)).await
+    }
+
+    /// Erases an entry. False: it was erased before.
+    ///
+    /// # Errors
+    /// The actor cannot answer now.
+    pub async fn erase(&self, entry_no: i64) -> Result<bool, EventError> {
+        self.ask(|reply| Msg::Erase(entry_no, reply)).await
+    }
+
+    /// The analytics body, finished, and whether it came from the cache. Never older than any entry acknowledged here.
+    ///
+    /// # Errors
+    /// `NotFound`, or the actor cannot answer now.
+    pub async fn analytics(&self) -> Result<(Bytes, bool), EventError> {
+        let slot = self.events.resolve(self.id).await.map_err(|_| EventError::Unavailable)?;
+        let cache = &self.events.inner.shared.cache;
+        let key = event::dashboard_key(self.id);
+        let latest = slot.known.latest.load(Ordering::Acquire);
+        if let Some((version, body)) = cache.get(&key).await.and_then(event::split_version) {
+            if latest > 0 && version >= latest {
+                metrics::counter!("cache_requests_total", "key" => "dashboard", "result" => "hit").increment(1);
+                return Ok((body, true));
+            }
+        }
+        metrics::counter!("cache_requests_total", "key" => "dashboard", "result" => "miss").increment(1);
+        let (version, body) =
+            ask(&slot.actor, Msg::Analytics, PATIENCE).await.map_err(|_| EventError::Unavailable)??;
+        let ttl = storage::cache::ttl::DASHBOARD.mul_f64(0.9 + 0.2 * rand::random::<f64>());
+        cache.set(&key, event::join_version(version, &body), ttl).await;
+        Ok((body, false))
+    }
+
+    /// Enters a customer. The answer leaves after the commit.
+    ///
+    /// # Errors
+    /// The refusal; `Overloaded` when nothing was done, `OutcomeUnknown` when something may have been.
+    pub async fn enter(&self, form: EnterRequest) -> Result<Entered, EnterError> {
+        let place = self.events.inner.admission.enter().ok_or(EnterError::Overloaded)?;
+        let slot = self.events.resolve(self.id).await.map_err(|_| EnterError::Overloaded)?;
+        let meta = slot.known.meta.read().expect("nobody panics holding it").clone();
+        let meta = match meta {
+            Some(meta) => meta,
+            None => {
+                // Still loading: its first answer says that it is done.
+                self.read().await.map_err(|e| {
+                    if matches!(e, EventError::NotFound) { EnterError::NotFound } else { EnterError::Overloaded }
+                })?;
+                slot.known.meta.read().expect("nobody panics holding it").clone().ok_or(EnterError::Overloaded)?
+            }
+        };
+        let row = prepare(&self.events.inner.shared.keys, self.id, &meta, &form)?;
+        let (reply, answer) = oneshot::channel();
+        let pending = Pending { row, reply, _place: place };
+        slot.actor.cast(Msg::Enter(Box::new(pending), form.visit_code)).map_err(|_| EnterError::Overloaded)?;
+        match tokio::time::timeout(ENTRY_LIMIT, answer).await {
+            Ok(Ok(Err(EnterError::NotStarted))) => Err(self.why_not_open().await),
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) | Err(_) => Err(EnterError::OutcomeUnknown),
+        }
+    }
+
+    /// The gate is not open: paused, or not begun?
+    async fn why_not_open(&self) -> EnterError {
+        match self.read().await.map(|e| e.status) {
+            Ok(Status::Paused) => EnterError::Paused,
+            Ok(status) if status.is_over() => EnterError::Ended,
+            Ok(status) if status.is_drafting() => EnterError::NotFound,
+            _ => EnterError::NotStarted,
+        }
+    }
+
+    /// Counts a visit of our link.
+    pub async fn hit(&self, source: Source) {
+        if let Ok(slot) = self.events.resolve(self.id).await {
+            let _ = slot.actor.cast(Msg::Hit(source));
+        }
+    }
+
+    /// Something outside the actor changed its figures or its log: read them again.
+    pub async fn refresh(&self, version: i64) {
+        if let Ok(slot) = self.events.resolve(self.id).await {
+            slot.known.latest.fetch_max(version, Ordering::AcqRel);
+            let _ = slot.actor.cast(Msg::Refresh);
+        }
+    }
+
+    /// Has the actor started, so that its timers run.
+    pub async fn wake(&self) {
+        let _ = self.events.resolve(self.id).await;
+    }
+}
+
+enum DirectoryMsg {
+    /// Answers the running actor, started if need be; none while quarantined.
+    Start(EventId, RpcReplyPort<Option<Slot>>),
+    /// A delayed restart.
+    RestartDue(EventId),
+    /// An actor is idle.
+    Passivate(EventId),
+}
+
+struct Directory;
+
+struct State {
+    events: Events,
+    ids: HashMap<ActorId, EventId>,
+    budgets: Budgets<EventId>,
+    blocked_until: HashMap<EventId, Instant>,
+}
+
+impl State {
+    async fn start(&mut self, myself: &ActorRef<DirectoryMsg>, id: EventId) -> Option<Slot> {
+        let running = self.events.inner.slots.read().expect("nobody panics holding it").get(&id).cloned();
+        if let Some(slot) = running.filter(|s| s.actor.get_status() < ActorStatus::Draining) {
+            return Some(slot);
+        }
+        if self.blocked_until.get(&id).is_some_and(|until| Instant::now() < *until) {
+            return None;
+        }
+        let known = Arc::new(Known::default());
+        let passivate = myself.clone();
+        let args = event::Args {
+            id,
+            events: self.events.clone(),
+            known: known.clone(),
+            idle: Box::new(move || {
+                let _ = passivate.cast(DirectoryMsg::Passivate(id));
+            }),
+        };
+        let (actor, _) = EventActor::spawn_linked(None, EventActor, args, myself.get_cell()).await.ok()?;
+        self.ids.insert(actor.get_id(), id);
+        let slot = Slot { actor, known };
+        self.events.inner.slots.write().expect("nobody panics holding it").insert(id, slot.clone());
+        Some(slot)
+    }
+
+    fn forget(&mut self, actor: ActorId) -> Option<EventId> {
+        let id = self.ids.remove(&actor)?;
+        let mut slots = self.events.inner.slots.write().expect("nobody panics holding it");
+        if slots.get(&id).is_some_and(|s| s.actor.get_id() == actor) {
+            slots.remove(&id);
+        }
+        Some(id)
+    }
+}
+
+impl Actor for Directory {
+    type Msg = DirectoryMsg;
+    type State = State;
+    type Arguments = Events;
+
+    async fn pre_start(&self, _: ActorRef<DirectoryMsg>, events: Events) -> Result<State, ActorProcessingErr> {
+        Ok(State { events, ids: HashMap::new(), budgets: Budgets::new(), blocked_until: HashMap::new() })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<DirectoryMsg>,
+        msg: DirectoryMsg,
+        s: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match msg {
+            DirectoryMsg::Start(id, reply) => {
+                let slot = s.start(&myself, id).await;
+                let _ = reply.send(slot);
+            }
+            DirectoryMsg::RestartDue(id) => {
+                s.blocked_until.remove(&id);
+                s.start(&myself, id).await;
+            }
+            DirectoryMsg::Passivate(id) => {
+                let slot = s.events.inner.slots.write().expect("nobody panics holding it").remove(&id);
+                if let Some(slot) = slot {
+                    s.ids.remove(&slot.actor.get_id());
+                    s.budgets.settled(&id);
+                    let _ = slot.actor.drain();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<DirectoryMsg>,
+        e: SupervisionEvent,
+        s: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match e {
+            SupervisionEvent::ActorTerminated(cell, ..) => {
+                s.forget(cell.get_id());
+            }
+            SupervisionEvent::ActorFailed(cell, error) => {
+                let Some(id) = s.forget(cell.get_id()) else { return Ok(()) };
+                metrics::counter!("actor_restarts_total", "kind" => "event").increment(1);
+                let wait = match s.budgets.failed(&id, Instant::now(), rand::random()) {
+                    Verdict::Restart(wait) => wait,
+                    Verdict::Quarantine(wait) => {
+                        tracing::error!(event = %id, error = %error, "an event's actor is quarantined");
+                        wait
+                    }
+                };
+                tracing::warn!(event = %id, error = %error, wait_ms = wait.as_millis() as u64, "an event's actor failed");
+                s.blocked_until.insert(id, Instant::now() + wait);
+                myself.send_after(wait, move || DirectoryMsg::RestartDue(id));
+            }
+            SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,240 @@
+//! Topics: publishers write, sessions pull. Not an actor: there is nothing in it to crash or to restart.
+//!
+//! A frame is encoded and framed once and shared by all sockets. State topics hold the newest frame (`watch`): a slow
+//! reader sees the latest, not all. Log topics hold a bounded ring: a reader that falls behind it is told, never skipped
+//! silently. A topic exists while somebody subscribes to it; publishing to nobody costs a look-up.
+
+mod frame;
+
+pub use frame::{Frame, text_frame};
+
+use domain::time::Instant as At;
+use domain::topic::{Position, Topic};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex};
+use tokio::sync::{broadcast, watch};
+
+/// Updates a log topic keeps for a reader that is behind.
+const RING: usize = 256;
+/// Locks the registry is spread over.
+const SHARDS: usize = 16;
+
+/// The hub.
+#[derive(Clone)]
+pub struct Hub {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    epoch: String,
+    shards: Vec<Mutex<HashMap<Topic, Cell>>>,
+    hasher: RandomState,
+}
+
+enum Cell {
+    State { newest: watch::Sender<Option<Frame>>, readers: usize },
+    Log { updates: broadcast::Sender<Frame>, readers: usize },
+}
+
+/// A subscription. Dropping it leaves the topic.
+pub struct Subscription {
+    hub: Hub,
+    topic: Topic,
+    source: Source,
+}
+
+enum Source {
+    State(watch::Receiver<Option<Frame>>),
+    Log(broadcast::Receiver<Frame>),
+}
+
+/// What a subscription has next.
+#[derive(Debug)]
+pub enum Next {
+    /// An update.
+    Frame(Frame),
+    /// The reader fell behind the ring: it must subscribe anew.
+    Gap,
+}
+
+impl Hub {
+    /// A hub whose positions belong to an epoch.
+    #[must_use]
+    pub fn new(epoch: String) -> Self {
+        let shards = (0..SHARDS).map(|_| Mutex::new(HashMap::new())).collect();
+        Self { inner: Arc::new(Inner { epoch, shards, hasher: RandomState::new() }) }
+    }
+
+    /// The epoch of all positions.
+    #[must_use]
+    pub fn epoch(&self) -> &str {
+        &self.inner.epoch
+    }
+
+    /// A position in this epoch.
+    #[must_use]
+    pub fn position(&self, offset: i64) -> Position {
+        Position { epoch: self.inner.epoch.clone(), offset }
+    }
+
+    fn shard(&self, topic: &Topic) -> &Mutex<HashMap<Topic, Cell>> {
+        let index = self.inner.hasher.hash_one(topic) as usize % SHARDS;
+        &self.inner.shards[index]
+    }
+
+    /// Subscribes. What is published from now on is seen; take the snapshot after this.
+    #[must_use]
+    pub fn subscribe(&self, topic: &Topic) -> Subscription {
+        let mut cells = self.shard(topic).lock().expect("nobody panics holding it");
+        let cell = cells.entry(topic.clone()).or_insert_with(|| {
+            if topic.is_state() {
+                Cell::State { newest: watch::channel(None).0, readers: 0 }
+            } else {
+                Cell::Log { updates: broadcast::channel(RING).0, readers: 0 }
+            }
+        });
+        let source = match cell {
+            Cell::State { newest, readers } => {
+                *readers += 1;
+                let mut receiver = newest.subscribe();
+                receiver.mark_unchanged();
+                Source::State(receiver)
+            }
+            Cell::Log { updates, readers } => {
+                *readers += 1;
+                Source::Log(updates.subscribe())
+            }
+        };
+        Subscription { hub: self.clone(), topic: topic.clone(), source }
+    }
+
+    /// Does anybody listen?
+    #[must_use]
+    pub fn has_readers(&self, topic: &Topic) -> bool {
+        self.shard(topic).lock().expect("nobody panics holding it").contains_key(topic)
+    }
+
+    /// Publishes an update. Encoded only when somebody listens.
+    pub fn publish(&self, topic: &Topic, offset: i64, kind: &str, at: At, data: impl FnOnce() -> Value) {
+        if !self.has_readers(topic) {
+            return;
+        }
+        let body = json!({
+            "type": "update", "topic": topic.to_string(), "position": self.position(offset), "at": at, "kind": kind, "data": data(),
+        });
+        let frame = Frame { offset, bytes: text_frame(&body.to_string()) };
+        let cells = self.shard(topic).lock().expect("nobody panics holding it");
+        match cells.get(topic) {
+            // Positions only rise, whoever publishes.
+            Some(Cell::State { newest, .. }) => {
+                newest.send_if_modified(|old| {
+                    let newer = old.as_ref().is_none_or(|o| o.offset < frame.offset);
+                    if newer {
+                        *old = Some(frame);
+                    }
+                    newer
+                });
+            }
+            Some(Cell::Log { updates, .. }) => {
+                let _ = updates.send(frame);
+            }
+            None => {}
+        }
+    }
+}
+
+impl Subscription {
+    /// The next update. Cancel-safe.
+    pub async fn next(&mut self) -> Next {
+        match &mut self.source {
+            Source::State(newest) => loop {
+                if newest.changed().await.is_err() {
+                    return Next::Gap;
+                }
+                if let Some(frame) = newest.borrow_and_update().clone() {
+                    return Next::Frame(frame);
+                }
+            },
+            Source::Log(updates) => match updates.recv().await {
+                Ok(frame) => Next::Frame(frame),
+                Err(_) => Next::Gap,
+            },
+        }
+    }
+
+    /// The topic.
+    #[must_use]
+    pub fn topic(&self) -> &Topic {
+        &self.topic
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let mut cells = self.hub.shard(&self.topic).lock().expect("nobody panics holding it");
+        let left = match cells.get_mut(&self.topic) {
+            Some(Cell::State { readers, .. } | Cell::Log { readers, .. }) => {
+                *readers -= 1;
+                *readers
+            }
+            None => 1,
+        };
+        if left == 0 {
+            cells.remove(&self.topic);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::ids::{EventId, JobId};
+
+    fn at() -> At {
+        chrono::Utc::now()
+    }
+
+    #[tokio::test]
+    async fn state_topics_show_the_newest_and_never_go_back() {
+        let hub = Hub::new("e".into());
+        let topic = Topic::Event(EventId::new());
+        let mut sub = hub.subscribe(&topic);
+        for offset in [1, 5, 3] {
+            hub.publish(&topic, offset, "k", at(), || json!({}));
+        }
+        let Next::Frame(frame) = sub.next().await else { panic!("a frame") };
+        assert_eq!(frame.offset, 5);
+        let mut late = hub.subscribe(&topic);
+        hub.publish(&topic, 6, "k", at(), || json!({}));
+        let Next::Frame(frame) = late.next().await else { panic!("a frame") };
+        assert_eq!(frame.offset, 6, "what was there before subscribing comes with the snapshot");
+    }
+
+    #[tokio::test]
+    async fn log_topics_bring_everything_or_say_that_they_cannot() {
+        let hub = Hub::new("e".into());
+        let topic = Topic::Job(JobId::new());
+        let mut sub = hub.subscribe(&topic);
+        for offset in 1..=3 {
+            hub.publish(&topic, offset, "k", at(), || json!({}));
+        }
+        for offset in 1..=3 {
+            assert!(matches!(sub.next().await, Next::Frame(f) if f.offset == offset));
+        }
+        for offset in 0..=(RING as i64) {
+            hub.publish(&topic, offset, "k", at(), || json!({}));
+        }
+        assert!(matches!(sub.next().await, Next::Gap));
+    }
+
+    #[tokio::test]
+    async fn a_topic_without_readers_is_gone_and_nothing_is_encoded() {
+        let hub = Hub::new("e".into());
+        let topic = Topic::Public("x".into());
+        drop(hub.subscribe(&topic));
+        assert!(!hub.has_readers(&topic));
+        hub.publish(&topic, 1, "k", at(), || panic!("encoded for nobody"));
+    }
+}

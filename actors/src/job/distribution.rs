@@ -1,0 +1,133 @@
+//! Publishing: all channels in parallel, each through its own actor. One dead channel changes nothing for the others.
+
+use super::Run;
+use crate::channels::Task;
+use crate::publishing;
+use clients::channel::Post;
+use domain::channel::{Channel, Mode};
+use domain::distribution::{DistributionStatus, PublicationStatus};
+use domain::event::Event;
+use domain::ids::DistributionId;
+use serde_json::{Value, json};
+use storage::StorageError;
+use storage::distributions::{Distribution, Publication};
+use storage::images::Image;
+use storage::jobs::End;
+use storage::notices::NewNotice;
+use storage::stores::Shop;
+
+pub(super) fn distribution_of(input: &Value) -> Option<DistributionId> {
+    input["distribution"].as_str()?.parse().ok()
+}
+
+/// A distribution with everything its channels need.
+pub(super) struct Loaded {
+    pub(super) distribution: Distribution,
+    pub(super) event: Event,
+    pub(super) shop: Shop,
+    images: Vec<Image>,
+}
+
+pub(super) async fn load(run: &Run) -> Result<Option<Loaded>, StorageError> {
+    let Some(id) = distribution_of(&run.job.input) else { return Ok(None) };
+    run.shared
+        .store
+        .run(move |c| {
+            Box::pin(async move {
+                let Some(distribution) = storage::distributions::get(c, id).await? else { return Ok(None) };
+                let Some(event) = storage::events::get(c, distribution.event).await? else { return Ok(None) };
+                let Some(shop) = storage::stores::get(c, event.store).await? else { return Ok(None) };
+                let mut images = Vec::new();
+                for item in &event.content {
+                    images.extend(storage::images::version(c, item.image, item.version.unwrap_or(1)).await?);
+                }
+                Ok(Some(Loaded { distribution, event, shop, images }))
+            })
+        })
+        .await
+}
+
+pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
+    let Some(loaded) = load(run).await? else {
+        return Ok(End::Failed(
+            json!({"code": "event-gone", "messageKo": "이벤트가 없습니다.", "messageEn": "The event is gone."}),
+        ));
+    };
+    run.progress(10, "publishing", None).await?;
+    let reviewing = |p: &&Publication| p.status == PublicationStatus::AwaitingReview;
+    let tasks = loaded
+        .distribution
+        .publications
+        .iter()
+        .filter(|p| (p.status.is_pending() || reviewing(p)) && matches!(p.mode, Mode::Live | Mode::Sandbox))
+        .map(|p| {
+            let post = post(run, &loaded, p);
+            run.shared.channels.publish(Task { distribution: loaded.distribution.id, publication: p.clone(), post })
+        });
+    let settled = futures_util::future::join_all(tasks).await;
+    if settled.iter().any(Result::is_err) {
+        return Ok(run.again("channel", "게시를 다시 시도합니다.", "Publishing is tried again."));
+    }
+    let Some(after) = load(run).await? else {
+        return Ok(End::Failed(
+            json!({"code": "event-gone", "messageKo": "이벤트가 없습니다.", "messageEn": "The event is gone."}),
+        ));
+    };
+    finished(run, &loaded.distribution, &after).await;
+    Ok(End::Succeeded { result: crate::view::distribution(&after.distribution), fallback: None })
+}
+
+fn post(run: &Run, l: &Loaded, p: &Publication) -> Post {
+    let link = publishing::tracking_link(&run.shared.public_url, &l.event.slug, p.channel);
+    let picture = publishing::picture_for(p.channel, &l.images);
+    Post {
+        request_key: p.request_key,
+        event: l.event.id.0,
+        title: l.event.title.clone().unwrap_or_default(),
+        text: publishing::text(&l.event, &l.shop, &link),
+        link,
+        image_url: picture.map(|i| format!("{}/images/{}", run.shared.public_url, i.name)),
+        shop: l.shop.name.clone(),
+        region: l.shop.region.to_string(),
+        starts_at: l.event.starts_at.unwrap_or(l.event.created_at),
+        ends_at: l.event.ends_at.unwrap_or(l.event.created_at),
+    }
+}
+
+/// Tells the owner about channels that did not make it, and the event's history how it went.
+async fn finished(run: &Run, before: &Distribution, after: &Loaded) {
+    let d = &after.distribution;
+    for p in &d.publications {
+        let was = before.publication(p.channel).map(|p| p.status);
+        let troubled =
+            matches!(p.status, PublicationStatus::Failed | PublicationStatus::Skipped | PublicationStatus::Unknown);
+        if troubled && was != Some(p.status) {
+            crate::notices::tell(&run.shared, notice(after, p)).await;
+        }
+    }
+    if d.status() != DistributionStatus::Publishing {
+        run.shared.events().get(d.event).refresh(0).await;
+    }
+}
+
+fn notice(l: &Loaded, p: &Publication) -> NewNotice {
+    let title = l.event.title.clone().unwrap_or_default();
+    let (ko, en) = p.error.as_ref().map_or_else(
+        || (format!("{}을(를) 건너뛰었습니다.", p.channel.ko()), format!("{} was skipped.", p.channel)),
+        |e| (e.message_ko.clone(), e.message_en.clone()),
+    );
+    NewNotice {
+        owner: l.event.owner,
+        kind: "channel-trouble",
+        level: "warning",
+        message_ko: format!("'{title}': {ko}"),
+        message_en: format!("'{title}': {en}"),
+        data: json!({"eventId": l.event.id, "distributionId": l.distribution.id, "channel": p.channel, "status": p.status}),
+    }
+}
+
+/// The channels of a distribution that hold something.
+pub(super) fn published(d: &Distribution) -> Vec<(Channel, Publication)> {
+    let out = |s: PublicationStatus| matches!(s, PublicationStatus::Published | PublicationStatus::AwaitingReview);
+    d.publications.iter().filter(|p| out(p.status)).map(|p| (p.channel, p.clone())).collect()
+}

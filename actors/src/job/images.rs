@@ -1,0 +1,162 @@
+//! Pictures: one textless background per style from the model (or built in), our own text on each platform's size.
+
+use super::{Run, blocking, fallback};
+use crate::system::{Composition, compose_picture};
+use clients::prompt;
+use domain::catalog::{INDUSTRIES, industry_of};
+use domain::channel::{Platform, Style, Upstream};
+use domain::event::Event;
+use domain::ids::{ImageId, StoreId};
+use domain::time::{Season, kst};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use storage::StorageError;
+use storage::images::Image;
+use storage::jobs::End;
+use storage::offers::PaidCall;
+use storage::stores::Shop;
+
+/// What pictures are asked with.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Input {
+    pub(crate) styles: Vec<Style>,
+    pub(crate) platforms: Vec<Platform>,
+    #[serde(default)]
+    pub(crate) store: Option<StoreId>,
+}
+
+/// Reads what pictures were asked with.
+pub(crate) fn decode_input(input: &Value) -> Option<Input> {
+    serde_json::from_value(input.clone()).ok()
+}
+
+pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
+    let (Some(input), Some(id)) = (decode_input(&run.job.input), run.job.event) else {
+        return Ok(End::Failed(
+            json!({"code": "input", "messageKo": "요청을 읽을 수 없습니다.", "messageEn": "The request cannot be read."}),
+        ));
+    };
+    let read = run.shared.store.run(move |c| {
+        Box::pin(async move {
+            let event = storage::events::get(c, id).await?;
+            let shop = match &event {
+                Some(e) => storage::stores::get(c, e.store).await?,
+                None => None,
+            };
+            Ok(event.zip(shop))
+        })
+    });
+    let Some((event, shop)) = read.await? else {
+        return Ok(End::Failed(
+            json!({"code": "event-gone", "messageKo": "이벤트가 없습니다.", "messageEn": "The event is gone."}),
+        ));
+    };
+    let total = input.styles.len() * input.platforms.len();
+    let (mut images, mut stood_in) = (Vec::new(), false);
+    for style in &input.styles {
+        run.progress(percent(images.len(), total, 5), "drawing", None).await?;
+        let background = background(run, &shop, *style).await;
+        stood_in |= background.is_none();
+        for platform in &input.platforms {
+            let image = compose(run, &event, &shop, *style, *platform, background.as_deref()).await?;
+            let shown = crate::view::image(&image, &run.shared.public_url);
+            images.push(shown.clone());
+            run.progress(percent(images.len(), total, 0), "composing", Some(("image.ready", json!({"image": shown}))))
+                .await?;
+        }
+    }
+    let fallback = stood_in.then(|| fallback("built-in-background", None));
+    Ok(End::Succeeded { result: json!({"images": images}), fallback })
+}
+
+fn percent(done: usize, total: usize, plus: i16) -> i16 {
+    (done * 95 / total.max(1)) as i16 + plus
+}
+
+/// Draws a background and stores it under a name of its own; `None`: the built-in one must do.
+async fn background(run: &Run, shop: &Shop, style: Style) -> Option<String> {
+    let industry = industry_of(&shop.industry).unwrap_or(&INDUSTRIES[0]);
+    let words = prompt::picture(industry, style, Season::at(chrono::Utc::now()));
+    let stability = &run.shared.upstreams.stability;
+    let seed: u32 = rand::random::<u32>() >> 1;
+    let drawn =
+        run.shared.breakers.retrying(Upstream::Stability, || stability.draw(&words, prompt::NEGATIVE, seed)).await;
+    let call = PaidCall {
+        store: Some(shop.id),
+        upstream: Upstream::Stability.code(),
+        purpose: "images",
+        prompt: Some(prompt::PICTURE.to_owned()),
+        tokens: (0, 0),
+        cost_centiwon: if drawn.is_ok() { clients::stability::COST_CENTIWON } else { 0 },
+        succeeded: drawn.is_ok(),
+    };
+    record(run, call).await;
+    let png = drawn.inspect_err(|e| tracing::warn!(job = %run.job.id, error = %e, "no background was drawn")).ok()?;
+    let name = format!("{}.png", crate::system::unguessable());
+    run.shared.objects.put(&name, png.to_vec()).await.ok()?;
+    Some(name)
+}
+
+/// Records a paid call; that it cannot is logged, never fatal.
+pub(super) async fn record(run: &Run, call: PaidCall) {
+    metrics::counter!("upstream_cost_won_total", "upstream" => call.upstream)
+        .increment((call.cost_centiwon / 100) as u64);
+    let stored =
+        run.shared.store.run(move |c| Box::pin(async move { storage::offers::record_call(c, call).await })).await;
+    if let Err(e) = stored {
+        tracing::warn!(error = %e, "a paid call was not recorded");
+    }
+}
+
+async fn compose(
+    run: &Run,
+    event: &Event,
+    shop: &Shop,
+    style: Style,
+    platform: Platform,
+    background: Option<&str>,
+) -> Result<Image, StorageError> {
+    let headline = event.title.clone().unwrap_or_else(|| shop.name.clone());
+    let palette = match style {
+        Style::Simple => "CREAM",
+        Style::Vivid => "SUNSET",
+        Style::Trendy => "OCEAN",
+    };
+    let what = Composition {
+        id: ImageId::new(),
+        version: 1,
+        event: event.id,
+        style,
+        platform,
+        body: body(event, shop),
+        headline,
+        palette: palette.into(),
+        background: background.map(str::to_owned),
+    };
+    let image = compose_picture(&run.shared, what).await?;
+    let stored = image.clone();
+    run.shared.store.run(move |c| Box::pin(async move { storage::images::insert(c, &stored).await })).await?;
+    Ok(image)
+}
+
+/// The small text: the shop, the first prize, until when.
+fn body(event: &Event, shop: &Shop) -> String {
+    let until = event.ends_at.map(|t| t.with_timezone(&kst()).format("%-m월 %-d일까지").to_string());
+    let prize = event.prizes.first().map(|p| p.name.clone());
+    let parts: Vec<String> = [Some(shop.name.clone()), prize, until].into_iter().flatten().collect();
+    parts.join(" · ").chars().take(120).collect()
+}
+
+/// Composes off the async threads.
+pub(crate) async fn raster(fonts: creative::Fonts, svg: String) -> (Vec<u8>, &'static str) {
+    blocking(move || {
+        if fonts.hangul().is_some() {
+            match fonts.jpeg(&svg) {
+                Ok(jpeg) => return (jpeg, "jpg"),
+                Err(e) => tracing::warn!(error = %e, "a picture could not be rasterised"),
+            }
+        }
+        (svg.into_bytes(), "svg")
+    })
+    .await
+}

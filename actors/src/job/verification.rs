@@ -1,0 +1,84 @@
+//! A business number the tax service did not answer for at signup is asked again until it does.
+
+use super::Run;
+use clients::nts::NtsVerdict;
+use domain::channel::Upstream;
+use domain::event::{Command, Who};
+use domain::ids::UserId;
+use serde_json::json;
+use storage::StorageError;
+use storage::jobs::End;
+use storage::notices::NewNotice;
+use storage::stores::Verification;
+
+pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
+    let Some(user) = run.job.owner else {
+        return Ok(End::Failed(
+            json!({"code": "input", "messageKo": "요청을 읽을 수 없습니다.", "messageEn": "The request cannot be read."}),
+        ));
+    };
+    let keys = run.shared.keys.clone();
+    let found =
+        run.shared.store.run(move |c| Box::pin(async move { storage::users::get(c, &keys, user).await })).await?;
+    let Some(account) = found else {
+        return Ok(End::Failed(
+            json!({"code": "user-gone", "messageKo": "계정이 없습니다.", "messageEn": "The account is gone."}),
+        ));
+    };
+    let nts = &run.shared.upstreams.nts;
+    let asked = run
+        .shared
+        .breakers
+        .retrying(Upstream::Nts, || nts.validate(&account.business, account.opened_on, account.name.expose()))
+        .await;
+    match asked {
+        Ok(NtsVerdict::Open) => settle(run, user, Verification::Verified).await?,
+        Ok(NtsVerdict::Closed | NtsVerdict::Mismatch) => settle(run, user, Verification::Rejected).await?,
+        Err(e) => {
+            tracing::info!(job = %run.job.id, error = %e, "the tax service did not answer");
+            return Ok(run.again(
+                "nts",
+                "국세청이 응답하지 않아 다시 확인합니다.",
+                "The tax service did not answer; asking again.",
+            ));
+        }
+    }
+    Ok(End::Succeeded { result: json!({"settled": true}), fallback: None })
+}
+
+async fn settle(run: &Run, user: UserId, verdict: Verification) -> Result<(), StorageError> {
+    let mode = run.shared.upstreams.mode(Upstream::Nts);
+    run.shared
+        .store
+        .run(move |c| Box::pin(async move { storage::stores::set_verification(c, user, verdict, mode).await }))
+        .await?;
+    let rejected = verdict == Verification::Rejected;
+    if rejected {
+        let live =
+            run.shared.store.run(move |c| Box::pin(async move { storage::stores::live_events(c, user).await })).await?;
+        for id in live {
+            let pause = Command::Pause { reason: Some("store-rejected".into()) };
+            if let Err(e) = run.shared.events().get(id).command(Who::System, pause, None).await {
+                tracing::warn!(event = %id, error = %e, "an event of a rejected store was not paused");
+            }
+        }
+    }
+    let (ko, en) = if rejected {
+        (
+            "사업자 확인에 실패해 진행 중인 이벤트를 멈췄습니다. 사업자등록증 사본과 대표자 확인 서류를 보내 주세요.",
+            "Your business could not be verified and running events were paused. Please send a copy of the registration and proof of who represents it.",
+        )
+    } else {
+        ("사업자 확인이 끝났습니다.", "Your business is verified.")
+    };
+    let notice = NewNotice {
+        owner: user,
+        kind: if rejected { "store-rejected" } else { "store-verified" },
+        level: if rejected { "critical" } else { "info" },
+        message_ko: ko.into(),
+        message_en: en.into(),
+        data: json!({}),
+    };
+    crate::notices::tell(&run.shared, notice).await;
+    Ok(())
+}

@@ -1,0 +1,259 @@
+//! The dispatcher: claims due jobs and starts one actor each. Tree: Root → Jobs → Job.
+//!
+//! Rows are the truth; casts only wake. A job's actor is not restarted: the row's lease runs out and it is claimed again.
+
+use crate::job::{JobActor, JobArgs, Report};
+use crate::system::Shared;
+use domain::ids::JobId;
+use domain::topic::Topic;
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
+use serde_json::json;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use storage::Result;
+use storage::jobs::{Job, NewJob};
+
+/// Jobs running at once on this node: most of them wait for an upstream.
+const MAX_RUNNING: usize = 32;
+/// How often the table is looked at without being woken.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Handle on the jobs.
+#[derive(Clone)]
+pub struct Jobs {
+    actor: ActorRef<Msg>,
+    shared: Arc<OnceLock<Arc<Shared>>>,
+}
+
+impl Jobs {
+    pub(crate) async fn start() -> std::result::Result<Self, ractor::SpawnErr> {
+        let shared = Arc::new(OnceLock::new());
+        let (actor, _) = Dispatcher::spawn(None, Dispatcher, shared.clone()).await?;
+        Ok(Self { actor, shared })
+    }
+
+    pub(crate) fn begin(&self, shared: Arc<Shared>) {
+        let _ = self.shared.set(shared);
+        let _ = self.actor.cast(Msg::Wake);
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        self.shared.get().expect("begun before it is handed out")
+    }
+
+    /// Looks for due jobs now.
+    pub fn wake(&self) {
+        let _ = self.actor.cast(Msg::Wake);
+    }
+
+    /// Asks for a job; the active one with the same key, if there is one.
+    ///
+    /// # Errors
+    /// Whatever the database said.
+    pub async fn submit(&self, job: NewJob) -> Result<Job> {
+        let made =
+            self.shared().store.run(move |c| Box::pin(async move { storage::jobs::insert(c, job).await })).await?;
+        self.wake();
+        Ok(made)
+    }
+
+    /// Calls a job off. `None`: it was over already.
+    ///
+    /// # Errors
+    /// Whatever the database said.
+    pub async fn cancel(&self, id: JobId) -> Result<Option<Job>> {
+        let shared = self.shared();
+        let gone = shared.store.run(move |c| Box::pin(async move { storage::jobs::cancel(c, id).await })).await?;
+        if let Some(job) = &gone {
+            let _ = self.actor.cast(Msg::Cancel(id));
+            ended(shared, job);
+        }
+        Ok(gone)
+    }
+
+    /// Gives a dead job its attempts back. `None`: it is not dead.
+    ///
+    /// # Errors
+    /// Whatever the database said.
+    pub async fn replay(&self, id: JobId) -> Result<Option<Job>> {
+        let again =
+            self.shared().store.run(move |c| Box::pin(async move { storage::jobs::replay(c, id).await })).await?;
+        self.wake();
+        Ok(again)
+    }
+
+    /// Stops claiming and gives the leases of what runs back.
+    pub(crate) async fn stop(&self, limit: Duration) {
+        let _ = crate::ask::ask(&self.actor, Msg::Finish, limit).await;
+        self.actor.stop(None);
+    }
+}
+
+/// Publishes that a job is over.
+pub(crate) fn ended(shared: &Shared, job: &Job) {
+    metrics::counter!("jobs_total", "kind" => job.kind.code(), "state" => job.status.code()).increment(1);
+    shared.hub.publish(&Topic::Job(job.id), job.version, "job.ended", chrono::Utc::now(), || crate::view::job(job));
+}
+
+/// Publishes how far a job is.
+pub(crate) fn progressed(shared: &Shared, job: &Job) {
+    shared.hub.publish(
+        &Topic::Job(job.id),
+        job.version,
+        "job.progress",
+        chrono::Utc::now(),
+        || json!({"status": job.status, "progress": job.progress, "stage": job.stage}),
+    );
+}
+
+enum Msg {
+    /// Look for due jobs.
+    Wake,
+    /// Look again, on the timer.
+    PollDue,
+    /// These were claimed.
+    Claimed(Result<Vec<Job>>),
+    /// Stop a running one.
+    Cancel(JobId),
+    /// Answers when nothing runs any more.
+    Finish(RpcReplyPort<()>),
+}
+
+struct Dispatcher;
+
+struct State {
+    shared: Arc<OnceLock<Arc<Shared>>>,
+    running: HashMap<ActorId, (JobId, ActorRef<Report>)>,
+    claiming: bool,
+    again: bool,
+    finishing: Option<RpcReplyPort<()>>,
+}
+
+impl State {
+    /// Claims as many as there is room for, one claim at a time.
+    fn claim(&mut self, myself: &ActorRef<Msg>) {
+        let (Some(shared), None) = (self.shared.get().cloned(), &self.finishing) else { return };
+        let room = MAX_RUNNING.saturating_sub(self.running.len());
+        if self.claiming || room == 0 {
+            self.again = true;
+            return;
+        }
+        self.claiming = true;
+        self.again = false;
+        let myself = myself.clone();
+        shared.tracker.clone().spawn(async move {
+            let claimed =
+                shared.store.run(move |c| Box::pin(async move { storage::jobs::claim(c, room as i64).await })).await;
+            let _ = myself.cast(Msg::Claimed(claimed));
+        });
+    }
+
+    async fn begin(&mut self, myself: &ActorRef<Msg>, jobs: Vec<Job>) {
+        let Some(shared) = self.shared.get().cloned() else { return };
+        for job in jobs {
+            let id = job.id;
+            progressed(&shared, &job);
+            match JobActor::spawn_linked(None, JobActor, JobArgs { shared: shared.clone(), job }, myself.get_cell())
+                .await
+            {
+                Ok((actor, _)) => {
+                    self.running.insert(actor.get_id(), (id, actor));
+                }
+                Err(e) => tracing::error!(job = %id, error = %e, "a job's actor did not start; its lease will run out"),
+            }
+        }
+        metrics::gauge!("jobs_running").set(self.running.len() as f64);
+    }
+
+    fn gone(&mut self, myself: &ActorRef<Msg>, actor: ActorId) {
+        self.running.remove(&actor);
+        metrics::gauge!("jobs_running").set(self.running.len() as f64);
+        if self.finishing.is_some() {
+            if self.running.is_empty() {
+                if let Some(reply) = self.finishing.take() {
+                    let _ = reply.send(());
+                }
+            }
+        } else {
+            self.claim(myself);
+        }
+    }
+}
+
+impl Actor for Dispatcher {
+    type Msg = Msg;
+    type State = State;
+    type Arguments = Arc<OnceLock<Arc<Shared>>>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Msg>,
+        shared: Self::Arguments,
+    ) -> std::result::Result<State, ActorProcessingErr> {
+        myself.send_after(POLL, || Msg::PollDue);
+        Ok(State { shared, running: HashMap::new(), claiming: false, again: false, finishing: None })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Msg>,
+        msg: Msg,
+        s: &mut State,
+    ) -> std::result::Result<(), ActorProcessingErr> {
+        match msg {
+            Msg::Wake => s.claim(&myself),
+            Msg::PollDue => {
+                s.claim(&myself);
+                myself.send_after(POLL, || Msg::PollDue);
+            }
+            Msg::Claimed(result) => {
+                s.claiming = false;
+                match result {
+                    Ok(jobs) => {
+                        let more = !jobs.is_empty() || s.again;
+                        s.begin(&myself, jobs).await;
+                        if more {
+                            s.claim(&myself);
+                        }
+                    }
+                    Err(e) => tracing::warn!(error = %e, "jobs could not be claimed"),
+                }
+            }
+            Msg::Cancel(id) => {
+                if let Some((_, actor)) = s.running.values().find(|(job, _)| *job == id) {
+                    actor.stop(Some("cancelled".into()));
+                }
+            }
+            Msg::Finish(reply) => {
+                if s.running.is_empty() {
+                    let _ = reply.send(());
+                } else {
+                    s.finishing = Some(reply);
+                    for (_, actor) in s.running.values() {
+                        let _ = actor.cast(Report::Release);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<Msg>,
+        e: SupervisionEvent,
+        s: &mut State,
+    ) -> std::result::Result<(), ActorProcessingErr> {
+        match e {
+            SupervisionEvent::ActorTerminated(cell, ..) => s.gone(&myself, cell.get_id()),
+            SupervisionEvent::ActorFailed(cell, error) => {
+                tracing::error!(error = %error, "a job's actor failed; its lease will run out");
+                metrics::counter!("actor_restarts_total", "kind" => "job").increment(1);
+                s.gone(&myself, cell.get_id());
+            }
+            SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,213 @@
+//! What is published where: modes, preflight, texts, and the rows of a distribution.
+
+use crate::system::Shared;
+use domain::channel::{Channel, Mode, Platform, Upstream};
+use domain::distribution::PublicationStatus;
+use domain::event::{ContentItem, Event};
+use domain::ids::{DistributionId, EventId, UserId};
+use domain::job::JobKind;
+use domain::time::kst;
+use domain::topic::Topic;
+use serde_json::{Value, json};
+use std::time::Duration;
+use storage::distributions::{Distribution, Publication};
+use storage::images::Image;
+use storage::jobs::NewJob;
+use storage::stores::{Shop, Verification};
+use storage::{Result, StorageError};
+use uuid::Uuid;
+
+/// Something a channel needs and does not have.
+#[derive(Clone, Debug)]
+pub struct Missing {
+    /// Stable code.
+    pub code: &'static str,
+    /// What the owner can do.
+    pub message_ko: &'static str,
+    /// The same in English.
+    pub message_en: &'static str,
+}
+
+const OFF: Missing = Missing {
+    code: "channel-off",
+    message_ko: "이 채널은 꺼져 있어 건너뜁니다.",
+    message_en: "This channel is switched off and will be skipped.",
+};
+const ASSISTED: Missing = Missing {
+    code: "assisted",
+    message_ko: "자동 게시를 지원하지 않아 문구와 링크를 준비해 드립니다. 직접 게시해 주세요.",
+    message_en: "This channel cannot be posted to automatically: text and link are prepared for you to post.",
+};
+const NO_JPEG: Missing = Missing {
+    code: "jpeg-missing",
+    message_ko: "JPEG 이미지가 없어 자동 게시할 수 없습니다. 서버에 한글 글꼴을 설치해 주세요.",
+    message_en: "There is no JPEG to post: install a Hangul font on the server.",
+};
+
+/// What a channel misses for an event, given its newest pictures.
+#[must_use]
+pub fn missing(shared: &Shared, channel: Channel, images: &[Image]) -> Vec<Missing> {
+    let mut all = Vec::new();
+    match shared.upstreams.mode(channel.into()) {
+        Mode::Off => all.push(OFF),
+        Mode::Assisted => all.push(ASSISTED),
+        Mode::Live | Mode::Sandbox => {}
+    }
+    let has_jpeg = images.iter().any(|i| i.name.ends_with(".jpg"));
+    if channel == Channel::Instagram && !has_jpeg && shared.fonts.hangul().is_none() {
+        all.push(NO_JPEG);
+    }
+    all
+}
+
+/// What approval starts.
+pub(crate) struct Plan {
+    pub(crate) store_rejected: bool,
+    pub(crate) content: Vec<ContentItem>,
+    pub(crate) publications: Vec<Publication>,
+}
+
+/// Reads what approval needs: the shop, the pictures of this moment, and what each channel becomes.
+pub(crate) async fn plan(shared: &Shared, event: &Event) -> Result<Plan> {
+    let (store, ids) = (event.store, event.content.iter().map(|c| c.image.0).collect::<Vec<Uuid>>());
+    let (shop, images) = shared
+        .store
+        .run(move |c| {
+            Box::pin(
+                async move { Ok((storage::stores::get(c, store).await?, storage::images::newest_of(c, ids).await?)) },
+            )
+        })
+        .await?;
+    let shop = shop.ok_or_else(|| StorageError::Corrupt("no store".into()))?;
+    let content = event
+        .content
+        .iter()
+        .map(|item| ContentItem {
+            image: item.image,
+            version: images.iter().find(|i| i.id == item.image).map(|i| i.version),
+        })
+        .collect();
+    let publications =
+        event.channels.iter().map(|channel| publication(shared, event, &shop, &images, *channel)).collect();
+    Ok(Plan { store_rejected: shop.verification == Verification::Rejected, content, publications })
+}
+
+fn publication(shared: &Shared, event: &Event, shop: &Shop, images: &[Image], channel: Channel) -> Publication {
+    let mode = shared.upstreams.mode(Upstream::from(channel));
+    let unmet = missing(shared, channel, images);
+    let (status, mode) = match mode {
+        Mode::Off => (PublicationStatus::Skipped, mode),
+        Mode::Assisted => (PublicationStatus::Assisted, mode),
+        _ if unmet.iter().any(|m| m.code == "jpeg-missing") => (PublicationStatus::Assisted, Mode::Assisted),
+        _ => (PublicationStatus::Queued, mode),
+    };
+    let link = tracking_link(&shared.public_url, &event.slug, channel);
+    let prepared = matches!(status, PublicationStatus::Assisted);
+    Publication {
+        channel,
+        mode,
+        status,
+        request_key: Uuid::now_v7(),
+        calls: 0,
+        attempts: 0,
+        external_id: None,
+        url: prepared.then(|| link.clone()),
+        error: None,
+        remote: if prepared { json!({"text": text(event, shop, &link)}) } else { json!({}) },
+    }
+}
+
+/// The link of an event that counts for a channel.
+#[must_use]
+pub fn tracking_link(public_url: &str, slug: &str, channel: Channel) -> String {
+    format!("{public_url}/e/{slug}?c={}", channel.code())
+}
+
+/// What is posted: title, what can be won, when, and the link.
+#[must_use]
+pub fn text(event: &Event, shop: &Shop, link: &str) -> String {
+    let day = |at: Option<domain::time::Instant>| {
+        at.map_or_else(String::new, |t| t.with_timezone(&kst()).format("%-m월 %-d일").to_string())
+    };
+    let prizes: Vec<String> = event.prizes.iter().map(|p| format!("{} {}명", p.name, p.quantity)).collect();
+    format!(
+        "[{}] {}\n경품: {}\n기간: {} ~ {}\n응모하기: {link}",
+        shop.name,
+        event.title.as_deref().unwrap_or_default(),
+        prizes.join(", "),
+        day(event.starts_at),
+        day(event.ends_at)
+    )
+}
+
+/// The picture a channel shows: of its platform, else the first one.
+pub(crate) fn picture_for(channel: Channel, images: &[Image]) -> Option<&Image> {
+    let platform = channel.platform().unwrap_or(Platform::Naver);
+    images.iter().find(|i| i.platform == platform).or(images.first())
+}
+
+/// The job that publishes a distribution.
+pub(crate) fn job(id: DistributionId, event: EventId, owner: UserId) -> NewJob {
+    NewJob {
+        kind: JobKind::Distribution,
+        key: format!("distribution:{id}"),
+        owner: Some(owner),
+        event: Some(event),
+        input: json!({"distribution": id}),
+        after: Duration::ZERO,
+    }
+}
+
+/// Publishes a change of a channel, and the end when this was it.
+pub(crate) fn announce(shared: &Shared, d: &Distribution, channel: Channel, ended: bool) {
+    let topic = Topic::Distribution(d.id);
+    let at = chrono::Utc::now();
+    let changed = d.version - i64::from(ended);
+    shared.hub.publish(&topic, changed, "channel.changed", at, || {
+        let mut body = d.publication(channel).map_or_else(|| json!({}), crate::view::publication);
+        body["distribution"] = json!({"id": d.id, "status": d.status()});
+        body
+    });
+    if ended {
+        shared.hub.publish(&topic, d.version, "distribution.ended", at, || crate::view::distribution(d));
+    }
+}
+
+/// Starts taking back what was published; nothing happens a second time.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn recall(
+    shared: &Shared,
+    id: DistributionId,
+    event: EventId,
+    owner: UserId,
+) -> Result<Option<Distribution>> {
+    let begun = shared
+        .store
+        .tx(move |c| {
+            Box::pin(async move {
+                let Some(d) = storage::distributions::begin_recall(c, id).await? else { return Ok(None) };
+                let recall = NewJob {
+                    kind: JobKind::Recall,
+                    key: format!("recall:{id}"),
+                    owner: Some(owner),
+                    event: Some(event),
+                    input: json!({"distribution": id}),
+                    after: Duration::ZERO,
+                };
+                storage::jobs::insert(c, recall).await?;
+                Ok(Some(d))
+            })
+        })
+        .await?;
+    if let Some(d) = &begun {
+        shared.hub.publish(&Topic::Distribution(id), d.version, "channel.changed", chrono::Utc::now(), || recalling(d));
+        shared.jobs().wake();
+    }
+    Ok(begun)
+}
+
+fn recalling(d: &Distribution) -> Value {
+    json!({"recalling": true, "distribution": crate::view::distribution(d)})
+}

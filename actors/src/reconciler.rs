@@ -1,0 +1,110 @@
+//! Finds what no one woke: events whose time has come, publications without a job, figures that grew old, rows that
+//! expired. Tree: Root → Reconciler.
+
+use crate::publishing;
+use crate::system::Shared;
+use domain::job::JobKind;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use serde_json::json;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use storage::Result;
+use storage::jobs::NewJob;
+
+/// How often it looks.
+const EVERY: Duration = Duration::from_secs(1);
+/// Events are woken this long before their time, so that their own timers are exact.
+const AHEAD_SECONDS: i32 = 8;
+/// Channel figures are asked for again after this long (CT-17).
+const MEASURE_SECONDS: i32 = 300;
+/// How often expired rows are removed and partitions made.
+const HOUSEKEEPING: Duration = Duration::from_secs(300);
+
+pub(crate) enum Msg {
+    /// Time to look.
+    LookDue,
+}
+
+pub(crate) struct Reconciler;
+
+pub(crate) struct State {
+    shared: Arc<Shared>,
+    housekept: Instant,
+    looking: Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl Actor for Reconciler {
+    type Msg = Msg;
+    type State = State;
+    type Arguments = Arc<Shared>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Msg>,
+        shared: Arc<Shared>,
+    ) -> std::result::Result<State, ActorProcessingErr> {
+        myself.cast(Msg::LookDue)?;
+        Ok(State { shared, housekept: Instant::now(), looking: Arc::default() })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Msg>,
+        _: Msg,
+        s: &mut State,
+    ) -> std::result::Result<(), ActorProcessingErr> {
+        use std::sync::atomic::Ordering;
+        myself.send_after(EVERY, || Msg::LookDue);
+        if s.looking.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let housekeeping = s.housekept.elapsed() > HOUSEKEEPING;
+        if housekeeping {
+            s.housekept = Instant::now();
+        }
+        let (shared, looking) = (s.shared.clone(), s.looking.clone());
+        s.shared.tracker.spawn(async move {
+            if let Err(e) = look(&shared, housekeeping).await {
+                tracing::warn!(error = %e, "the reconciler could not look");
+            }
+            looking.store(false, Ordering::Release);
+        });
+        Ok(())
+    }
+}
+
+async fn look(shared: &Arc<Shared>, housekeeping: bool) -> Result<()> {
+    let (due, orphans, old) = shared
+        .store
+        .run(|c| {
+            Box::pin(async move {
+                let due = storage::events::due(c, AHEAD_SECONDS).await?;
+                let orphans = storage::distributions::orphaned(c).await?;
+                let old = storage::events::to_measure(c, MEASURE_SECONDS).await?;
+                Ok((due, orphans, old))
+            })
+        })
+        .await?;
+    for id in due {
+        shared.events().get(id).wake().await;
+    }
+    for (id, event, owner) in orphans {
+        shared.jobs().submit(publishing::job(id, event, owner)).await?;
+    }
+    for (event, owner) in old {
+        let job = NewJob {
+            kind: JobKind::Statistics,
+            key: format!("statistics:{event}"),
+            owner: Some(owner),
+            event: Some(event),
+            input: json!({}),
+            after: Duration::ZERO,
+        };
+        shared.jobs().submit(job).await?;
+    }
+    if housekeeping {
+        shared.store.ensure_partitions().await?;
+        shared.store.run(|c| Box::pin(async move { storage::sessions::sweep(c).await })).await?;
+    }
+    Ok(())
+}
