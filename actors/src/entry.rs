@@ -66,7 +66,6 @@ pub(crate) struct EntryMeta {
     pub(crate) store: StoreId,
     pub(crate) index_kid: String,
     pub(crate) notice: [u8; 32],
-    pub(crate) visit_weight: Option<u8>,
 }
 
 /// An entry in flight, with its place and who waits for it.

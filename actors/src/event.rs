@@ -320,7 +320,6 @@ impl State {
             store: l.shop.id,
             index_kid: l.shop.index_kid.clone(),
             notice: domain::notice::hash(&l.shop.name),
-            visit_weight: l.event.visit_weight,
         };
         *self.args.known.meta.write().expect("nobody panics holding it") = Some(Arc::new(meta));
     }

@@ -149,7 +149,11 @@ pub struct Handles {
     pub breakers: Breakers,
     /// What the actors share; lists and reads go to its store.
     pub shared: Arc<Shared>,
+    leaves: Arc<std::sync::Mutex<HashMap<EventId, Arc<Vec<domain::draw::Leaf>>>>>,
 }
+
+/// Trees of closed events that are kept in memory.
+const KEPT_TREES: usize = 16;
 
 /// The running system.
 pub struct System {
@@ -209,7 +213,7 @@ impl System {
         channels.begin(shared.clone());
         jobs.begin(shared.clone());
         let (reconciler, _) = Reconciler::spawn(None, Reconciler, shared.clone()).await?;
-        let handles = Handles { events, jobs, hub, breakers, shared };
+        let handles = Handles { events, jobs, hub, breakers, shared, leaves: Arc::default() };
         Ok(Self { handles, reconciler, channels, tracker })
     }
 
@@ -522,6 +526,26 @@ impl Handles {
             crate::publishing::announce(&self.shared, d, channel, *ended);
         }
         Ok(changed.is_some())
+    }
+
+    /// The leaves of an event's tree, by number; fixed once it is closed, and kept then.
+    ///
+    /// # Errors
+    /// Whatever the database said.
+    pub async fn leaves(&self, event: EventId) -> Result<Arc<Vec<domain::draw::Leaf>>> {
+        if let Some(known) = self.leaves.lock().expect("nobody panics holding it").get(&event) {
+            return Ok(known.clone());
+        }
+        let leaves = Arc::new(crate::draw::leaves(&self.shared.store, event).await?);
+        let closed = self.events.get(event).read().await.is_ok_and(|e| e.root.is_some());
+        if closed {
+            let mut known = self.leaves.lock().expect("nobody panics holding it");
+            if known.len() >= KEPT_TREES {
+                known.clear();
+            }
+            known.insert(event, leaves.clone());
+        }
+        Ok(leaves)
     }
 
     /// The key of an event's visit codes.

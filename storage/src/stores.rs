@@ -232,14 +232,16 @@ pub async fn live_events(c: &mut Conn, user: UserId) -> Result<Vec<domain::ids::
     Ok(rows.into_iter().map(|r| domain::ids::EventId(r.id)).collect())
 }
 
-/// How many shops an owner has.
+/// The newest shop of an owner, removed or not: what the tax service said is the same for all.
 ///
 /// # Errors
 /// Whatever the database said.
-pub async fn count(c: &mut Conn, user: UserId) -> Result<i64> {
-    let row: Option<Number> = sql("select count(*) as n from identity.stores where user_id = ? and deleted_at is null")
+pub async fn newest(c: &mut Conn, user: UserId) -> Result<Option<Shop>> {
+    let row: Option<Row> =
+        sql("select id, user_id, name, industry, region, address, verification, mode, index_kid, version, created_at
+                                  from identity.stores where user_id = ? order by id desc limit 1")
         .bind::<t::Uuid, _>(user.0)
         .first(c)
         .await?;
-    Ok(row.map_or(0, |r| r.n))
+    row.map(Shop::try_from).transpose()
 }

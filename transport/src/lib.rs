@@ -1,1 +1,26 @@
+#![doc = include_str!("../README.md")]
 
+pub mod admin;
+pub mod auth;
+pub mod boot;
+pub mod cli;
+pub mod config;
+pub mod demo;
+mod error;
+mod extract;
+mod gateway;
+mod http;
+mod messages;
+pub mod openapi;
+mod ratelimit;
+mod revocations;
+pub mod server;
+mod state;
+pub mod telemetry;
+mod throttle;
+mod verify;
+mod web;
+mod ws;
+
+pub use boot::Running;
+pub use config::Settings;

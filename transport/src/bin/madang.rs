@@ -1,1 +1,7 @@
-fn main() {}
+//! `madang`: see `madang --help`.
+
+#[tokio::main]
+async fn main() {
+    let code = transport::cli::run().await;
+    std::process::exit(code);
+}

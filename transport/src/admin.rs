@@ -1,0 +1,153 @@
+//! The admin port: metrics, breakers, dead letters, caches, audit. Loopback by default, by token but for the metrics.
+
+use crate::error::{ApiResult, Problem};
+use crate::extract::{Body, Id, Origin, Query};
+use crate::gateway;
+use crate::state::App;
+use actors::view;
+use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use domain::channel::Upstream;
+use domain::ids::{EventId, JobId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Invalidate {
+    #[serde(default)]
+    key: Option<String>,
+    #[serde(default)]
+    event_id: Option<EventId>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct SetFault {
+    upstream: String,
+    /// `status`, `hang`, `lose-answer`, `garbage`; left out: healed.
+    #[serde(default)]
+    fault: Option<String>,
+    #[serde(default)]
+    status: Option<u16>,
+}
+
+/// The admin router.
+pub(crate) fn router(app: App) -> Router {
+    let guarded = Router::new()
+        .route("/admin/breakers", get(breakers))
+        .route("/admin/breakers/{upstream}/{action}", post(force))
+        .route("/admin/dlq", get(dead))
+        .route("/admin/dlq/{id}/replay", post(replay))
+        .route("/admin/cache/invalidate", post(invalidate))
+        .route("/admin/audit", get(audit))
+        .route("/admin/simulator/faults", post(fault))
+        .route_layer(from_fn_with_state(app.clone(), by_token));
+    Router::new()
+        .merge(guarded)
+        .route("/metrics", get(metrics))
+        .method_not_allowed_fallback(gateway::not_allowed)
+        .fallback(gateway::not_found)
+        .layer(from_fn_with_state(app.clone(), gateway::everything))
+        .with_state(app)
+}
+
+async fn by_token(State(app): State<App>, request: Request, next: Next) -> Response {
+    let given = request
+        .headers()
+        .get(header::AUTHORIZATION)
+        .and_then(|v| v.to_str().ok())
+        .and_then(|v| v.strip_prefix("Bearer "));
+    if !given.is_some_and(|t| app.handles.shared.keys.is_admin_token(t)) {
+        return Problem::unauthenticated().into_response();
+    }
+    next.run(request).await
+}
+
+/// Open on loopback only; elsewhere by token.
+async fn metrics(State(app): State<App>, ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request) -> Response {
+    let given = request
+        .headers()
+        .get(header::AUTHORIZATION)
+        .and_then(|v| v.to_str().ok())
+        .and_then(|v| v.strip_prefix("Bearer "));
+    if !peer.ip().is_loopback() && !given.is_some_and(|t| app.handles.shared.keys.is_admin_token(t)) {
+        return Problem::unauthenticated().into_response();
+    }
+    let text = app.metrics.as_ref().map(metrics_exporter_prometheus::PrometheusHandle::render).unwrap_or_default();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+}
+
+async fn breakers(State(app): State<App>) -> Json<Value> {
+    Json(json!({"items": app.handles.breakers.view().await, "nextCursor": null}))
+}
+
+async fn force(
+    State(app): State<App>,
+    Origin(origin): Origin,
+    Path((upstream, action)): Path<(String, String)>,
+) -> ApiResult<StatusCode> {
+    let upstream = Upstream::parse(&upstream).ok_or_else(Problem::not_found)?;
+    let open = match action.as_str() {
+        "force-open" => true,
+        "force-closed" => false,
+        _ => return Err(Problem::not_found()),
+    };
+    app.handles.breakers.force(upstream, open);
+    app.audit_as("admin".into(), origin, "breaker-forced", format!("upstream:{upstream}"), json!({"open": open}));
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn dead(State(app): State<App>, query: Query) -> ApiResult<Json<Value>> {
+    let limit = query.limit()?;
+    let jobs = app.store().run(move |c| Box::pin(async move { storage::jobs::dead(c, limit).await })).await?;
+    Ok(Json(json!({"items": jobs.iter().map(view::job).collect::<Vec<_>>(), "nextCursor": null})))
+}
+
+async fn replay(State(app): State<App>, Origin(origin): Origin, Id(id): Id<JobId>) -> ApiResult {
+    let job = app.handles.jobs.replay(id).await?.ok_or_else(|| Problem::conflict("wrong-state"))?;
+    app.audit_as("admin".into(), origin, "job-replayed", format!("job:{id}"), json!({}));
+    Ok((StatusCode::ACCEPTED, Json(view::job(&job))).into_response())
+}
+
+async fn invalidate(
+    State(app): State<App>,
+    Origin(origin): Origin,
+    Body(body): Body<Invalidate>,
+) -> ApiResult<StatusCode> {
+    let key = match (body.key, body.event_id) {
+        (Some(key), None) => key,
+        (None, Some(id)) => format!("analytics:dashboard:{id}"),
+        _ => return Err(Problem::field("key", "required")),
+    };
+    app.handles.shared.cache.del(&key).await;
+    app.audit_as("admin".into(), origin, "cache-invalidated", format!("cache:{key}"), json!({}));
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn audit(State(app): State<App>, query: Query) -> ApiResult<Json<Value>> {
+    let (limit, before) = (query.limit()?, query.cursor::<i64>()?);
+    let rows =
+        app.store().run(move |c| Box::pin(async move { storage::audit::newest(c, before, limit + 1).await })).await?;
+    Ok(Json(crate::extract::page(rows, limit, |r| r.id.to_string(), |r| json!(r))))
+}
+
+async fn fault(State(app): State<App>, Body(body): Body<SetFault>) -> ApiResult<StatusCode> {
+    let simulator = app.simulator.as_ref().ok_or_else(Problem::not_found)?;
+    let upstream = Upstream::parse(&body.upstream).ok_or_else(|| Problem::field("upstream", "invalid-value"))?;
+    let fault = match body.fault.as_deref() {
+        None => None,
+        Some("status") => Some(simulator::Fault::Status(body.status.unwrap_or(503))),
+        Some("hang") => Some(simulator::Fault::Hang),
+        Some("lose-answer") => Some(simulator::Fault::LoseAnswer),
+        Some("garbage") => Some(simulator::Fault::Garbage),
+        Some(_) => return Err(Problem::field("fault", "invalid-value")),
+    };
+    simulator.set_fault(upstream.code(), fault);
+    Ok(StatusCode::NO_CONTENT)
+}

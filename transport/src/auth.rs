@@ -1,0 +1,245 @@
+//! Access tokens (JWT, HS256, 15 min), refresh tokens (an HMAC over session and generation), passwords.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
+use domain::ids::{SessionId, UserId};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use storage::crypto::Keyring;
+use subtle::ConstantTimeEq;
+use tokio::sync::Semaphore;
+
+/// Seconds an access token lives.
+pub const ACCESS_SECONDS: i64 = 900;
+const ISSUER: &str = "madang";
+const AUDIENCE: &str = "madang-api";
+const KID: &str = "a1";
+const TYP: &str = "at+jwt";
+/// The longest password bcrypt takes whole, in bytes.
+pub const PASSWORD_MAX_BYTES: usize = 71;
+/// The shortest password, in characters.
+pub const PASSWORD_MIN_CHARS: usize = 8;
+
+/// Who a request is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// The account.
+    pub user: UserId,
+    /// The login.
+    pub session: SessionId,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Claims {
+    iss: String,
+    aud: String,
+    sub: String,
+    sid: String,
+    role: String,
+    iat: i64,
+    nbf: i64,
+    exp: i64,
+}
+
+/// Makes and checks tokens.
+#[derive(Clone)]
+pub struct Tokens {
+    keys: Keyring,
+    encoding: EncodingKey,
+    decoding: DecodingKey,
+}
+
+impl Tokens {
+    /// Tokens under the installation's keys.
+    #[must_use]
+    pub fn new(keys: Keyring) -> Self {
+        let secret = keys.mac("jwt", &[KID.as_bytes()]);
+        Self { keys, encoding: EncodingKey::from_secret(&secret), decoding: DecodingKey::from_secret(&secret) }
+    }
+
+    /// An access token. The same instant makes the same token.
+    ///
+    /// # Panics
+    /// When signing fails, which HMAC cannot.
+    #[must_use]
+    pub fn access(&self, who: Session, at: DateTime<Utc>) -> String {
+        let mut header = Header::new(Algorithm::HS256);
+        header.kid = Some(KID.into());
+        header.typ = Some(TYP.into());
+        let now = at.timestamp();
+        let claims = Claims {
+            iss: ISSUER.into(),
+            aud: AUDIENCE.into(),
+            sub: who.user.to_string(),
+            sid: who.session.to_string(),
+            role: "OWNER".into(),
+            iat: now,
+            nbf: now - 5,
+            exp: now + ACCESS_SECONDS,
+        };
+        encode(&header, &claims, &self.encoding).expect("HMAC signs anything")
+    }
+
+    /// Who an access token is from; `None` for anything but a good one.
+    #[must_use]
+    pub fn check(&self, token: &str) -> Option<Session> {
+        let header = decode_header(token).ok()?;
+        if header.alg != Algorithm::HS256 || header.kid.as_deref() != Some(KID) || header.typ.as_deref() != Some(TYP) {
+            return None;
+        }
+        let mut rules = Validation::new(Algorithm::HS256);
+        rules.leeway = 0;
+        rules.validate_nbf = true;
+        rules.set_issuer(&[ISSUER]);
+        rules.set_audience(&[AUDIENCE]);
+        rules.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
+        let claims = decode::<Claims>(token, &self.decoding, &rules).ok()?.claims;
+        if claims.role != "OWNER" {
+            return None;
+        }
+        Some(Session { user: claims.sub.parse().ok()?, session: claims.sid.parse().ok()? })
+    }
+
+    /// The refresh token of a generation of a login.
+    #[must_use]
+    pub fn refresh(&self, session: SessionId, generation: i32) -> String {
+        let mut bytes = session.0.as_bytes().to_vec();
+        bytes.extend(generation.to_be_bytes());
+        bytes.extend(self.keys.mac("refresh", &[session.0.as_bytes(), &generation.to_be_bytes()]));
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Which generation of which login a refresh token is; `None` for one we did not make.
+    #[must_use]
+    pub fn check_refresh(&self, token: &str) -> Option<(SessionId, i32)> {
+        let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
+        let (session, rest) = bytes.split_at_checked(16)?;
+        let (generation, mac) = rest.split_at_checked(4)?;
+        let right = self.keys.mac("refresh", &[session, generation]);
+        bool::from(mac.ct_eq(&right)).then_some(())?;
+        let id = uuid::Uuid::from_slice(session).ok()?;
+        Some((SessionId(id), i32::from_be_bytes(generation.try_into().ok()?)))
+    }
+}
+
+/// Hashes and checks passwords, as many at a time as there are cores.
+#[derive(Clone)]
+pub struct Passwords {
+    cost: u32,
+    turns: Arc<Semaphore>,
+    dummy: Arc<str>,
+}
+
+impl Passwords {
+    /// bcrypt at a cost.
+    ///
+    /// # Panics
+    /// When the cost is not one bcrypt has (the settings check that).
+    #[must_use]
+    pub fn new(cost: u32) -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let dummy = bcrypt::non_truncating_hash("not a password anybody has", cost).expect("the cost was checked");
+        Self { cost, turns: Arc::new(Semaphore::new(cores)), dummy: dummy.into() }
+    }
+
+    /// The hash of a password whose length was checked.
+    pub async fn hash(&self, password: String) -> Option<String> {
+        let _turn = self.turns.acquire().await.ok()?;
+        let cost = self.cost;
+        tokio::task::spawn_blocking(move || bcrypt::non_truncating_hash(password, cost).ok()).await.ok()?
+    }
+
+    /// Is this the password of a hash? Without one, the same time is spent to say no.
+    pub async fn check(&self, password: String, hash: Option<String>) -> bool {
+        let Ok(_turn) = self.turns.acquire().await else { return false };
+        let known = hash.is_some();
+        let hash = hash.unwrap_or_else(|| self.dummy.to_string());
+        let same =
+            tokio::task::spawn_blocking(move || bcrypt::non_truncating_verify(password, &hash).unwrap_or(false)).await;
+        known && same.unwrap_or(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session() -> Session {
+        Session { user: UserId::new(), session: SessionId::new() }
+    }
+
+    #[test]
+    fn access_tokens_are_checked_for_everything() {
+        let tokens = Tokens::new(Keyring::ephemeral());
+        let who = session();
+        let now = Utc::now();
+        let good = tokens.access(who, now);
+        assert_eq!(tokens.check(&good), Some(who));
+        assert_eq!(good, tokens.access(who, now), "the same instant makes the same token");
+        assert_eq!(
+            tokens.check(&tokens.access(who, now - chrono::Duration::seconds(ACCESS_SECONDS + 1))),
+            None,
+            "expired"
+        );
+        assert_eq!(tokens.check(&tokens.access(who, now + chrono::Duration::seconds(60))), None, "from the future");
+        assert_eq!(Tokens::new(Keyring::ephemeral()).check(&good), None, "another key");
+        let parts: Vec<&str> = good.split('.').collect();
+        let none = URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"at+jwt","kid":"a1"}"#);
+        let other_kid = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"at+jwt","kid":"a2"}"#);
+        for bad in [
+            String::new(),
+            "a.b.c".into(),
+            format!("{none}.{}.", parts[1]),
+            format!("{other_kid}.{}.{}", parts[1], parts[2]),
+            format!("{}.{}.{}", parts[0], parts[1], "AAAA"),
+            tokens.refresh(who.session, 1),
+        ] {
+            assert_eq!(tokens.check(&bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn tokens_without_their_claims_are_refused() {
+        let tokens = Tokens::new(Keyring::ephemeral());
+        let mut header = Header::new(Algorithm::HS256);
+        header.kid = Some(KID.into());
+        header.typ = Some(TYP.into());
+        let now = Utc::now().timestamp();
+        let full = serde_json::json!({"iss": ISSUER, "aud": AUDIENCE, "sub": UserId::new(), "sid": SessionId::new(), "role": "OWNER", "iat": now, "nbf": now, "exp": now + 60});
+        assert!(tokens.check(&encode(&header, &full, &tokens.encoding).unwrap()).is_some());
+        for missing in ["iss", "aud", "sub", "sid", "role", "nbf", "exp"] {
+            let mut claims = full.clone();
+            claims.as_object_mut().unwrap().remove(missing);
+            assert_eq!(tokens.check(&encode(&header, &claims, &tokens.encoding).unwrap()), None, "without {missing}");
+        }
+        let mut customer = full.clone();
+        customer["role"] = "CUSTOMER".into();
+        assert_eq!(tokens.check(&encode(&header, &customer, &tokens.encoding).unwrap()), None);
+    }
+
+    #[test]
+    fn refresh_tokens_are_ours_or_nothing() {
+        let tokens = Tokens::new(Keyring::ephemeral());
+        let id = SessionId::new();
+        let token = tokens.refresh(id, 3);
+        assert_eq!(tokens.check_refresh(&token), Some((id, 3)));
+        let mut bytes = URL_SAFE_NO_PAD.decode(&token).unwrap();
+        bytes[19] ^= 1;
+        assert_eq!(tokens.check_refresh(&URL_SAFE_NO_PAD.encode(&bytes)), None);
+        assert_eq!(tokens.check_refresh("x"), None);
+    }
+
+    #[tokio::test]
+    async fn bcrypt_never_truncates() {
+        let passwords = Passwords::new(4);
+        let long = "가".repeat(24);
+        assert_eq!(long.len(), 72);
+        assert!(passwords.hash(long).await.is_none(), "72 bytes are refused, not cut");
+        let hash = passwords.hash("a".repeat(71)).await.unwrap();
+        assert!(passwords.check("a".repeat(71), Some(hash.clone())).await);
+        assert!(!passwords.check("a".repeat(70), Some(hash)).await);
+        assert!(!passwords.check("not a password anybody has".into(), None).await);
+    }
+}

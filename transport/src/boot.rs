@@ -1,0 +1,240 @@
+//! Putting a server together, and taking it apart in order.
+
+use crate::auth::{Passwords, Tokens};
+use crate::config::{Settings, UpstreamSettings};
+use crate::ratelimit::RateLimit;
+use crate::revocations::Revocations;
+use crate::state::{App, Slugs, State};
+use crate::throttle::Throttle;
+use actors::system::{Config, Deps, System, Upstreams};
+use clients::channel::{client, default_base};
+use clients::claude::Claude;
+use clients::nts::Nts;
+use clients::stability::Stability;
+use clients::{Endpoint, Http};
+use creative::Fonts;
+use domain::channel::{Channel, Mode, Upstream};
+use metrics_exporter_prometheus::PrometheusHandle;
+use simulator::Simulator;
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use storage::Store;
+use storage::cache::Cache;
+use storage::crypto::Keyring;
+use storage::objects::Objects;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Everything stops within this (the contract's 30 s, less what the process needs to end).
+const STOP: Duration = Duration::from_secs(20);
+
+/// A running server.
+pub struct Running {
+    app: App,
+    system: System,
+    /// Where the public port listens.
+    pub address: SocketAddr,
+    /// Where the admin port listens.
+    pub admin: SocketAddr,
+    stop: CancellationToken,
+    servers: Vec<JoinHandle<()>>,
+}
+
+type BootError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The address and key an upstream is reached with, and its mode.
+fn endpoint(upstream: Upstream, s: &UpstreamSettings, simulator: Option<&Simulator>) -> (Endpoint, Mode) {
+    let mode = s.mode.unwrap_or(if s.key.is_some() { Mode::Live } else { Mode::Sandbox });
+    let provider = match upstream {
+        Upstream::Nts => Some(clients::nts::BASE),
+        Upstream::Claude => Some(clients::claude::BASE),
+        Upstream::Stability => Some(clients::stability::BASE),
+        other => Channel::ALL.iter().find(|c| Upstream::from(**c) == other).and_then(|c| default_base(*c)),
+    };
+    let simulated = simulator.map(|s| s.base(upstream.code()));
+    let base = match mode {
+        Mode::Sandbox => s.url.clone().or(simulated),
+        _ => s.url.clone().or(provider.map(str::to_owned)),
+    };
+    // The café's key carries its address; a simulated one is any.
+    let key = s.key.clone().unwrap_or_else(|| "sandbox@1/1".into());
+    (Endpoint { base: base.unwrap_or_default(), key }, mode)
+}
+
+fn upstreams(settings: &Settings, simulator: Option<&Simulator>) -> Result<Upstreams, BootError> {
+    let http = Http::new();
+    let default = UpstreamSettings::default();
+    let mut modes = HashMap::new();
+    let mut at = HashMap::new();
+    for upstream in Upstream::ALL {
+        let (endpoint, mode) = endpoint(*upstream, settings.upstreams.get(upstream).unwrap_or(&default), simulator);
+        if mode == Mode::Live && endpoint.base.is_empty() {
+            return Err(format!("MADANG_{0}_URL: {0} has no public address; it must be set", upstream.code()).into());
+        }
+        modes.insert(*upstream, mode);
+        at.insert(*upstream, endpoint);
+    }
+    let end = |u: Upstream| at[&u].clone();
+    Ok(Upstreams {
+        modes,
+        nts: Nts::new(http.clone(), end(Upstream::Nts)),
+        claude: Claude::new(http.clone(), end(Upstream::Claude)),
+        stability: Stability::new(http.clone(), end(Upstream::Stability)),
+        channels: Channel::ALL.iter().map(|c| (*c, client(*c, http.clone(), end((*c).into())))).collect(),
+    })
+}
+
+/// Does any upstream need the simulator?
+fn needs_simulator(settings: &Settings) -> bool {
+    Upstream::ALL.iter().any(|u| {
+        let s = settings.upstreams.get(u).cloned().unwrap_or_default();
+        let mode = s.mode.unwrap_or(if s.key.is_some() { Mode::Live } else { Mode::Sandbox });
+        mode == Mode::Sandbox && s.url.is_none()
+    })
+}
+
+async fn store(settings: &Settings) -> Result<Store, BootError> {
+    if let Some(url) = &settings.database_url {
+        return Ok(Store::connect(url).await?);
+    }
+    #[cfg(feature = "embedded")]
+    return Ok(Store::embedded(&settings.data_dir.join("db")).await?);
+    #[cfg(not(feature = "embedded"))]
+    Err("DATABASE_URL is unset and this binary was built without the embedded database".into())
+}
+
+impl Running {
+    /// Starts everything; returns when it can serve.
+    ///
+    /// # Errors
+    /// Whatever kept it from starting, in one line.
+    pub async fn start(settings: Settings, metrics: Option<PrometheusHandle>) -> Result<Self, BootError> {
+        let keys_file = settings.keys_file.clone().unwrap_or_else(|| settings.data_dir.join("keys.json"));
+        let keys = Keyring::open(&keys_file, !settings.production)?;
+        let tls = match &settings.tls {
+            Some((cert, key)) => Some(crate::server::tls(cert, key)?),
+            None => None,
+        };
+        let listener =
+            TcpListener::bind(settings.listen).await.map_err(|e| format!("MADANG_LISTEN {}: {e}", settings.listen))?;
+        let admin_listener = TcpListener::bind(settings.admin_listen)
+            .await
+            .map_err(|e| format!("MADANG_ADMIN_LISTEN {}: {e}", settings.admin_listen))?;
+        let (address, admin) = (listener.local_addr()?, admin_listener.local_addr()?);
+        let simulator = match needs_simulator(&settings) {
+            true => Some(start_simulator(&settings).await?),
+            false => None,
+        };
+        let fonts_dir = settings.fonts_dir.clone();
+        let fonts = tokio::task::spawn_blocking(move || Fonts::load(fonts_dir.as_deref()));
+        let public_url = settings.public_url(address);
+        let deps = Deps {
+            store: store(&settings).await?,
+            cache: match &settings.redis_url {
+                Some(url) => Cache::redis(url, "madang:")?,
+                None => Cache::memory(),
+            },
+            objects: Objects::folder(&settings.data_dir.join("objects"))?,
+            upstreams: upstreams(&settings, simulator.as_ref())?,
+            fonts: fonts.await?,
+            keys: keys.clone(),
+        };
+        let config = Config {
+            public_url: public_url.clone(),
+            entries_in_flight: settings.entries_in_flight,
+            recommendations_per_day: settings.recommendations_per_day,
+            image_jobs_per_day: settings.image_jobs_per_day,
+        };
+        let system = System::start(deps, config).await?;
+        let app: App = Arc::new(State {
+            handles: system.handles().clone(),
+            public_url,
+            tokens: Tokens::new(keys),
+            passwords: Passwords::new(settings.bcrypt_cost),
+            rate: RateLimit::new(settings.requests_per_minute),
+            throttle: Throttle::default(),
+            revocations: Revocations::new(),
+            slugs: Slugs::default(),
+            sockets: Mutex::default(),
+            metrics,
+            simulator,
+            draining: CancellationToken::new(),
+            ready: AtomicBool::new(true),
+            tracker: TaskTracker::new(),
+            settings,
+        });
+        let stop = CancellationToken::new();
+        let servers = vec![
+            tokio::spawn(crate::server::serve(listener, crate::http::router(app.clone()), tls, stop.clone())),
+            tokio::spawn(crate::server::serve(admin_listener, crate::admin::router(app.clone()), None, stop.clone())),
+        ];
+        app.tracker.spawn(crate::http::ops::watch_database(app.clone()));
+        Ok(Self { app, system, address, admin, stop, servers })
+    }
+
+    /// The address customers see.
+    #[must_use]
+    pub fn public_url(&self) -> &str {
+        &self.app.public_url
+    }
+
+    /// How each upstream is connected.
+    #[must_use]
+    pub fn modes(&self) -> Vec<(Upstream, Mode)> {
+        Upstream::ALL.iter().map(|u| (*u, self.app.handles.shared.upstreams.mode(*u))).collect()
+    }
+
+    /// Was a Hangul font found?
+    #[must_use]
+    pub fn has_fonts(&self) -> bool {
+        self.app.handles.shared.fonts.hangul().is_some()
+    }
+
+    /// The simulator, if one was started.
+    #[must_use]
+    pub fn simulator(&self) -> Option<&Simulator> {
+        self.app.simulator.as_ref()
+    }
+
+    /// Handles on the actors.
+    #[must_use]
+    pub fn handles(&self) -> &actors::Handles {
+        self.system.handles()
+    }
+
+    /// The admin token.
+    #[must_use]
+    pub fn admin_token(&self) -> String {
+        self.app.handles.shared.keys.admin_token().to_owned()
+    }
+
+    /// Drains: not ready, sockets told to go, requests finished, actors drained, database closed.
+    pub async fn stop(self) {
+        self.app.draining.cancel();
+        self.stop.cancel();
+        for server in self.servers {
+            let _ = tokio::time::timeout(STOP / 2, server).await;
+        }
+        self.app.tracker.close();
+        let _ = tokio::time::timeout(Duration::from_secs(5), self.app.tracker.wait()).await;
+        self.system.stop(STOP / 2).await;
+        if let Some(simulator) = &self.app.simulator {
+            simulator.stop();
+        }
+        self.app.store().clone().close().await;
+    }
+}
+
+async fn start_simulator(settings: &Settings) -> Result<Simulator, BootError> {
+    let config = simulator::Config {
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        data: Some(settings.data_dir.join("simulator")),
+        latency: settings.simulator_latency,
+    };
+    Ok(Simulator::start(config).await?)
+}

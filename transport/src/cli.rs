@@ -1,0 +1,304 @@
+//! The command line.
+
+use crate::boot::Running;
+use crate::config::{Settings, template};
+use crate::demo;
+use clap::{Args, Parser, Subcommand};
+use domain::channel::Mode;
+use domain::draw::{DrawProof, verify};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Madang (마당): promotional events for small shops.
+#[derive(Parser)]
+#[command(name = "madang", version)]
+pub struct Cli {
+    #[command(flatten)]
+    flags: Flags,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// Settings as flags; they override environment and file.
+#[derive(Args)]
+struct Flags {
+    /// Address of the public port.
+    #[arg(long, global = true)]
+    listen: Option<String>,
+    /// Address of the admin port.
+    #[arg(long, global = true)]
+    admin_listen: Option<String>,
+    /// Data folder.
+    #[arg(long, global = true)]
+    data_dir: Option<String>,
+}
+
+impl Flags {
+    fn pairs(&self) -> Vec<(String, String)> {
+        [
+            ("MADANG_LISTEN", &self.listen),
+            ("MADANG_ADMIN_LISTEN", &self.admin_listen),
+            ("MADANG_DATA_DIR", &self.data_dir),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)))
+        .collect()
+    }
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve everything on this machine (the default).
+    Serve,
+    /// Play the whole merchant journey against a running server, or one started for it.
+    Demo(demo::Options),
+    /// The simulator of all upstreams alone.
+    #[command(after_help = special_numbers())]
+    Simulator {
+        /// Folder of what is posted.
+        #[arg(long, default_value = "./.madang/simulator")]
+        data: PathBuf,
+        /// Where to listen (loopback).
+        #[arg(long, default_value = "127.0.0.1:8090")]
+        port: SocketAddr,
+        /// Scale of the latency; 0 is none.
+        #[arg(long, default_value_t = 1.0)]
+        latency: f64,
+    },
+    /// Apply migrations.
+    Migrate,
+    /// Settings.
+    Config {
+        #[command(subcommand)]
+        what: ConfigCommand,
+    },
+    /// Draws.
+    Draw {
+        #[command(subcommand)]
+        what: DrawCommand,
+    },
+    /// What the admin port offers, from the shell.
+    Admin {
+        /// Address of the admin port.
+        #[arg(long, default_value = "http://127.0.0.1:9090")]
+        url: String,
+        #[command(subcommand)]
+        what: AdminCommand,
+    },
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Read and validate every setting.
+    Check,
+    /// Print every setting with its meaning and default.
+    Template,
+}
+
+#[derive(Subcommand)]
+enum DrawCommand {
+    /// Recompute a published draw, offline.
+    Verify {
+        /// Body of GET /api/participation/events/{slug}/draw.
+        file: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum AdminCommand {
+    /// State of every breaker.
+    Breakers,
+    /// Open a breaker by hand.
+    ForceOpen {
+        /// Which upstream.
+        upstream: String,
+    },
+    /// Close a breaker by hand.
+    ForceClosed {
+        /// Which upstream.
+        upstream: String,
+    },
+    /// Dead jobs.
+    Dlq,
+    /// Give a dead job its attempts back.
+    Replay {
+        /// Its id.
+        id: String,
+    },
+    /// Forget a cached value.
+    Invalidate {
+        /// Its key.
+        key: String,
+    },
+    /// The newest audit records.
+    Audit,
+    /// The metrics.
+    Metrics,
+}
+
+fn special_numbers() -> String {
+    let mut out = String::from("Business numbers with a meaning of their own (first five digits):\n");
+    for (prefix, meaning) in simulator::SPECIAL_NUMBERS {
+        out.push_str(&format!("  {}-{}-…  {meaning}\n", &prefix[..3], &prefix[3..]));
+    }
+    out.push_str("A title with 심의거절 is rejected by the reviewers of 지니TV and 우리동네TV.");
+    out
+}
+
+type CliError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs a command; the process's exit code.
+pub async fn run() -> i32 {
+    let cli = Cli::parse();
+    let outcome = match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve(&cli.flags).await,
+        Command::Demo(options) => return demo::run(options).await,
+        Command::Simulator { data, port, latency } => simulate(data, port, latency).await,
+        Command::Migrate => migrate(&cli.flags).await,
+        Command::Config { what: ConfigCommand::Check } => {
+            Settings::load(&cli.flags.pairs()).map(|_| println!("settings are fine")).map_err(Into::into)
+        }
+        Command::Config { what: ConfigCommand::Template } => {
+            print!("{}", template());
+            Ok(())
+        }
+        Command::Draw { what: DrawCommand::Verify { file } } => verify_file(&file),
+        Command::Admin { url, what } => admin(&cli.flags, &url, what).await,
+    };
+    match outcome {
+        Ok(()) => 0,
+        Err(e) => {
+            eprintln!("madang: {e}");
+            1
+        }
+    }
+}
+
+async fn serve(flags: &Flags) -> Result<(), CliError> {
+    let settings = Settings::load(&flags.pairs())?;
+    crate::telemetry::logs(&settings.log);
+    let embedded = settings.database_url.is_none();
+    let running = Running::start(settings, crate::telemetry::metrics()).await?;
+    banner(&running, embedded);
+    wait_for_signal().await;
+    eprintln!("stopping; a second signal ends at once");
+    tokio::spawn(async {
+        wait_for_signal().await;
+        std::process::exit(130);
+    });
+    running.stop().await;
+    Ok(())
+}
+
+fn banner(running: &Running, embedded: bool) {
+    println!("마당 Madang {}", env!("CARGO_PKG_VERSION"));
+    println!("  console   {}/", running.public_url());
+    println!("  API       {}/docs", running.public_url());
+    println!("  admin     http://{}/metrics", running.admin);
+    if embedded {
+        println!(
+            "  database  embedded (survives a crash of the process, not a loss of power; production: DATABASE_URL)"
+        );
+    }
+    if !running.has_fonts() {
+        println!(
+            "  fonts     no Hangul font found: pictures stay SVG (install one, as fonts-nanum, or set MADANG_FONTS_DIR)"
+        );
+    }
+    let modes: Vec<String> = running.modes().iter().map(|(u, m)| format!("{u} {m}")).collect();
+    println!("  upstreams {}", modes.join(", "));
+    if running.modes().iter().any(|(_, m)| *m == Mode::Sandbox) {
+        println!(
+            "            SANDBOX: nothing is really published; the simulator at {} answers",
+            running.simulator().map_or_else(|| "the configured address".into(), |s| s.address().to_string())
+        );
+    }
+}
+
+/// SIGTERM or Ctrl-C.
+async fn wait_for_signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+            return std::future::pending().await;
+        };
+        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}
+
+async fn simulate(data: PathBuf, listen: SocketAddr, latency: f64) -> Result<(), CliError> {
+    if !listen.ip().is_loopback() {
+        return Err("the simulator listens on loopback only".into());
+    }
+    crate::telemetry::logs("info");
+    let simulator = simulator::Simulator::start(simulator::Config { listen, data: Some(data), latency }).await?;
+    for (name, ..) in simulator::UPSTREAMS {
+        println!("MADANG_{name}_URL={}", simulator.base(name));
+    }
+    wait_for_signal().await;
+    Ok(())
+}
+
+async fn migrate(flags: &Flags) -> Result<(), CliError> {
+    let settings = Settings::load(&flags.pairs())?;
+    match &settings.database_url {
+        Some(url) => {
+            let applied = storage::migrations::apply(url, storage::store::Kind::Server).await?;
+            println!("{} migration(s) applied", applied.len());
+        }
+        None => {
+            #[cfg(feature = "embedded")]
+            storage::Store::embedded(&settings.data_dir.join("db")).await?.close().await;
+            println!("the embedded database is current");
+        }
+    }
+    Ok(())
+}
+
+fn verify_file(file: &std::path::Path) -> Result<(), CliError> {
+    let text = std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
+    let proof: DrawProof =
+        serde_json::from_str(&text).map_err(|e| format!("{} is not a draw's proof: {e}", file.display()))?;
+    verify(&proof).map_err(|e| format!("the draw does NOT verify: {e}"))?;
+    println!(
+        "verified: {} winner(s) and {} alternate(s) of {} entries follow from the proof",
+        proof.winners.len(),
+        proof.alternates.len(),
+        proof.count
+    );
+    if proof.external.is_none() {
+        println!("note: the owner sent no random bytes of their own, so the operator alone knew the seed");
+    }
+    Ok(())
+}
+
+async fn admin(flags: &Flags, url: &str, what: AdminCommand) -> Result<(), CliError> {
+    let settings = Settings::load(&flags.pairs())?;
+    let keys_file = settings.keys_file.clone().unwrap_or_else(|| settings.data_dir.join("keys.json"));
+    let keys = storage::crypto::Keyring::open(&keys_file, false)?;
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let get = |path: &str| client.get(format!("{url}{path}"));
+    let post = |path: &str| client.post(format!("{url}{path}"));
+    let request = match what {
+        AdminCommand::Breakers => get("/admin/breakers"),
+        AdminCommand::ForceOpen { upstream } => post(&format!("/admin/breakers/{upstream}/force-open")),
+        AdminCommand::ForceClosed { upstream } => post(&format!("/admin/breakers/{upstream}/force-closed")),
+        AdminCommand::Dlq => get("/admin/dlq"),
+        AdminCommand::Replay { id } => post(&format!("/admin/dlq/{id}/replay")),
+        AdminCommand::Invalidate { key } => post("/admin/cache/invalidate").json(&serde_json::json!({"key": key})),
+        AdminCommand::Audit => get("/admin/audit"),
+        AdminCommand::Metrics => get("/metrics"),
+    };
+    let response = request.bearer_auth(keys.admin_token()).send().await.map_err(|e| e.without_url().to_string())?;
+    let status = response.status();
+    let text = response.text().await?;
+    let pretty =
+        serde_json::from_str::<serde_json::Value>(&text).ok().and_then(|v| serde_json::to_string_pretty(&v).ok());
+    println!("{}", pretty.unwrap_or(text));
+    if status.is_success() { Ok(()) } else { Err(format!("the admin port answered {status}").into()) }
+}

@@ -1,0 +1,391 @@
+//! Settings: `madang.toml`, then the environment, then flags. One table says what there is; anything else stops the start.
+
+use domain::channel::{Mode, Upstream};
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// A setting: environment name, default (empty: none), meaning.
+pub struct Setting {
+    /// Name in the environment; the name in the file is the same in lower case without `MADANG_`.
+    pub env: &'static str,
+    /// Default; empty means unset.
+    pub default: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+const fn setting(env: &'static str, default: &'static str, meaning: &'static str) -> Setting {
+    Setting { env, default, meaning }
+}
+
+/// Every setting but those per upstream.
+pub const SETTINGS: &[Setting] = &[
+    setting("DATABASE_URL", "", "PostgreSQL to use. Unset: one embedded in the process, in the data folder"),
+    setting("REDIS_URL", "", "Redis to cache in. Unset: in process"),
+    setting("MADANG_ENV", "development", "development or production"),
+    setting("MADANG_LISTEN", "127.0.0.1:8080", "Address of the public port"),
+    setting("MADANG_ADMIN_LISTEN", "127.0.0.1:9090", "Address of the admin port"),
+    setting(
+        "MADANG_DATA_DIR",
+        "./.madang",
+        "Folder of the embedded database, pictures, keys and the simulator's posts",
+    ),
+    setting("MADANG_PUBLIC_URL", "", "Address customers see. Unset: http:// and the listen address"),
+    setting("MADANG_ALLOWED_ORIGINS", "", "More origins that may open a socket, separated by commas"),
+    setting("MADANG_TLS_CERT", "", "PEM file of the certificate chain: the public port speaks TLS 1.3"),
+    setting("MADANG_TLS_KEY", "", "PEM file of its key"),
+    setting("MADANG_TRUSTED_PROXIES", "", "Addresses whose X-Forwarded-For is believed, separated by commas"),
+    setting("MADANG_KEYS_FILE", "", "Keys file. Unset: keys.json in the data folder; in production it must exist"),
+    setting("MADANG_FONTS_DIR", "", "Folder of fonts. Unset: the system's"),
+    setting("MADANG_LOG", "info", "Log filter, as RUST_LOG"),
+    setting("MADANG_SIMULATOR_LATENCY", "1", "Scale of the simulator's latency; 0 is none"),
+    setting("MADANG_LIMIT_REQUESTS_PER_MINUTE", "100", "Requests of a user in any minute"),
+    setting("MADANG_LIMIT_BODY_BYTES", "1048576", "The largest body"),
+    setting("MADANG_LIMIT_REQUEST_SECONDS", "10", "The longest a request may take, unless it asks to wait"),
+    setting("MADANG_LIMIT_ENTRIES_IN_FLIGHT", "4096", "Entries between acceptance and answer; past it 503"),
+    setting("MADANG_LIMIT_SOCKETS_PER_USER", "5", "Open sockets of a user"),
+    setting("MADANG_LIMIT_TOPICS_PER_SOCKET", "20", "Topics of a socket"),
+    setting("MADANG_LIMIT_MESSAGES_PER_SECOND", "20", "Messages of a socket in a second"),
+    setting("MADANG_LIMIT_RECOMMENDATIONS_PER_DAY", "50", "Recommendations a shop may ask for in a day"),
+    setting("MADANG_LIMIT_IMAGE_JOBS_PER_DAY", "50", "Picture jobs a shop may ask for in a day"),
+    setting("MADANG_BCRYPT_COST", "10", "Cost of password hashes, 10 to 14"),
+];
+
+/// How one upstream is connected.
+#[derive(Clone, Debug, Default)]
+pub struct UpstreamSettings {
+    /// Base address; unset: the provider's, or the simulator's without a key.
+    pub url: Option<String>,
+    /// API key or token.
+    pub key: Option<String>,
+    /// Mode; unset: `LIVE` with a key, `SANDBOX` without.
+    pub mode: Option<Mode>,
+}
+
+/// The settings, read and checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// PostgreSQL, unless embedded.
+    pub database_url: Option<String>,
+    /// Redis, unless in process.
+    pub redis_url: Option<String>,
+    /// Production: keys must exist, listeners beyond loopback need TLS or a proxy.
+    pub production: bool,
+    /// Public port.
+    pub listen: SocketAddr,
+    /// Admin port.
+    pub admin_listen: SocketAddr,
+    /// Data folder.
+    pub data_dir: PathBuf,
+    /// Address customers see.
+    pub public_url: Option<String>,
+    /// More origins that may open a socket.
+    pub allowed_origins: Vec<String>,
+    /// Certificate chain and key.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<std::net::IpAddr>,
+    /// Keys file.
+    pub keys_file: Option<PathBuf>,
+    /// Folder of fonts.
+    pub fonts_dir: Option<PathBuf>,
+    /// Log filter.
+    pub log: String,
+    /// Scale of the simulator's latency.
+    pub simulator_latency: f64,
+    /// Requests of a user in any minute.
+    pub requests_per_minute: usize,
+    /// The largest body, in bytes.
+    pub body_bytes: usize,
+    /// The longest a request may take, in seconds.
+    pub request_seconds: u64,
+    /// Entries in flight.
+    pub entries_in_flight: usize,
+    /// Sockets of a user.
+    pub sockets_per_user: usize,
+    /// Topics of a socket.
+    pub topics_per_socket: usize,
+    /// Messages of a socket in a second.
+    pub messages_per_second: u32,
+    /// Recommendations of a shop in a day.
+    pub recommendations_per_day: i64,
+    /// Picture jobs of a shop in a day.
+    pub image_jobs_per_day: i64,
+    /// Cost of password hashes.
+    pub bcrypt_cost: u32,
+    /// Per upstream.
+    pub upstreams: BTreeMap<Upstream, UpstreamSettings>,
+}
+
+/// A setting that cannot be used, in one line.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(pub String);
+
+fn bad(what: impl Into<String>) -> ConfigError {
+    ConfigError(what.into())
+}
+
+/// Name in the file of an environment name.
+fn file_name(env: &str) -> String {
+    env.trim_start_matches("MADANG_").to_lowercase()
+}
+
+/// Names of the settings of upstreams: URL, key, mode of each.
+fn upstream_names() -> Vec<(Upstream, &'static str, String)> {
+    Upstream::ALL
+        .iter()
+        .flat_map(|u| ["URL", "KEY", "MODE"].map(|part| (*u, part, format!("MADANG_{}_{part}", u.code()))))
+        .collect()
+}
+
+/// Every name there is.
+fn known_names() -> Vec<String> {
+    SETTINGS.iter().map(|s| s.env.to_owned()).chain(upstream_names().into_iter().map(|(_, _, n)| n)).collect()
+}
+
+impl Settings {
+    /// Reads `madang.toml` in the working folder (if there is one), the environment, and the flags.
+    ///
+    /// # Errors
+    /// The first setting that is unknown, malformed or contradicts another.
+    pub fn load(flags: &[(String, String)]) -> Result<Self, ConfigError> {
+        let file = match std::fs::read_to_string("madang.toml") {
+            Ok(text) => Some(text),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+            Err(e) => return Err(bad(format!("madang.toml cannot be read: {e}"))),
+        };
+        Self::read(file.as_deref(), std::env::vars().collect(), flags)
+    }
+
+    /// The defaults.
+    ///
+    /// # Errors
+    /// Never: for tests and the demo, which set fields by hand.
+    pub fn defaults() -> Result<Self, ConfigError> {
+        Self::read(None, HashMap::new(), &[])
+    }
+
+    fn read(file: Option<&str>, env: HashMap<String, String>, flags: &[(String, String)]) -> Result<Self, ConfigError> {
+        let names = known_names();
+        let mut values: HashMap<String, String> = HashMap::new();
+        if let Some(text) = file {
+            let table: toml::Table =
+                toml::from_str(text).map_err(|e| bad(format!("madang.toml is not TOML: {}", e.message())))?;
+            for (key, value) in table {
+                let env = names
+                    .iter()
+                    .find(|n| file_name(n) == key)
+                    .ok_or_else(|| bad(format!("madang.toml: unknown setting {key:?}")))?;
+                let text = match value {
+                    toml::Value::String(s) => s,
+                    other => other.to_string(),
+                };
+                values.insert(env.clone(), text);
+            }
+        }
+        for (name, value) in env {
+            if names.contains(&name) {
+                values.insert(name, value);
+            } else if name.starts_with("MADANG_") {
+                return Err(bad(format!("unknown setting {name} in the environment")));
+            }
+        }
+        values.extend(flags.iter().cloned());
+        for s in SETTINGS {
+            values.entry(s.env.to_owned()).or_insert_with(|| s.default.to_owned());
+        }
+        Self::parse(&values)
+    }
+
+    fn parse(values: &HashMap<String, String>) -> Result<Self, ConfigError> {
+        let text = |name: &str| values.get(name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
+        fn number<T: std::str::FromStr>(name: &str, value: Option<String>) -> Result<T, ConfigError> {
+            let value = value.unwrap_or_default();
+            value.parse().map_err(|_| bad(format!("{name}: {value:?} is not a number")))
+        }
+        let address = |name: &str| -> Result<SocketAddr, ConfigError> {
+            let value = text(name).unwrap_or_default();
+            value.parse().map_err(|_| bad(format!("{name}: {value:?} is not an address and port")))
+        };
+        let list = |name: &str| -> Vec<String> {
+            text(name).unwrap_or_default().split(',').map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect()
+        };
+        let n = |name: &'static str| number::<u64>(name, text(name));
+        let production = match text("MADANG_ENV").as_deref() {
+            Some("development") => false,
+            Some("production") => true,
+            other => {
+                return Err(bad(format!(
+                    "MADANG_ENV: {:?} is neither development nor production",
+                    other.unwrap_or_default()
+                )));
+            }
+        };
+        let tls = match (text("MADANG_TLS_CERT"), text("MADANG_TLS_KEY")) {
+            (Some(cert), Some(key)) => Some((cert.into(), key.into())),
+            (None, None) => None,
+            _ => return Err(bad("MADANG_TLS_CERT and MADANG_TLS_KEY belong together")),
+        };
+        let proxies = list("MADANG_TRUSTED_PROXIES");
+        let trusted_proxies = proxies
+            .iter()
+            .map(|p| p.parse().map_err(|_| bad(format!("MADANG_TRUSTED_PROXIES: {p:?} is not an address"))))
+            .collect::<Result<_, _>>()?;
+        let settings = Self {
+            database_url: text("DATABASE_URL"),
+            redis_url: text("REDIS_URL"),
+            production,
+            listen: address("MADANG_LISTEN")?,
+            admin_listen: address("MADANG_ADMIN_LISTEN")?,
+            data_dir: text("MADANG_DATA_DIR").unwrap_or_default().into(),
+            public_url: text("MADANG_PUBLIC_URL").map(|u| u.trim_end_matches('/').to_owned()),
+            allowed_origins: list("MADANG_ALLOWED_ORIGINS"),
+            tls,
+            trusted_proxies,
+            keys_file: text("MADANG_KEYS_FILE").map(Into::into),
+            fonts_dir: text("MADANG_FONTS_DIR").map(Into::into),
+            log: text("MADANG_LOG").unwrap_or_default(),
+            simulator_latency: number("MADANG_SIMULATOR_LATENCY", text("MADANG_SIMULATOR_LATENCY"))?,
+            requests_per_minute: n("MADANG_LIMIT_REQUESTS_PER_MINUTE")? as usize,
+            body_bytes: n("MADANG_LIMIT_BODY_BYTES")? as usize,
+            request_seconds: n("MADANG_LIMIT_REQUEST_SECONDS")?,
+            entries_in_flight: n("MADANG_LIMIT_ENTRIES_IN_FLIGHT")? as usize,
+            sockets_per_user: n("MADANG_LIMIT_SOCKETS_PER_USER")? as usize,
+            topics_per_socket: n("MADANG_LIMIT_TOPICS_PER_SOCKET")? as usize,
+            messages_per_second: n("MADANG_LIMIT_MESSAGES_PER_SECOND")? as u32,
+            recommendations_per_day: n("MADANG_LIMIT_RECOMMENDATIONS_PER_DAY")? as i64,
+            image_jobs_per_day: n("MADANG_LIMIT_IMAGE_JOBS_PER_DAY")? as i64,
+            bcrypt_cost: n("MADANG_BCRYPT_COST")? as u32,
+            upstreams: upstreams(&text)?,
+        };
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        if !(10..=14).contains(&self.bcrypt_cost) {
+            return Err(bad("MADANG_BCRYPT_COST: must be 10 to 14"));
+        }
+        if self.requests_per_minute == 0 || self.entries_in_flight == 0 || self.request_seconds == 0 {
+            return Err(bad("a MADANG_LIMIT_… of 0 would refuse everything"));
+        }
+        if !(0.0..=100.0).contains(&self.simulator_latency) {
+            return Err(bad("MADANG_SIMULATOR_LATENCY: must be 0 to 100"));
+        }
+        if self.production && !self.listen.ip().is_loopback() && self.tls.is_none() && self.trusted_proxies.is_empty() {
+            return Err(bad(
+                "in production a listener beyond loopback needs MADANG_TLS_CERT and MADANG_TLS_KEY, or MADANG_TRUSTED_PROXIES",
+            ));
+        }
+        for (upstream, s) in &self.upstreams {
+            if s.mode == Some(Mode::Live) && s.key.is_none() {
+                return Err(bad(format!("MADANG_{}_MODE is LIVE but MADANG_{0}_KEY is unset", upstream.code())));
+            }
+        }
+        Ok(())
+    }
+
+    /// The address customers see, without a trailing slash.
+    #[must_use]
+    pub fn public_url(&self, listening: SocketAddr) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        self.public_url.clone().unwrap_or_else(|| format!("{scheme}://{listening}"))
+    }
+}
+
+fn upstreams(text: &dyn Fn(&str) -> Option<String>) -> Result<BTreeMap<Upstream, UpstreamSettings>, ConfigError> {
+    let mut all: BTreeMap<Upstream, UpstreamSettings> = BTreeMap::new();
+    for (upstream, part, name) in upstream_names() {
+        let Some(value) = text(&name) else { continue };
+        let s = all.entry(upstream).or_default();
+        match part {
+            "URL" if !value.starts_with("http://") && !value.starts_with("https://") => {
+                return Err(bad(format!("{name}: {value:?} is not an http or https address")));
+            }
+            "URL" => s.url = Some(value.trim_end_matches('/').to_owned()),
+            "KEY" => s.key = Some(value),
+            _ => {
+                s.mode = Some(
+                    Mode::parse(&value)
+                        .ok_or_else(|| bad(format!("{name}: {value:?} is none of LIVE, SANDBOX, ASSISTED, OFF")))?,
+                )
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// `madang.toml` with every setting, its meaning and its default.
+#[must_use]
+pub fn template() -> String {
+    use std::fmt::Write;
+    let mut out = String::from(
+        "# madang.toml: every setting with its default. The environment overrides this file, flags override both.\n",
+    );
+    for s in SETTINGS {
+        let name = file_name(s.env);
+        let _ = write!(out, "\n# {} ({})\n# {name} = {:?}\n", s.meaning, s.env, s.default);
+    }
+    out.push_str("\n# Per upstream (LIVE with a key, SANDBOX without, ASSISTED, OFF):\n");
+    for (_, part, name) in upstream_names() {
+        let _ = writeln!(
+            out,
+            "# {} = \"\"{}",
+            file_name(&name),
+            if part == "MODE" { "  # LIVE, SANDBOX, ASSISTED or OFF" } else { "" }
+        );
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(pairs: &[(&str, &str)]) -> HashMap<String, String> {
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    }
+
+    #[test]
+    fn flags_override_the_environment_overrides_the_file() {
+        let file = Some("listen = \"127.0.0.1:1\"\nlimit_body_bytes = 5\n");
+        let s = Settings::read(file, env(&[("MADANG_LISTEN", "127.0.0.1:2"), ("PATH", "x")]), &[]).unwrap();
+        assert_eq!((s.listen.port(), s.body_bytes), (2, 5));
+        let flags = [("MADANG_LISTEN".to_owned(), "127.0.0.1:3".to_owned())];
+        assert_eq!(Settings::read(file, env(&[("MADANG_LISTEN", "127.0.0.1:2")]), &flags).unwrap().listen.port(), 3);
+    }
+
+    #[test]
+    fn anything_unknown_or_contradictory_stops_the_start() {
+        for (file, pairs, part) in [
+            (Some("lisen = 1"), vec![], "lisen"),
+            (Some("listen ="), vec![], "not TOML"),
+            (None, vec![("MADANG_LISEN", "x")], "MADANG_LISEN"),
+            (None, vec![("MADANG_LISTEN", "8080")], "not an address"),
+            (None, vec![("MADANG_LIMIT_BODY_BYTES", "many")], "not a number"),
+            (None, vec![("MADANG_BCRYPT_COST", "4")], "10 to 14"),
+            (None, vec![("MADANG_TLS_CERT", "a")], "belong together"),
+            (None, vec![("MADANG_NTS_MODE", "LIVE")], "KEY is unset"),
+            (None, vec![("MADANG_NTS_MODE", "live")], "none of"),
+            (None, vec![("MADANG_NTS_URL", "ftp://x")], "http"),
+            (None, vec![("MADANG_ENV", "prod")], "neither"),
+            (None, vec![("MADANG_ENV", "production"), ("MADANG_LISTEN", "0.0.0.0:80")], "needs MADANG_TLS_CERT"),
+        ] {
+            let error = Settings::read(file, env(&pairs), &[]).unwrap_err().to_string();
+            assert!(error.contains(part) && !error.contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_template_is_a_valid_file() {
+        assert!(Settings::read(Some(&template()), HashMap::new(), &[]).is_ok());
+        let uncommented: String = template()
+            .lines()
+            .filter(|l| l.contains(" = "))
+            .map(|l| l.trim_start_matches("# ").to_owned() + "\n")
+            .collect();
+        assert!(Settings::read(Some(&uncommented), HashMap::new(), &[]).is_ok(), "{uncommented}");
+    }
+}

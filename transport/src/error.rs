@@ -1,0 +1,220 @@
+//! Errors of the API: one type, one place where they become a body.
+
+use crate::messages::words;
+use actors::EnterError;
+use actors::event::EventError;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use domain::event::Rejection;
+use serde_json::{Value, json};
+use std::time::Duration;
+use storage::StorageError;
+
+/// A result of a handler.
+pub(crate) type ApiResult<T = Response> = Result<T, Problem>;
+
+/// A field that broke a rule.
+#[derive(Clone, Debug)]
+pub(crate) struct FieldError {
+    pub(crate) field: String,
+    pub(crate) code: &'static str,
+}
+
+/// An error, before it is put into the caller's language.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    pub(crate) status: StatusCode,
+    pub(crate) code: &'static str,
+    errors: Vec<FieldError>,
+    retry_after: Option<Duration>,
+    extra: Vec<(&'static str, Value)>,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, code: &'static str) -> Self {
+        Self { status, code, errors: Vec::new(), retry_after: None, extra: Vec::new() }
+    }
+
+    pub(crate) fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found")
+    }
+
+    pub(crate) fn unauthenticated() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated")
+    }
+
+    pub(crate) fn conflict(code: &'static str) -> Self {
+        Self::new(StatusCode::CONFLICT, code)
+    }
+
+    /// 422 for one field.
+    pub(crate) fn field(field: impl Into<String>, code: &'static str) -> Self {
+        Self::fields(vec![FieldError { field: field.into(), code }])
+    }
+
+    /// 422 for several; the top-level code is the first one's.
+    pub(crate) fn fields(errors: Vec<FieldError>) -> Self {
+        let code = errors.first().map_or("invalid-value", |e| e.code);
+        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, code) }
+    }
+
+    pub(crate) fn retry_after(self, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..self }
+    }
+
+    pub(crate) fn with(mut self, key: &'static str, value: Value) -> Self {
+        self.extra.push((key, value));
+        self
+    }
+
+    fn overloaded(code: &'static str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code).retry_after(Duration::from_secs(1))
+    }
+
+    /// The answer, in Korean unless English is preferred.
+    pub(crate) fn render(&self, request: &HeaderMap, trace: &str) -> Response {
+        let english = prefers_english(request);
+        let say = |code: &str| {
+            let w = words(code);
+            if english { w.en } else { w.ko }
+        };
+        let (title, detail) = say(self.code);
+        let mut body = json!({
+            "type": "about:blank", "title": title, "status": self.status.as_u16(), "detail": detail, "code": self.code, "traceId": trace,
+        });
+        if !self.errors.is_empty() {
+            let errors: Vec<Value> = self
+                .errors
+                .iter()
+                .map(|e| json!({"field": e.field, "code": e.code, "detail": say(e.code).1}))
+                .collect();
+            body["errors"] = json!(errors);
+        }
+        for (key, value) in &self.extra {
+            body[*key] = value.clone();
+        }
+        let mut response = (self.status, body.to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(if english { "en" } else { "ko" }));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(wait) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+fn prefers_english(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let first = accepted.split(',').map(str::trim).find(|l| l.starts_with("ko") || l.starts_with("en"));
+    first.is_some_and(|l| l.starts_with("en"))
+}
+
+/// Carried in the response's extensions until the gateway renders it.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<StorageError> for Problem {
+    fn from(e: StorageError) -> Self {
+        match e {
+            StorageError::Busy | StorageError::Unreachable(_) => Self::overloaded("overloaded"),
+            StorageError::Lost(_) | StorageError::Contended => Self::overloaded("outcome-unknown"),
+            other => {
+                tracing::error!(error = %other, "a request failed");
+                Self::overloaded("outcome-unknown")
+            }
+        }
+    }
+}
+
+impl From<Rejection> for Problem {
+    fn from(r: Rejection) -> Self {
+        match r {
+            Rejection::WrongState(status) => {
+                Self::conflict("wrong-state").with("present", json!(status)).with("currentStatus", json!(status))
+            }
+            Rejection::Invalid { field, code } => Self::field(field, code),
+            Rejection::Stale => Self::new(StatusCode::PRECONDITION_FAILED, "stale"),
+        }
+    }
+}
+
+impl From<EventError> for Problem {
+    fn from(e: EventError) -> Self {
+        match e {
+            EventError::NotFound => Self::not_found(),
+            EventError::Rejected(r) => r.into(),
+            EventError::StoreRejected => Self::conflict("store-rejected"),
+            EventError::Unavailable => Self::overloaded("outcome-unknown"),
+            EventError::Storage(e) => e.into(),
+        }
+    }
+}
+
+impl From<EnterError> for Problem {
+    fn from(e: EnterError) -> Self {
+        match e {
+            EnterError::NotFound => Self::not_found(),
+            EnterError::ConsentRequired => Self::field("consents.privacy", "consent-required"),
+            EnterError::NoticeChanged => Self::conflict("notice-changed"),
+            EnterError::VisitCodeInvalid => Self::field("visitCode", "visit-code-invalid"),
+            EnterError::AlreadyEntered => Self::conflict("already-entered"),
+            EnterError::Paused => Self::conflict("event-paused"),
+            EnterError::NotStarted => {
+                Self::new(StatusCode::from_u16(425).expect("a valid status"), "event-not-started")
+            }
+            EnterError::Ended => Self::new(StatusCode::GONE, "event-ended"),
+            EnterError::Overloaded => Self::overloaded("overloaded"),
+            EnterError::OutcomeUnknown => Self::overloaded("outcome-unknown"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::event::Status;
+
+    #[test]
+    fn every_mapping() {
+        let status = |p: Problem| (p.status.as_u16(), p.code);
+        for (e, expected) in [
+            (EnterError::NotFound, (404, "not-found")),
+            (EnterError::ConsentRequired, (422, "consent-required")),
+            (EnterError::NoticeChanged, (409, "notice-changed")),
+            (EnterError::VisitCodeInvalid, (422, "visit-code-invalid")),
+            (EnterError::AlreadyEntered, (409, "already-entered")),
+            (EnterError::Paused, (409, "event-paused")),
+            (EnterError::NotStarted, (425, "event-not-started")),
+            (EnterError::Ended, (410, "event-ended")),
+            (EnterError::Overloaded, (503, "overloaded")),
+            (EnterError::OutcomeUnknown, (503, "outcome-unknown")),
+        ] {
+            assert_eq!(status(e.into()), expected);
+        }
+        assert_eq!(status(Rejection::WrongState(Status::Live).into()), (409, "wrong-state"));
+        assert_eq!(status(Rejection::Stale.into()), (412, "stale"));
+        assert_eq!(status(EventError::StoreRejected.into()), (409, "store-rejected"));
+        assert_eq!(status(StorageError::Busy.into()), (503, "overloaded"));
+        assert_eq!(status(StorageError::Lost(String::new()).into()), (503, "outcome-unknown"));
+    }
+
+    #[test]
+    fn language_follows_the_header() {
+        let mut headers = HeaderMap::new();
+        assert!(!prefers_english(&headers));
+        for (value, english) in [("en-US,en;q=0.9", true), ("ko-KR,en;q=0.5", false), ("fr, en", true), ("ja", false)] {
+            headers.insert(header::ACCEPT_LANGUAGE, HeaderValue::from_static(value));
+            assert_eq!(prefers_english(&headers), english, "{value}");
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! What handlers take from a request: typed, with errors that say what to do.
+
+use crate::auth::Session;
+use crate::error::{ApiResult, FieldError, Problem};
+use crate::state::App;
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::str::FromStr;
+
+/// A JSON body of a type. Malformed JSON is 400; a wrong shape is 422 with the field.
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let typed =
+            request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("application/json");
+        let is_json = typed.starts_with("application/json") || typed.starts_with("application/merge-patch+json");
+        if !is_json {
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type"));
+        }
+        let bytes = Bytes::from_request(request, app).await.map_err(|e| {
+            if e.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large")
+            } else {
+                Problem::new(StatusCode::BAD_REQUEST, "malformed-json")
+            }
+        })?;
+        parse(&bytes).map(Self)
+    }
+}
+
+/// Reads a body. An empty one is an empty object.
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let bytes = if bytes.iter().all(u8::is_ascii_whitespace) { b"{}" } else { bytes };
+    // Once for the syntax, so that a shape error in front does not hide a syntax error behind it.
+    let value: Value =
+        serde_json::from_slice(bytes).map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "malformed-json"))?;
+    serde_path_to_error::deserialize(value).map_err(|e| shape(&e.path().to_string(), &e.inner().to_string()))
+}
+
+/// serde's message as a field and a code. `shape_errors` holds serde to these words.
+fn shape(path: &str, message: &str) -> Problem {
+    let named = |prefix: &str| message.strip_prefix(prefix).and_then(|rest| rest.split('`').next()).map(str::to_owned);
+    let path = if path == "." { "" } else { path };
+    let join = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    if let Some(name) = named("unknown field `") {
+        let field = if path.ends_with(&name) { path.to_owned() } else { join(&name) };
+        return Problem::field(field, "unknown-field");
+    }
+    if let Some(name) = named("missing field `") {
+        return Problem::field(join(&name), "required");
+    }
+    let code = if message.starts_with("unknown variant") || message.starts_with("invalid value") {
+        "invalid-value"
+    } else {
+        "invalid-type"
+    };
+    Problem::field(if path.is_empty() { "body" } else { path }, code)
+}
+
+/// Collects what is wrong with a body, to say all of it at once.
+#[derive(Default)]
+pub(crate) struct Check(Vec<FieldError>);
+
+impl Check {
+    /// The value, or its error noted.
+    pub(crate) fn take<T>(&mut self, field: &str, result: Result<T, &'static str>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(code) => {
+                self.0.push(FieldError { field: field.to_owned(), code });
+                None
+            }
+        }
+    }
+
+    /// Everything that was noted, as one problem.
+    pub(crate) fn problem(self) -> Problem {
+        Problem::fields(self.0)
+    }
+}
+
+/// The owner a request is from; the gateway has checked the token.
+pub(crate) struct Owner(pub(crate) Session);
+
+impl FromRequestParts<App> for Owner {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        parts.extensions.get::<Session>().copied().map(Self).ok_or_else(Problem::unauthenticated)
+    }
+}
+
+/// An id in the path; anything that is none is not found.
+pub(crate) struct Id<T>(pub(crate) T);
+
+impl<T: FromStr> FromRequestParts<App> for Id<T> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let path =
+            axum::extract::Path::<String>::from_request_parts(parts, app).await.map_err(|_| Problem::not_found())?;
+        path.0.parse().map(Self).map_err(|_| Problem::not_found())
+    }
+}
+
+/// The query, one value per name.
+pub(crate) struct Query(pub(crate) HashMap<String, String>);
+
+impl FromRequestParts<App> for Query {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let query = axum::extract::Query::<HashMap<String, String>>::from_request_parts(parts, app).await;
+        query.map(|q| Self(q.0)).map_err(|_| Problem::field("query", "invalid-value"))
+    }
+}
+
+impl Query {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|v| !v.is_empty())
+    }
+
+    /// `limit`, 1 to 100, default 20.
+    pub(crate) fn limit(&self) -> ApiResult<i64> {
+        let Some(text) = self.0.get("limit") else { return Ok(20) };
+        text.parse().ok().filter(|n| (1..=100).contains(n)).ok_or_else(|| Problem::field("limit", "limit-invalid"))
+    }
+
+    /// `cursor`, as it was made by [`cursor`].
+    pub(crate) fn cursor<T: FromStr>(&self) -> ApiResult<Option<T>> {
+        let Some(text) = self.get("cursor") else { return Ok(None) };
+        let invalid = || Problem::field("cursor", "cursor-invalid");
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid())?;
+        let key = String::from_utf8(bytes).map_err(|_| invalid())?;
+        key.parse().map(Some).map_err(|_| invalid())
+    }
+}
+
+/// A place in a list, as clients see it.
+pub(crate) fn cursor(key: impl std::fmt::Display) -> String {
+    URL_SAFE_NO_PAD.encode(key.to_string())
+}
+
+/// A page: one row more than asked for says that there is a next one.
+pub(crate) fn page<T>(mut rows: Vec<T>, limit: i64, key: impl Fn(&T) -> String, body: impl Fn(T) -> Value) -> Value {
+    let more = rows.len() as i64 > limit;
+    rows.truncate(usize::try_from(limit).unwrap_or(20));
+    let next = rows.last().filter(|_| more).map(|last| cursor(key(last)));
+    serde_json::json!({"items": rows.into_iter().map(body).collect::<Vec<_>>(), "nextCursor": next})
+}
+
+/// The version an edit was made on, from `If-Match`.
+pub(crate) struct IfMatch(pub(crate) Option<i64>);
+
+impl FromRequestParts<App> for IfMatch {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        let Some(value) = parts.headers.get(header::IF_MATCH) else { return Ok(Self(None)) };
+        let text = value.to_str().unwrap_or_default().trim();
+        if text == "*" {
+            return Ok(Self(None));
+        }
+        let version = text.trim_start_matches("W/").trim_matches('"').parse().ok();
+        // A tag we never gave matches nothing.
+        version.map(|v| Self(Some(v))).ok_or_else(|| Problem::new(StatusCode::PRECONDITION_FAILED, "stale"))
+    }
+}
+
+/// Address of the client: of the peer, or what a trusted proxy says.
+pub(crate) struct Origin(pub(crate) IpAddr);
+
+impl FromRequestParts<App> for Origin {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        Ok(Self(client_address(parts, &app.settings.trusted_proxies)))
+    }
+}
+
+pub(crate) fn client_address(parts: &Parts, trusted: &[IpAddr]) -> IpAddr {
+    let peer =
+        parts.extensions.get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |c| c.0.ip());
+    if !trusted.contains(&peer) {
+        return peer;
+    }
+    let forwarded = parts.headers.get("x-forwarded-for").and_then(|v| v.to_str().ok()).unwrap_or_default();
+    // The nearest address that is not one of our own proxies.
+    forwarded.split(',').rev().filter_map(|a| a.trim().parse().ok()).find(|a| !trusted.contains(a)).unwrap_or(peer)
+}
+
+/// An answer with a version as its `ETag`.
+pub(crate) fn versioned(status: StatusCode, version: i64, body: &Value) -> Response {
+    let mut response = (status, axum::Json(body)).into_response();
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{version}\"")) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+/// Has the client this version already?
+pub(crate) fn unchanged(headers: &HeaderMap, version: i64) -> bool {
+    let known = headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    known.split(',').any(|t| t.trim().trim_start_matches("W/").trim_matches('"') == version.to_string())
+}
+
+/// 304 with the version.
+pub(crate) fn not_modified(version: i64) -> Response {
+    let mut response = StatusCode::NOT_MODIFIED.into_response();
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{version}\"")) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Deserialize, Debug)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    #[allow(dead_code, reason = "only its shape matters")]
+    struct Outer {
+        name: String,
+        inner_part: Inner,
+    }
+
+    #[derive(Deserialize, Debug)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    #[allow(dead_code, reason = "only its shape matters")]
+    struct Inner {
+        kind: domain::channel::Style,
+        n: u32,
+    }
+
+    #[test]
+    fn shape_errors() {
+        for (body, status, code, field) in [
+            ("{", 400, "malformed-json", None),
+            ("{\"name\":1,}", 400, "malformed-json", None),
+            ("{}", 422, "required", Some("name")),
+            ("", 422, "required", Some("name")),
+            ("[]", 422, "invalid-type", None),
+            (r#"{"name":"a"}"#, 422, "required", Some("innerPart")),
+            (r#"{"name":1,"innerPart":{}}"#, 422, "invalid-type", Some("name")),
+            (r#"{"name":"a","innerPart":{"kind":"SIMPLE"}}"#, 422, "required", Some("innerPart.n")),
+            (r#"{"name":"a","innerPart":{"kind":"X","n":1}}"#, 422, "invalid-value", Some("innerPart.kind")),
+            (r#"{"name":"a","innerPart":{"kind":"SIMPLE","n":-1}}"#, 422, "invalid-value", Some("innerPart.n")),
+            (r#"{"name":"a","innerPart":{"kind":"SIMPLE","n":1,"x":2}}"#, 422, "unknown-field", Some("innerPart.x")),
+            (r#"{"name":"a","innerPart":{"kind":"SIMPLE","n":1},"y":2}"#, 422, "unknown-field", Some("y")),
+        ] {
+            let problem = parse::<Outer>(body.as_bytes()).unwrap_err();
+            assert_eq!((problem.status.as_u16(), problem.code), (status, code), "{body}");
+            if let Some(field) = field {
+                let text = format!("{problem:?}");
+                assert!(text.contains(&format!("field: {field:?}")), "{body}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn forwarded_addresses_are_believed_from_proxies_only() {
+        let request = |peer: &str, forwarded: &str| {
+            let mut parts =
+                axum::http::Request::builder().header("x-forwarded-for", forwarded).body(()).unwrap().into_parts().0;
+            parts.extensions.insert(ConnectInfo::<SocketAddr>(format!("{peer}:1").parse().unwrap()));
+            parts
+        };
+        let proxy: IpAddr = "10.0.0.1".parse().unwrap();
+        assert_eq!(client_address(&request("1.2.3.4", "9.9.9.9"), &[proxy]).to_string(), "1.2.3.4");
+        assert_eq!(client_address(&request("10.0.0.1", "6.6.6.6, 9.9.9.9"), &[proxy]).to_string(), "9.9.9.9");
+        assert_eq!(client_address(&request("10.0.0.1", "nonsense"), &[proxy]).to_string(), "10.0.0.1");
+    }
+}

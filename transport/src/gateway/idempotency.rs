@@ -1,0 +1,139 @@
+//! `Idempotency-Key`: the same request twice has one effect and one answer, for 24 hours.
+
+use crate::auth::Session;
+use crate::error::{ApiResult, Problem};
+use crate::state::App;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use storage::idempotency;
+
+/// How often a request that waits for the first one looks.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Headers kept with an answer.
+const KEPT: [HeaderName; 3] = [header::CONTENT_TYPE, header::ETAG, header::LOCATION];
+/// The largest answer kept.
+const ANSWER_CAP: usize = 4 << 20;
+
+#[derive(Serialize, Deserialize)]
+struct Answer {
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+/// POSTs of an owner: the scope is the user and the route.
+pub(crate) async fn owner(State(app): State<App>, request: Request, next: Next) -> Response {
+    let scope = request.extensions().get::<Session>().map(|s| s.user.to_string());
+    run(app, scope.unwrap_or_default(), request, next).await
+}
+
+/// POSTs of nobody in particular (signup): the body tells strangers apart.
+pub(crate) async fn anonymous(State(app): State<App>, request: Request, next: Next) -> Response {
+    run(app, "anonymous".into(), request, next).await
+}
+
+async fn run(app: App, who: String, request: Request, next: Next) -> Response {
+    let key = request.headers().get("idempotency-key").cloned();
+    match key {
+        Some(key) if request.method() == Method::POST => match once(&app, &who, &key, request, next).await {
+            Ok(response) => response,
+            Err(problem) => problem.into_response(),
+        },
+        _ => next.run(request).await,
+    }
+}
+
+async fn once(app: &App, who: &str, key: &HeaderValue, request: Request, next: Next) -> ApiResult {
+    let key = key.to_str().ok().filter(|k| (1..=255).contains(&k.len()));
+    let key = key.ok_or_else(|| Problem::field("Idempotency-Key", "idempotency-key-invalid"))?;
+    let path = request.uri().path().to_owned();
+    let route = request.extensions().get::<MatchedPath>().map_or(path.clone(), |p| p.as_str().to_owned());
+    let (parts, body) = request.into_parts();
+    let too_large = || Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large");
+    let body = to_bytes(body, app.settings.body_bytes).await.map_err(|_| too_large())?;
+    let keys = &app.handles.shared.keys;
+    let scope = keys.mac("idempotency-scope", &[who.as_bytes(), route.as_bytes(), key.as_bytes()]);
+    let fingerprint =
+        keys.mac("idempotency-body", &[path.as_bytes(), parts.uri.query().unwrap_or_default().as_bytes(), &body]);
+    loop {
+        let claimed =
+            app.store().run(move |c| Box::pin(async move { idempotency::claim(c, scope, fingerprint).await })).await?;
+        let Some(known) = claimed else { break };
+        if known.fingerprint != fingerprint {
+            return Err(Problem::field("Idempotency-Key", "idempotency-key-reused"));
+        }
+        if let (Some(status), Some(sealed)) = (known.status, known.sealed) {
+            return replay(app, scope, status, &sealed);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    // Claimed: whatever happens to this connection, the request runs to its end and the answer is kept.
+    let app = app.clone();
+    let running = app.clone().tracker.spawn(async move {
+        let response = next.run(Request::from_parts(parts, Body::from(body))).await;
+        keep(&app, scope, response).await
+    });
+    running.await.map_err(|_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown"))
+}
+
+/// 2xx and the domain's 4xx are kept; 401, 429 and 5xx are not: the key is free again.
+async fn keep(app: &App, scope: [u8; 32], response: Response) -> Response {
+    let status = response.status();
+    let kept = status.is_success() || (status.is_client_error() && !matches!(status.as_u16(), 401 | 408 | 413 | 429));
+    if !kept {
+        let released = app.store().run(move |c| Box::pin(async move { idempotency::release(c, scope).await })).await;
+        if let Err(e) = released {
+            tracing::warn!(error = %e, "an idempotency key was not released; it frees itself in a minute");
+        }
+        return response;
+    }
+    // A problem is rendered later, in the language of each caller; kept as JSON it is rendered now.
+    let trace = uuid::Uuid::now_v7().simple().to_string();
+    let mut response = match response.extensions().get::<Problem>() {
+        Some(problem) => problem.render(&axum::http::HeaderMap::new(), &trace),
+        None => response,
+    };
+    let body = match to_bytes(std::mem::take(response.body_mut()), ANSWER_CAP).await {
+        Ok(body) => body,
+        Err(_) => Bytes::new(),
+    };
+    *response.body_mut() = Body::from(body.clone());
+    let headers = KEPT
+        .iter()
+        .filter_map(|name| Some((name.to_string(), response.headers().get(name)?.to_str().ok()?.to_owned())))
+        .collect();
+    let answer = Answer { headers, body: STANDARD.encode(&body) };
+    let plain = serde_json::to_vec(&answer).unwrap_or_default();
+    let sealed = app.handles.shared.keys.seal("idempotency_keys.sealed", domain::event::state::hex(&scope), &plain);
+    let code = i16::try_from(status.as_u16()).unwrap_or(200);
+    let stored =
+        app.store().run(move |c| Box::pin(async move { idempotency::answer(c, scope, code, sealed).await })).await;
+    if let Err(e) = stored {
+        tracing::warn!(error = %e, "an answer was not kept");
+    }
+    response
+}
+
+fn replay(app: &App, scope: [u8; 32], status: i16, sealed: &[u8]) -> ApiResult {
+    let unknown =
+        || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown").retry_after(Duration::from_secs(1));
+    let plain =
+        app.handles.shared.keys.open_field("idempotency_keys.sealed", domain::event::state::hex(&scope), sealed)?;
+    let answer: Answer = serde_json::from_slice(&plain).map_err(|_| unknown())?;
+    let body = STANDARD.decode(answer.body).map_err(|_| unknown())?;
+    let status = u16::try_from(status).ok().and_then(|s| StatusCode::from_u16(s).ok()).ok_or_else(unknown)?;
+    let mut response = (status, body).into_response();
+    for (name, value) in answer.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
+    Ok(response)
+}

@@ -1,0 +1,244 @@
+//! Bodies that requests bring. Unknown fields are refused.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use domain::channel::{Channel, Platform, Style};
+use domain::entry::Consents;
+use domain::offer::Prize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer};
+use uuid::Uuid;
+
+/// A field that may be left out or null.
+pub(crate) type Maybe<T> = Option<T>;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Signup {
+    pub(crate) email: String,
+    /// At least 8 characters, at most 71 bytes.
+    pub(crate) password: String,
+    /// The owner's name, as registered with the tax office.
+    pub(crate) name: String,
+    /// `010` and eight digits, however written.
+    pub(crate) phone: String,
+    pub(crate) business_number: String,
+    pub(crate) opened_on: NaiveDate,
+    pub(crate) store: NewStore,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct NewStore {
+    pub(crate) name: String,
+    /// A code of `GET /api/industries`.
+    pub(crate) industry: String,
+    /// 시도 and 시군구.
+    pub(crate) region: String,
+    #[serde(default)]
+    pub(crate) address: Maybe<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct EditStore {
+    #[serde(default)]
+    pub(crate) name: Maybe<String>,
+    #[serde(default)]
+    pub(crate) industry: Maybe<String>,
+    #[serde(default)]
+    pub(crate) region: Maybe<String>,
+    /// `null` removes it.
+    #[serde(default, deserialize_with = "present")]
+    pub(crate) address: Option<Option<String>>,
+}
+
+/// Tells `null` from absent.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(d: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(d).map(Some)
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Login {
+    pub(crate) email: String,
+    pub(crate) password: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Refresh {
+    pub(crate) refresh_token: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct EditMe {
+    #[serde(default)]
+    pub(crate) name: Maybe<String>,
+    #[serde(default)]
+    pub(crate) phone: Maybe<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct NewEvent {
+    /// `NEW_CUSTOMERS`, `REVISIT`, `SALES` or `AWARENESS`.
+    pub(crate) objective: String,
+    /// The shop; the oldest one when left out.
+    #[serde(default)]
+    pub(crate) store_id: Maybe<Uuid>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct EditEvent {
+    #[serde(default)]
+    pub(crate) title: Maybe<String>,
+    #[serde(default)]
+    pub(crate) ends_at: Maybe<DateTime<Utc>>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct VisitBonus {
+    /// 2 to 10.
+    pub(crate) weight: u8,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Plan {
+    pub(crate) option_id: String,
+    #[serde(default)]
+    pub(crate) job_id: Maybe<Uuid>,
+    #[serde(default)]
+    pub(crate) title: Maybe<String>,
+    #[serde(default)]
+    pub(crate) starts_at: Maybe<DateTime<Utc>>,
+    #[serde(default)]
+    pub(crate) ends_at: Maybe<DateTime<Utc>>,
+    #[serde(default)]
+    #[schemars(with = "Option<Vec<PrizeBody>>")]
+    pub(crate) prizes: Maybe<Vec<Prize>>,
+    #[serde(default)]
+    pub(crate) visit_bonus: Maybe<VisitBonus>,
+}
+
+/// A prize, for the document only.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Prize")]
+#[allow(dead_code, reason = "its shape is the document's")]
+pub(crate) struct PrizeBody {
+    name: String,
+    quantity: u32,
+    unit_value_won: i64,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Content {
+    /// 1 to 9 pictures of the event.
+    pub(crate) image_ids: Vec<Uuid>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Channels {
+    #[schemars(with = "Vec<String>")]
+    pub(crate) channels: Vec<Channel>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Recommend {
+    #[serde(default)]
+    pub(crate) event_id: Maybe<Uuid>,
+    #[serde(default)]
+    pub(crate) industry: Maybe<String>,
+    #[serde(default)]
+    pub(crate) region: Maybe<String>,
+    #[serde(default)]
+    pub(crate) objective: Maybe<String>,
+    /// `SPRING`, `SUMMER`, `AUTUMN` or `WINTER`; the present one when left out.
+    #[serde(default)]
+    pub(crate) season: Maybe<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct MakeImages {
+    pub(crate) event_id: Uuid,
+    #[serde(default)]
+    #[schemars(with = "Option<Vec<String>>")]
+    pub(crate) styles: Maybe<Vec<Style>>,
+    #[serde(default)]
+    #[schemars(with = "Option<Vec<String>>")]
+    pub(crate) platforms: Maybe<Vec<Platform>>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct EditImage {
+    #[serde(default)]
+    pub(crate) headline: Maybe<String>,
+    #[serde(default)]
+    pub(crate) body: Maybe<String>,
+    /// The name of a palette, a colour `#rrggbb`, or up to five of them.
+    #[serde(default)]
+    pub(crate) palette: Maybe<PaletteBody>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum PaletteBody {
+    One(String),
+    Several(Vec<String>),
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Confirm {
+    #[schemars(with = "String")]
+    pub(crate) channel: Channel,
+    pub(crate) posted: bool,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Enter {
+    pub(crate) name: String,
+    /// `010` and eight digits, however written.
+    pub(crate) phone: String,
+    #[serde(default)]
+    #[schemars(with = "ConsentsBody")]
+    pub(crate) consents: Consents,
+    /// One of the channels, `QR` or `DIRECT` (default).
+    #[serde(default)]
+    pub(crate) channel: Maybe<String>,
+    #[serde(default)]
+    pub(crate) visit_code: Maybe<String>,
+    #[serde(default)]
+    pub(crate) notice_version: Maybe<String>,
+}
+
+/// Consents, for the document only.
+#[derive(JsonSchema)]
+#[schemars(rename = "Consents")]
+#[allow(dead_code, reason = "its shape is the document's")]
+pub(crate) struct ConsentsBody {
+    privacy: bool,
+    marketing: Option<bool>,
+    night: Option<bool>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Draw {
+    /// 0 to 100.
+    #[serde(default)]
+    pub(crate) alternates: Maybe<u32>,
+    /// 64 hex digits from the owner's browser.
+    #[serde(default)]
+    pub(crate) external: Maybe<String>,
+}

@@ -1,0 +1,144 @@
+//! Pictures.
+
+use super::bodies::{EditImage, MakeImages, PaletteBody};
+use super::events::owned;
+use super::recommendations::answer;
+use crate::auth::Session;
+use crate::error::{ApiResult, Problem};
+use crate::extract::{Body, Check, Id, IfMatch, Owner, versioned};
+use crate::state::App;
+use actors::system::{Composition, compose_picture};
+use actors::view;
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use creative::Palette;
+use domain::channel::{Platform, Style};
+use domain::event::Rejection;
+use domain::ids::{EventId, ImageId};
+use domain::text::{TextError, line, paragraph};
+use serde_json::{Value, json};
+use storage::StorageError;
+use storage::images::Image;
+
+fn body_of(app: &App, image: &Image) -> Value {
+    view::image(image, &app.public_url)
+}
+
+pub(crate) async fn make(State(app): State<App>, Owner(who): Owner, Body(body): Body<MakeImages>) -> ApiResult {
+    let event = owned(&app, who, EventId(body.event_id)).await?;
+    if !event.status.is_drafting() || event.title.is_none() {
+        return Err(Rejection::WrongState(event.status).into());
+    }
+    let mut styles = body.styles.filter(|s| !s.is_empty()).unwrap_or_else(|| Style::ALL.to_vec());
+    let mut platforms = body.platforms.filter(|p| !p.is_empty()).unwrap_or_else(|| Platform::ALL.to_vec());
+    styles.sort_unstable();
+    styles.dedup();
+    platforms.sort_unstable();
+    platforms.dedup();
+    let title = event.title.clone().unwrap_or_default();
+    let id = event.id;
+    let have = app.store().run(move |c| Box::pin(async move { storage::images::of_event(c, id).await })).await?;
+    let wanted = |i: &&Image| styles.contains(&i.style) && platforms.contains(&i.platform) && i.headline == title;
+    let fitting: Vec<&Image> = have.iter().filter(wanted).collect();
+    let all =
+        styles.iter().all(|s| platforms.iter().all(|p| fitting.iter().any(|i| i.style == *s && i.platform == *p)));
+    if all {
+        let images: Vec<Value> = fitting.into_iter().map(|i| body_of(&app, i)).collect();
+        return Ok(Json(json!({"images": images})).into_response());
+    }
+    answer(app.handles.draw_images(event.id, event.store, who.user, &styles, &platforms, &title).await?)
+}
+
+async fn owned_image(app: &App, who: Session, id: ImageId) -> ApiResult<Image> {
+    let found = app.store().run(move |c| Box::pin(async move { storage::images::newest(c, id).await })).await?;
+    let image = found.ok_or_else(Problem::not_found)?;
+    owned(app, who, image.event).await?;
+    Ok(image)
+}
+
+pub(crate) async fn one(State(app): State<App>, Owner(who): Owner, Id(id): Id<ImageId>) -> ApiResult {
+    let image = owned_image(&app, who, id).await?;
+    Ok(versioned(StatusCode::OK, image.version.into(), &body_of(&app, &image)))
+}
+
+pub(crate) async fn of_event(State(app): State<App>, Owner(who): Owner, Id(id): Id<EventId>) -> ApiResult<Json<Value>> {
+    owned(&app, who, id).await?;
+    let images = app.store().run(move |c| Box::pin(async move { storage::images::of_event(c, id).await })).await?;
+    Ok(Json(json!({"items": images.iter().map(|i| body_of(&app, i)).collect::<Vec<_>>(), "nextCursor": null})))
+}
+
+/// Composes the next version at once: no upstream is called.
+pub(crate) async fn edit(
+    State(app): State<App>,
+    Owner(who): Owner,
+    Id(id): Id<ImageId>,
+    IfMatch(version): IfMatch,
+    Body(body): Body<EditImage>,
+) -> ApiResult {
+    let image = owned_image(&app, who, id).await?;
+    if version.is_some_and(|v| v != i64::from(image.version)) {
+        return Err(Problem::new(StatusCode::PRECONDITION_FAILED, "stale"));
+    }
+    let mut check = Check::default();
+    let headline = check
+        .take("headline", body.headline.map_or(Ok(image.headline.clone()), |h| line(&h, 60).map_err(TextError::code)));
+    let text = check.take(
+        "body",
+        match body.body {
+            None => Ok(image.body.clone()),
+            Some(b) if b.trim().is_empty() => Ok(String::new()),
+            Some(b) => paragraph(&b, 120).map_err(TextError::code),
+        },
+    );
+    let palette = check.take("palette", body.palette.map_or(Ok(image.palette.clone()), palette));
+    let (Some(headline), Some(text), Some(palette)) = (headline, text, palette) else { return Err(check.problem()) };
+    let what = Composition {
+        id,
+        version: image.version + 1,
+        event: image.event,
+        style: image.style,
+        platform: image.platform,
+        headline,
+        body: text,
+        palette,
+        background: image.background,
+    };
+    let new = compose_picture(&app.handles.shared, what).await?;
+    let stored = new.clone();
+    match app.store().run(move |c| Box::pin(async move { storage::images::insert(c, &stored).await })).await {
+        Ok(()) => Ok(versioned(StatusCode::OK, new.version.into(), &body_of(&app, &new))),
+        // Two edits at once: one of them was made on an old version.
+        Err(StorageError::Conflict { .. }) => Err(Problem::new(StatusCode::PRECONDITION_FAILED, "stale")),
+        Err(e) => Err(e.into()),
+    }
+}
+
+fn palette(given: PaletteBody) -> Result<String, &'static str> {
+    let text = match given {
+        PaletteBody::One(s) => s,
+        PaletteBody::Several(all) => all.join(","),
+    };
+    Palette::parse(&text).map(|_| text.trim().to_owned()).ok_or("palette-invalid")
+}
+
+/// The picture itself: public, unguessable, never changing.
+pub(crate) async fn file(State(app): State<App>, Path(name): Path<String>) -> ApiResult<Response> {
+    let kind = match name.rsplit_once('.') {
+        Some((stem, extension)) if stem.bytes().all(|b| b.is_ascii_alphanumeric()) => match extension {
+            "jpg" => "image/jpeg",
+            "png" => "image/png",
+            "svg" => "image/svg+xml",
+            _ => return Err(Problem::not_found()),
+        },
+        _ => return Err(Problem::not_found()),
+    };
+    let bytes = app.handles.shared.objects.get(&name).await?.ok_or_else(Problem::not_found)?;
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox"),
+    ];
+    Ok((headers, bytes).into_response())
+}

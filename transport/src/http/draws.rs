@@ -1,0 +1,130 @@
+//! The draw and its proof.
+
+use super::bodies::Draw;
+use super::events::owned;
+use super::participation::by_slug;
+use crate::error::{ApiResult, Problem};
+use crate::extract::{Body, Id, Origin, Owner};
+use crate::state::App;
+use actors::DrawRequest;
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use domain::draw::proof::{DrawProof, RulePrize, Rules, proved_winners};
+use domain::draw::{ALGORITHM, commitment};
+use domain::event::Event;
+use domain::event::state::{hex, hex32};
+use domain::ids::{DrawId, EventId};
+use domain::phone::Phone;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use storage::draws::{Winner, digest};
+
+/// Draws, once ever; any later call answers the same draw.
+pub(crate) async fn draw(
+    State(app): State<App>,
+    Owner(who): Owner,
+    Origin(origin): Origin,
+    Id(id): Id<EventId>,
+    Body(body): Body<Draw>,
+) -> ApiResult {
+    let alternates = body.alternates.unwrap_or(0);
+    if alternates > 100 {
+        return Err(Problem::field("alternates", "out-of-range"));
+    }
+    let external = match body.external {
+        Some(text) => Some(hex32(&text.to_lowercase()).ok_or_else(|| Problem::field("external", "invalid-value"))?),
+        None => None,
+    };
+    let drew = app.handles.events.get(id).draw(DrawRequest { owner: who.user, alternates, external }).await?;
+    if drew {
+        app.audit(Some(who), origin, "winners-drawn", format!("event:{id}"), json!({"alternates": alternates}));
+    }
+    let event = owned(&app, who, id).await?;
+    let all = bodies(&app, &event).await?;
+    let body = all.into_iter().next().ok_or_else(Problem::not_found)?;
+    let status = if drew { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(body)).into_response())
+}
+
+pub(crate) async fn list(State(app): State<App>, Owner(who): Owner, Id(id): Id<EventId>) -> ApiResult<Json<Value>> {
+    let event = owned(&app, who, id).await?;
+    Ok(Json(json!({"items": bodies(&app, &event).await?, "nextCursor": null})))
+}
+
+/// The public proof: what `madang draw verify` recomputes.
+pub(crate) async fn public(State(app): State<App>, Path(slug): Path<String>) -> ApiResult<Response> {
+    let event = by_slug(&app, &slug).await?;
+    let draw = bodies(&app, &event).await?.into_iter().next().ok_or_else(Problem::not_found)?;
+    let mut body = draw["proof"].clone();
+    // Who holds the prizes now: erased winners forfeit, alternates move up. Not part of the proof.
+    body["holders"] = draw["winners"].clone();
+    body["says"] = json!({
+        "ko": "이 증명은 마감 때 공개한 목록과 규칙, 미리 약속한 난수로 당첨자를 뽑았음을 보여 줍니다. 사장님과 운영자가 함께 짰을 가능성과, 지어낸 전화번호는 증명하지 못합니다.",
+        "en": "It shows that the winners follow from the list and rules published at the close and from a number promised before. It does not exclude that owner and operator acted together, nor invented phone numbers.",
+    });
+    Ok(Json(body).into_response())
+}
+
+async fn bodies(app: &App, event: &Event) -> ApiResult<Vec<Value>> {
+    let id = event.id;
+    let draws = app.store().run(move |c| Box::pin(async move { storage::draws::list(c, id).await })).await?;
+    let mut all = Vec::new();
+    for draw in draws {
+        let draw_id = DrawId(draw.id);
+        let drawn =
+            app.store().run(move |c| Box::pin(async move { storage::draws::winners(c, draw_id).await })).await?;
+        let phones = masked(app, id, &drawn).await?;
+        let proof = proof(app, event, &draw, &drawn).await?;
+        let phone = |n: i64| phones.get(&n).cloned();
+        let mut winners: Vec<&Winner> = drawn.iter().filter(|w| w.rank.is_some()).collect();
+        winners.sort_by_key(|w| w.rank);
+        let alternates = drawn.iter().filter(|w| w.rank.is_none() && w.forfeited_at.is_none());
+        all.push(json!({
+            "id": draw.id, "round": draw.round, "drawnAt": draw.at,
+            "winners": winners.iter().map(|w| json!({"prize": w.prize, "rank": w.rank, "entryNo": w.entry_no, "maskedPhone": phone(w.entry_no)})).collect::<Vec<_>>(),
+            "alternates": alternates.map(|w| json!({"position": w.position, "entryNo": w.entry_no, "maskedPhone": phone(w.entry_no)})).collect::<Vec<_>>(),
+            "proof": proof,
+        }));
+    }
+    Ok(all)
+}
+
+async fn masked(app: &App, id: EventId, drawn: &[Winner]) -> ApiResult<HashMap<i64, String>> {
+    let numbers = drawn.iter().map(|w| w.entry_no).collect();
+    let rows =
+        app.store().run(move |c| Box::pin(async move { storage::entries::by_number(c, id, numbers).await })).await?;
+    let keys = &app.handles.shared.keys;
+    let mut phones = HashMap::new();
+    for row in rows {
+        if let Some((_, phone)) = row.open(keys)? {
+            phones.insert(row.entry_no, Phone::parse(&phone).map(|p| p.masked()).unwrap_or_default());
+        }
+    }
+    Ok(phones)
+}
+
+async fn proof(app: &App, event: &Event, d: &storage::draws::Draw, drawn: &[Winner]) -> ApiResult<DrawProof> {
+    let leaves = app.handles.leaves(event.id).await?;
+    let prizes: Vec<RulePrize> =
+        event.prizes.iter().map(|p| RulePrize { name: p.name.clone(), quantity: p.quantity }).collect();
+    let numbers = |won: bool| -> Vec<u64> {
+        drawn.iter().filter(|w| w.drawn_rank.is_some() == won).map(|w| w.entry_no as u64).collect()
+    };
+    Ok(DrawProof {
+        algorithm: ALGORITHM.into(),
+        event_id: event.id,
+        round: d.round as u32,
+        commitment: hex(&commitment(&digest(&d.seed)?)),
+        seed: hex(&d.seed),
+        external: d.external.as_deref().map(hex),
+        root: hex(&d.root),
+        merkle_root: hex(&d.merkle_root),
+        count: d.entries as u64,
+        winners: proved_winners(&prizes, &numbers(true)),
+        rules: Rules { prizes, visit_weight: event.visit_weight, alternates: d.alternates as u32 },
+        leaves: leaves.iter().map(|l| (l.weight, hex(&l.receipt_hash))).collect(),
+        alternates: numbers(false),
+    })
+}

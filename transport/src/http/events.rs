@@ -1,0 +1,393 @@
+//! Making and running events.
+
+use super::bodies::{Channels, Content, EditEvent, NewEvent, Plan};
+use super::stores::owned as owned_store;
+use crate::auth::Session;
+use crate::error::{ApiResult, Problem};
+use crate::extract::{Body, Id, IfMatch, Origin, Owner, Query, not_modified, page, unchanged, versioned};
+use crate::state::App;
+use actors::publishing;
+use actors::{EventError, view};
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use chrono::Utc;
+use domain::catalog::Objective;
+use domain::channel::{Channel, Source};
+use domain::event::command::PlanInput;
+use domain::event::{Command, Event, Fact, Status, Who};
+use domain::ids::{EventId, ImageId, JobId, StoreId};
+use domain::offer::EventOption;
+use domain::visit_code;
+use fast_qr::convert::{Builder, image::ImageBuilder, svg::SvgBuilder};
+use fast_qr::{ECL, QRBuilder};
+use serde_json::{Value, json};
+use storage::events::Filter;
+use unicode_normalization::UnicodeNormalization;
+
+/// An event of this owner, as its actor has it.
+pub(crate) async fn owned(app: &App, who: Session, id: EventId) -> ApiResult<Event> {
+    let event = app.handles.events.get(id).read().await?;
+    if event.owner == who.user { Ok(event) } else { Err(Problem::not_found()) }
+}
+
+fn nfc(s: &str) -> String {
+    s.nfc().collect()
+}
+
+fn shown(event: &Event) -> Response {
+    versioned(StatusCode::OK, event.revision, &view::event(event))
+}
+
+pub(crate) async fn create(
+    State(app): State<App>,
+    Owner(who): Owner,
+    Origin(origin): Origin,
+    Body(body): Body<NewEvent>,
+) -> ApiResult {
+    let objective = Objective::parse(&body.objective).ok_or_else(|| Problem::field("objective", "invalid-value"))?;
+    let store = match body.store_id {
+        Some(id) => owned_store(&app, who.user, StoreId(id)).await?.id,
+        None => {
+            let first = app
+                .store()
+                .run(move |c| Box::pin(async move { storage::stores::list(c, who.user, None, 1).await }))
+                .await?;
+            first.first().ok_or_else(|| Problem::field("storeId", "required"))?.id
+        }
+    };
+    let event = Event::draft(EventId::new(), actors::system::unguessable(), who.user, store, objective, Utc::now());
+    let event = app.handles.create_event(event, vec![Fact::Created { objective }]).await?;
+    app.audit(Some(who), origin, "event-created", format!("event:{}", event.id), json!({"objective": objective}));
+    Ok(versioned(StatusCode::CREATED, event.revision, &view::event(&event)))
+}
+
+pub(crate) async fn list(State(app): State<App>, Owner(who): Owner, query: Query) -> ApiResult<Json<Value>> {
+    let limit = query.limit()?;
+    let statuses = match query.get("status") {
+        Some(word) => Status::filter(word).ok_or_else(|| Problem::field("status", "invalid-value"))?,
+        None => Vec::new(),
+    };
+    let filter = Filter {
+        owner: who.user,
+        statuses,
+        q: query.get("q").map(|q| nfc(q).to_lowercase()),
+        before: query.cursor::<EventId>()?,
+        limit: limit + 1,
+    };
+    let rows = app.store().run(move |c| Box::pin(async move { storage::events::list(c, filter).await })).await?;
+    Ok(Json(page(rows, limit, |e| e.id.to_string(), |e| view::event(&e))))
+}
+
+pub(crate) async fn one(
+    State(app): State<App>,
+    Owner(who): Owner,
+    Id(id): Id<EventId>,
+    headers: HeaderMap,
+) -> ApiResult {
+    let event = owned(&app, who, id).await?;
+    Ok(if unchanged(&headers, event.revision) { not_modified(event.revision) } else { shown(&event) })
+}
+
+async fn command(app: &App, who: Session, id: EventId, command: Command, if_match: Option<i64>) -> ApiResult<Event> {
+    Ok(app.handles.events.get(id).command(Who::Owner(who.user), command, if_match).await?)
+}
+
+pub(crate) async fn edit(
+    State(app): State<App>,
+    Owner(who): Owner,
+    Id(id): Id<EventId>,
+    IfMatch(version): IfMatch,
+    Body(body): Body<EditEvent>,
+) -> ApiResult {
+    let mut event = owned(&app, who, id).await?;
+    let mut version = version;
+    if let Some(title) = &body.title {
+        event = command(&app, who, id, Command::Retitle(nfc(title)), version).await?;
+        version = version.map(|_| event.revision);
+    }
+    if let Some(ends_at) = body.ends_at {
+        event = command(&app, who, id, Command::MoveEnd(ends_at), version).await?;
+    }
+    Ok(shown(&event))
+}
+
+pub(crate) async fn remove(State(app): State<App>, Owner(who): Owner, Id(id): Id<EventId>) -> ApiResult<StatusCode> {
+    app.handles.events.get(id).delete(who.user).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) async fn plan(
+    State(app): State<App>,
+    Owner(who): Owner,
+    Id(id): Id<EventId>,
+    IfMatch(version): IfMatch,
+    Body(body): Body<Plan>,
+) -> ApiResult {
+    let event = owned(&app, who, id).await?;
+    if !event.status.is_drafting() {
+        return Err(domain::event::Rejection::WrongState(event.status).into());
+    }
+    let option = option_of(&app, who, &event, &body.option_id, body.job_id.map(JobId)).await?;
+    let title = nfc(body.title.as_deref().unwrap_or(&option.title));
+    let input = PlanInput {
+        option,
+        title: Some(title),
+        starts_at: body.starts_at,
+        ends_at: body.ends_at,
+        prizes: body.prizes,
+        visit_weight: body.visit_bonus.map(|b| b.weight),
+    };
+    Ok(shown(&command(&app, who, id, Command::Plan(Box::new(input)), version).await?))
+}
+
+/// An option that was offered for this event, or by a job of this owner, or is the event's own.
+async fn option_of(app: &App, who: Session, event: &Event, option: &str, job: Option<JobId>) -> ApiResult<EventOption> {
+    if let Some(own) = event.option.as_ref().filter(|o| o.id == option) {
+        return Ok(own.clone());
+    }
+    let (id, wanted) = (event.id, option.to_owned());
+    let offered = app
+        .store()
+        .run(move |c| Box::pin(async move { storage::offers::option_of_event(c, id, &wanted).await }))
+        .await?;
+    if let Some(found) = offered {
+        return Ok(found);
+    }
+    let unknown = || Problem::field("optionId", "option-unknown");
+    let job = job.ok_or_else(unknown)?;
+    let done = app.store().run(move |c| Box::pin(async move { storage::jobs::get(c, job).await })).await?;
+    let result = done.filter(|j| j.owner == Some(who.user)).and_then(|j| j.result).ok_or_else(unknown)?;
+    let options: Vec<EventOption> =
+        serde_json::from_value(result.get("options").cloned().unwrap_or_default()).map_err(|_| unknown())?;
+    options.into_iter().find(|o| o.id == option).ok_or_else(unknown)
+}
+
+pub(crate) async fn content(
+    State(app): State<App>,
+    Owner(who): Owner,
+    Id(id): Id<EventId>,
+    IfMatch(version): IfMatch,
+    Body(body): Body<Content>,
+) -> ApiResult {
+    owned(&app, who, id).await?;
+    let ids = body.image_ids.clone();
+    let found = app.store().run(move |c| Box::pin(async move { storage::images::newest_of(c, ids).await })).await?;
+    for (i, wanted) in body.image_ids.iter().enumerate() {
+        if !found.iter().any(|image| image.id.0 == *wanted && image.event == id) {
+            return Err(Problem::field(format!("imageIds[{i}]"), "image-unknown"));
+        }
+    }
+    let images = body.image_ids.into_iter().map(ImageId).collect();
+    Ok(shown(&command(&app, who, id, Command::ChooseContent(images), version).await?))
+}
+
+pub(crate) async fn channels(
+    State(app): State<App>,
+    Owner(who): Owner,
+    Id(id): Id<EventId>,
+    IfMatch(version): IfMatch,
+    Body(body): Body<Channels>,
+) -> ApiResult {
+    Ok(shown(&command(&app, who, id, Command::ChooseChannels(body.channels), version).await?))
+}
+
+/// A copy as a new draft: plan, pictures and channels, no dates.
+pub(crate) async fn duplicate(
+    State(app): State<App>,
+    Owner(who): Owner,
+    Origin(origin): Origin,
+    Id(id): Id<EventId>,
+) -> ApiResult {
+    let old = owned(&app, who, id).await?;
+    let store = owned_store(&app, who.user, old.store).await?.id;
+    let mut new =
+        Event::draft(EventId::new(), actors::system::unguessable(), who.user, store, old.objective, Utc::now());
+    let mut facts = vec![Fact::Created { objective: old.objective }];
+    let ids = old.content.iter().map(|c| c.image.0).collect();
+    let pictures = app.store().run(move |c| Box::pin(async move { storage::images::newest_of(c, ids).await })).await?;
+    let mut copies = Vec::new();
+    if let (Some(option), Some(title)) = (old.option.clone(), old.title.clone()) {
+        for picture in &pictures {
+            copies.push(copy_image(&app, picture, new.id).await?);
+        }
+        let images = copies.iter().map(|i| i.id).collect();
+        let fact = Fact::Duplicated {
+            from: id,
+            option,
+            title,
+            prizes: old.prizes,
+            visit_weight: old.visit_weight,
+            images,
+            channels: old.channels,
+        };
+        new.apply(&fact, Utc::now());
+        facts.push(fact);
+    }
+    let new = app.handles.create_event(new, facts).await?;
+    app.store()
+        .tx(move |c| {
+            Box::pin(async move {
+                for copy in copies {
+                    storage::images::insert(c, &copy).await?;
+                }
+                Ok(())
+            })
+        })
+        .await?;
+    app.audit(Some(who), origin, "event-created", format!("event:{}", new.id), json!({"from": id}));
+    Ok(versioned(StatusCode::CREATED, new.revision, &view::event(&new)))
+}
+
+async fn copy_image(app: &App, picture: &storage::images::Image, event: EventId) -> ApiResult<storage::images::Image> {
+    let objects = &app.handles.shared.objects;
+    let bytes = objects.get(&picture.name).await?.unwrap_or_default();
+    let extension = picture.name.rsplit('.').next().unwrap_or("svg");
+    let name = format!("{}.{extension}", actors::system::unguessable());
+    objects.put(&name, bytes.to_vec()).await?;
+    Ok(storage::images::Image { id: ImageId::new(), version: 1, event, name, ..picture.clone() })
+}
+
+pub(crate) async fn preflight(
+    State(app): State<App>,
+    Owner(who): Owner,
+    Id(id): Id<EventId>,
+) -> ApiResult<Json<Value>> {
+    let event = owned(&app, who, id).await?;
+    let ids = event.content.iter().map(|c| c.image.0).collect();
+    let images = app.store().run(move |c| Box::pin(async move { storage::images::newest_of(c, ids).await })).await?;
+    let shared = &app.handles.shared;
+    let channels: Vec<Value> = event
+        .channels
+        .iter()
+        .map(|channel| {
+            let missing = publishing::missing(shared, *channel, &images);
+            let listed: Vec<Value> = missing.iter().map(|m| json!({"code": m.code, "messageKo": m.message_ko, "messageEn": m.message_en})).collect();
+            json!({"channel": channel, "mode": shared.upstreams.mode((*channel).into()), "ok": missing.is_empty(), "missing": listed})
+        })
+        .collect();
+    Ok(Json(json!({"ready": event.status == Status::Ready, "channels": channels})))
+}
+
+pub(crate) async fn approve(
+    State(app): State<App>,
+    Owner(who): Owner,
+    Origin(origin): Origin,
+    Id(id): Id<EventId>,
+    IfMatch(version): IfMatch,
+    query: Query,
+) -> ApiResult {
+    let approval = app.handles.events.get(id).approve(who.user, version).await?;
+    app.audit(
+        Some(who),
+        origin,
+        "event-approved",
+        format!("event:{id}"),
+        json!({"distribution": approval.distribution}),
+    );
+    let wait = crate::gateway::wait_asked(query.get("wait").map(|w| format!("wait={w}")).as_deref(), &HeaderMap::new());
+    let ended = !wait.is_zero() && super::distribution::wait_ended(&app, approval.distribution, wait).await?;
+    let event = if ended { owned(&app, who, id).await? } else { approval.event };
+    let status = if ended { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok(versioned(
+        status,
+        event.revision,
+        &json!({"event": view::event(&event), "distributionId": approval.distribution}),
+    ))
+}
+
+pub(crate) async fn pause(
+    State(app): State<App>,
+    Owner(who): Owner,
+    Id(id): Id<EventId>,
+    IfMatch(version): IfMatch,
+) -> ApiResult {
+    Ok(shown(&command(&app, who, id, Command::Pause { reason: None }, version).await?))
+}
+
+pub(crate) async fn resume(
+    State(app): State<App>,
+    Owner(who): Owner,
+    Id(id): Id<EventId>,
+    IfMatch(version): IfMatch,
+) -> ApiResult {
+    Ok(shown(&command(&app, who, id, Command::Resume, version).await?))
+}
+
+pub(crate) async fn close(
+    State(app): State<App>,
+    Owner(who): Owner,
+    Id(id): Id<EventId>,
+    IfMatch(version): IfMatch,
+) -> ApiResult {
+    Ok(shown(&command(&app, who, id, Command::Close { by_time: false }, version).await?))
+}
+
+pub(crate) async fn cancel(
+    State(app): State<App>,
+    Owner(who): Owner,
+    Id(id): Id<EventId>,
+    IfMatch(version): IfMatch,
+) -> ApiResult {
+    Ok(shown(&command(&app, who, id, Command::Cancel, version).await?))
+}
+
+/// The link behind a QR code, counted for a source.
+async fn qr_link(app: &App, who: Session, id: EventId, query: &Query) -> ApiResult<String> {
+    let event = owned(app, who, id).await?;
+    let source = match query.get("channel") {
+        Some(code) => Source::parse(code).ok_or_else(|| Problem::field("channel", "invalid-value"))?,
+        None => Source::Qr,
+    };
+    Ok(match Channel::parse(source.code()) {
+        Some(channel) => publishing::tracking_link(&app.public_url, &event.slug, channel),
+        None => format!("{}/e/{}?c={source}", app.public_url, event.slug),
+    })
+}
+
+fn qr(link: &str) -> ApiResult<fast_qr::QRCode> {
+    QRBuilder::new(link).ecl(ECL::M).build().map_err(|_| Problem::field("channel", "too-long"))
+}
+
+pub(crate) async fn qr_svg(State(app): State<App>, Owner(who): Owner, Id(id): Id<EventId>, query: Query) -> ApiResult {
+    let code = qr(&qr_link(&app, who, id, &query).await?)?;
+    let svg = SvgBuilder::default().margin(4).to_str(&code);
+    Ok(([(header::CONTENT_TYPE, "image/svg+xml")], svg).into_response())
+}
+
+pub(crate) async fn qr_png(State(app): State<App>, Owner(who): Owner, Id(id): Id<EventId>, query: Query) -> ApiResult {
+    let code = qr(&qr_link(&app, who, id, &query).await?)?;
+    let drawn =
+        tokio::task::spawn_blocking(move || ImageBuilder::default().margin(4).fit_width(720).to_bytes(&code)).await;
+    match drawn {
+        Ok(Ok(png)) => Ok(([(header::CONTENT_TYPE, "image/png")], png).into_response()),
+        _ => Err(EventError::Unavailable.into()),
+    }
+}
+
+pub(crate) async fn visit_code(
+    State(app): State<App>,
+    Owner(who): Owner,
+    Id(id): Id<EventId>,
+) -> ApiResult<Json<Value>> {
+    owned(&app, who, id).await?;
+    let code = visit_code::current(&app.handles.visit_key(id), Utc::now());
+    Ok(Json(json!({"code": code.code, "validUntil": code.valid_until})))
+}
+
+pub(crate) async fn facts(
+    State(app): State<App>,
+    Owner(who): Owner,
+    Id(id): Id<EventId>,
+    query: Query,
+) -> ApiResult<Json<Value>> {
+    owned(&app, who, id).await?;
+    let (limit, after) = (query.limit()?, query.cursor::<i64>()?.unwrap_or(0));
+    let rows = app
+        .store()
+        .run(move |c| Box::pin(async move { storage::events::facts(c, id, after, limit + 1).await }))
+        .await?;
+    let body = |f: storage::events::FactRow| json!({"revision": f.revision, "what": f.kind, "kind": f.kind, "data": f.data, "who": f.who, "at": f.at, "when": f.at});
+    Ok(Json(page(rows, limit, |f| f.revision.to_string(), body)))
+}

@@ -1,0 +1,69 @@
+//! Jobs and notices.
+
+use crate::auth::Session;
+use crate::error::{ApiResult, Problem};
+use crate::extract::{Id, Owner, Query, not_modified, page, unchanged, versioned};
+use crate::state::App;
+use actors::view;
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use domain::ids::{JobId, NoticeId};
+use domain::topic::Topic;
+use serde_json::{Value, json};
+use std::time::Duration;
+use storage::jobs::Job;
+use storage::notices::Notice;
+
+async fn owned(app: &App, who: Session, id: JobId) -> ApiResult<Job> {
+    let found = app.store().run(move |c| Box::pin(async move { storage::jobs::get(c, id).await })).await?;
+    found.filter(|j| j.owner == Some(who.user)).ok_or_else(Problem::not_found)
+}
+
+/// A job; `Prefer: wait` holds until it ended or, with `If-None-Match`, until it changed.
+pub(crate) async fn one(State(app): State<App>, Owner(who): Owner, Id(id): Id<JobId>, headers: HeaderMap) -> ApiResult {
+    let conditional = headers.contains_key("if-none-match");
+    let wait = crate::gateway::wait_asked(None, &headers);
+    let mut news = app.handles.hub.subscribe(&Topic::Job(id));
+    let deadline = tokio::time::Instant::now() + wait;
+    loop {
+        let job = owned(&app, who, id).await?;
+        let same = conditional && unchanged(&headers, job.version);
+        let enough = job.status.is_over() || (conditional && !same);
+        if enough || tokio::time::Instant::now() >= deadline {
+            return Ok(if same {
+                not_modified(job.version)
+            } else {
+                versioned(StatusCode::OK, job.version, &view::job(&job))
+            });
+        }
+        let look = (tokio::time::Instant::now() + Duration::from_secs(1)).min(deadline);
+        let _ = tokio::time::timeout_at(look, news.next()).await;
+    }
+}
+
+pub(crate) async fn cancel(State(app): State<App>, Owner(who): Owner, Id(id): Id<JobId>) -> ApiResult<StatusCode> {
+    let job = owned(&app, who, id).await?;
+    match app.handles.jobs.cancel(id).await? {
+        Some(_) => Ok(StatusCode::NO_CONTENT),
+        None => Err(Problem::conflict("job-over").with("currentStatus", json!(job.status))),
+    }
+}
+
+pub(crate) async fn notices(State(app): State<App>, Owner(who): Owner, query: Query) -> ApiResult<Json<Value>> {
+    let (limit, before) = (query.limit()?, query.cursor::<i64>()?);
+    let rows = app
+        .store()
+        .run(move |c| Box::pin(async move { storage::notices::list(c, who.user, before, limit + 1).await }))
+        .await?;
+    Ok(Json(page(rows, limit, |n: &Notice| n.seq.to_string(), |n| json!(n))))
+}
+
+pub(crate) async fn read_notice(
+    State(app): State<App>,
+    Owner(who): Owner,
+    Id(id): Id<NoticeId>,
+) -> ApiResult<Json<Value>> {
+    let read = app.store().run(move |c| Box::pin(async move { storage::notices::read(c, who.user, id).await })).await?;
+    read.map(|n| Json(json!(n))).ok_or_else(Problem::not_found)
+}

@@ -1,0 +1,84 @@
+//! Health and the two documents.
+
+use crate::state::App;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use domain::channel::{Mode, Upstream};
+use serde_json::{Value, json};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// The process runs. Never touches the database.
+pub(crate) async fn livez() -> Json<Value> {
+    Json(json!({"status": "ok"}))
+}
+
+/// It can serve: the database answers, it is not draining. Cache and fonts only degrade it.
+pub(crate) async fn readyz(State(app): State<App>) -> Response {
+    let draining = app.draining.is_cancelled();
+    let database = app.ready.load(Ordering::Relaxed);
+    let shared = &app.handles.shared;
+    let mut degraded = Vec::new();
+    if !shared.cache.is_connected() {
+        degraded.push("redis");
+    }
+    if shared.fonts.hangul().is_none() {
+        degraded.push("fonts");
+    }
+    let modes: Value = Upstream::ALL
+        .iter()
+        .map(|u| (u.code().to_owned(), json!(shared.upstreams.mode(*u))))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
+    let sandbox = Upstream::ALL.iter().any(|u| shared.upstreams.mode(*u) == Mode::Sandbox);
+    let ready = database && !draining;
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let word = match (ready, draining) {
+        (true, _) => "ready",
+        (_, true) => "draining",
+        _ => "not-ready",
+    };
+    let body = json!({"status": word, "database": database, "degraded": degraded, "modes": modes, "sandbox": sandbox});
+    (status, Json(body)).into_response()
+}
+
+/// Keeps [`readyz`] current without queueing a request for the connection each time.
+pub(crate) async fn watch_database(app: App) {
+    let mut every = tokio::time::interval(Duration::from_secs(1));
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            () = app.draining.cancelled() => return,
+            _ = every.tick() => {}
+        }
+        let answered = tokio::time::timeout(Duration::from_secs(3), app.store().ping()).await;
+        let alive = matches!(answered, Ok(Ok(())));
+        if app.ready.swap(alive, Ordering::Relaxed) != alive {
+            tracing::warn!(alive, "database");
+        }
+        if let Ok(revoked) =
+            app.store().run(|c| Box::pin(async move { storage::sessions::recently_revoked(c).await })).await
+        {
+            for session in revoked {
+                app.revocations.add(session);
+            }
+        }
+        if let Some(metrics) = &app.metrics {
+            metrics.run_upkeep();
+        }
+        metrics::gauge!("ws_connections")
+            .set(app.sockets.lock().expect("nobody panics holding it").values().sum::<usize>() as f64);
+        metrics::gauge!("db_waiting").set(app.store().waiting() as f64);
+        metrics::gauge!("event_actors").set(app.handles.events.running() as f64);
+    }
+}
+
+pub(crate) async fn openapi() -> Response {
+    ([("content-type", "application/json")], crate::openapi::document().to_string()).into_response()
+}
+
+pub(crate) async fn asyncapi() -> Response {
+    ([("content-type", "application/json")], crate::openapi::asyncapi().to_string()).into_response()
+}

@@ -1,0 +1,213 @@
+//! Customers: the public page, entries, receipts. And the owner's list of participants.
+
+use super::bodies::Enter;
+use super::events::owned;
+use crate::error::{ApiResult, Problem};
+use crate::extract::{Body, Check, Id, Origin, Owner, Query, page};
+use crate::state::App;
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use domain::channel::Source;
+use domain::draw::{inclusion_path, merkle_root};
+use domain::entry::EntryForm;
+use domain::event::state::hex;
+use domain::event::{Event, Status};
+use domain::ids::{DrawId, EventId};
+use domain::phone::Phone;
+use domain::text::{PersonName, TextError};
+use serde_json::{Value, json};
+use storage::entries::{Participant, Receipted, flag};
+
+/// The event behind a slug, once it is approved.
+pub(crate) async fn by_slug(app: &App, slug: &str) -> ApiResult<Event> {
+    let id = app.slugs.id(app, slug).await?;
+    let event = app.handles.events.get(id).read().await?;
+    // A draft that was called off was never public.
+    if event.status.is_drafting() || event.commitment.is_none() { Err(Problem::not_found()) } else { Ok(event) }
+}
+
+/// What everybody may see of an event.
+pub(crate) async fn public(State(app): State<App>, Path(slug): Path<String>) -> ApiResult<Json<Value>> {
+    let event = by_slug(&app, &slug).await?;
+    Ok(Json(public_body(&app, &event).await?))
+}
+
+pub(crate) async fn public_body(app: &App, event: &Event) -> ApiResult<Value> {
+    let (body, _) = app.handles.events.get(event.id).analytics().await?;
+    let analytics: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let count = analytics["cards"]["participants"].as_i64().unwrap_or(0);
+    let store = event.store;
+    let shop = app.store().run(move |c| Box::pin(async move { storage::stores::get(c, store).await })).await?;
+    let name = shop.map_or_else(String::new, |s| s.name);
+    let prizes: i64 = event.prizes.iter().map(|p| i64::from(p.quantity)).sum();
+    let odds = json!({
+        "prizes": prizes, "entries": count, "visitWeight": event.visit_weight,
+        "perEntry": if count > 0 { (prizes as f64 / count as f64).min(1.0) } else { 1.0 },
+    });
+    Ok(json!({
+        "slug": event.slug, "title": event.title, "storeName": name, "status": event.status, "startsAt": event.starts_at, "endsAt": event.ends_at,
+        "prizes": event.prizes.iter().map(|p| json!({"name": p.name, "quantity": p.quantity, "unitValueWon": p.unit_value_won})).collect::<Vec<_>>(),
+        "notice": {"version": domain::notice::VERSION, "text": domain::notice::text(&name)},
+        "count": count, "odds": odds, "visitBonus": event.visit_weight.map(|w| json!({"weight": w})),
+        "closedAt": event.closed_at,
+        "draw": {"commitment": event.commitment.map(|c| hex(&c)), "root": event.root.map(|(r, _)| hex(&r)), "drawn": event.status == Status::Drawn},
+    }))
+}
+
+/// Enters a customer. No limit by address: carriers and shop Wi-Fi put hundreds behind one.
+pub(crate) async fn enter(
+    State(app): State<App>,
+    Path(slug): Path<String>,
+    headers: HeaderMap,
+    Body(body): Body<Enter>,
+) -> ApiResult {
+    let mut check = Check::default();
+    let name = check.take("name", PersonName::parse(&body.name).map_err(TextError::code));
+    let phone = check.take("phone", Phone::parse(&body.phone).map_err(|_| "phone-invalid"));
+    check.take("consents.privacy", if body.consents.privacy { Ok(()) } else { Err("consent-required") });
+    let source = body.channel.as_deref().map_or(Ok(Source::Direct), |c| Source::parse(c).ok_or("invalid-value"));
+    let source = check.take("channel", source);
+    let key = match headers.get("idempotency-key") {
+        None => Ok(None),
+        Some(v) => v
+            .to_str()
+            .ok()
+            .filter(|k| (1..=255).contains(&k.len()))
+            .map(|k| Some(k.to_owned()))
+            .ok_or("idempotency-key-invalid"),
+    };
+    let key = check.take("Idempotency-Key", key);
+    let (true, Some(name), Some(phone), Some(source), Some(key)) = (body.consents.privacy, name, phone, source, key)
+    else {
+        return Err(check.problem());
+    };
+    let id = app.slugs.id(&app, &slug).await?;
+    let form = EntryForm {
+        name,
+        phone,
+        consents: body.consents,
+        source,
+        visit_code: body.visit_code.map(|c| c.trim().to_owned()).filter(|c| !c.is_empty()),
+        notice_version: body.notice_version,
+        idempotency_key: key,
+    };
+    let entered = app.handles.events.get(id).enter(form).await?;
+    let body = json!({"entryNo": entered.entry_no, "receipt": entered.receipt, "enteredAt": entered.entered_at});
+    Ok((StatusCode::CREATED, Json(body)).into_response())
+}
+
+async fn receipted(app: &App, receipt: &str) -> ApiResult<Receipted> {
+    if receipt.len() > 64 || !receipt.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return Err(Problem::not_found());
+    }
+    let hash = actors::Handles::receipt_hash(receipt);
+    let found = app.store().run(move |c| Box::pin(async move { storage::entries::by_receipt(c, hash).await })).await?;
+    found.ok_or_else(Problem::not_found)
+}
+
+/// What a receipt proves: number, event, and after the draw result and inclusion.
+pub(crate) async fn receipt(State(app): State<App>, Path(receipt): Path<String>) -> ApiResult<Json<Value>> {
+    let r = receipted(&app, &receipt).await?;
+    let event = app.handles.events.get(EventId(r.event_id)).read().await?;
+    let mut body = json!({
+        "entryNo": r.entry_no, "enteredAt": r.entered_at,
+        "event": {"slug": event.slug, "title": event.title, "status": event.status, "endsAt": event.ends_at},
+    });
+    if matches!(event.status, Status::Drawn | Status::Settled) {
+        body["draw"] = result_of(&app, &event, r.entry_no).await?;
+    }
+    Ok(Json(body))
+}
+
+async fn result_of(app: &App, event: &Event, entry_no: i64) -> ApiResult<Value> {
+    let id = event.id;
+    let drawn = app
+        .store()
+        .run(move |c| {
+            Box::pin(async move {
+                let Some(draw) = storage::draws::list(c, id).await?.pop() else { return Ok(Vec::new()) };
+                storage::draws::winners(c, DrawId(draw.id)).await
+            })
+        })
+        .await?;
+    let mine = drawn.iter().find(|w| w.entry_no == entry_no);
+    let result = match mine {
+        Some(w) if w.rank.is_some() => "won",
+        Some(w) if w.forfeited_at.is_none() => "alternate",
+        _ => "not-won",
+    };
+    let leaves = app.handles.leaves(id).await?;
+    let index = usize::try_from(entry_no - 1).unwrap_or(0);
+    let (path, root, leaf, count) = tokio::task::spawn_blocking(move || {
+        (inclusion_path(&leaves, index), merkle_root(&leaves), leaves.get(index).copied(), leaves.len())
+    })
+    .await
+    .map_err(|_| Problem::not_found())?;
+    Ok(json!({
+        "result": result, "won": result == "won", "prize": mine.and_then(|w| w.prize.clone()), "rank": mine.and_then(|w| w.rank),
+        "inclusionProof": {
+            "index": index, "count": count, "weight": leaf.map(|l| l.weight), "receiptHash": leaf.map(|l| hex(&l.receipt_hash)),
+            "path": path.unwrap_or_default().iter().map(|h| hex(h)).collect::<Vec<_>>(), "merkleRoot": hex(&root),
+            "root": event.root.map(|(r, _)| hex(&r)),
+        },
+    }))
+}
+
+/// Erases an entry: name, phone and index are blanked.
+pub(crate) async fn erase(
+    State(app): State<App>,
+    Path(receipt): Path<String>,
+    Origin(origin): Origin,
+) -> ApiResult<Response> {
+    let r = receipted(&app, &receipt).await?;
+    if !app.handles.events.get(EventId(r.event_id)).erase(r.entry_no).await? {
+        return Err(Problem::not_found());
+    }
+    app.audit(None, origin, "entry-erased", format!("event:{}", r.event_id), json!({"entryNo": r.entry_no}));
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// The owner's list, masked. Who saw whose data is recorded.
+pub(crate) async fn participants(
+    State(app): State<App>,
+    Owner(who): Owner,
+    Origin(origin): Origin,
+    Id(id): Id<EventId>,
+    query: Query,
+) -> ApiResult<Json<Value>> {
+    owned(&app, who, id).await?;
+    let (limit, after) = (query.limit()?, query.cursor::<i64>()?.unwrap_or(0));
+    let source = query
+        .get("channel")
+        .map(|c| Source::parse(c).ok_or_else(|| Problem::field("channel", "invalid-value")))
+        .transpose()?;
+    let visited = match query.get("visited") {
+        None => None,
+        Some("true") => Some(true),
+        Some("false") => Some(false),
+        Some(_) => return Err(Problem::field("visited", "invalid-value")),
+    };
+    let rows = app
+        .store()
+        .run(move |c| Box::pin(async move { storage::entries::page(c, id, source, visited, after, limit + 1).await }))
+        .await?;
+    let (first, last) = (rows.first().map(|r| r.entry_no), rows.last().map(|r| r.entry_no));
+    app.audit(Some(who), origin, "participants-read", format!("event:{id}"), json!({"from": first, "to": last}));
+    let keys = app.handles.shared.keys.clone();
+    let shown: Vec<(i64, Value)> =
+        rows.into_iter().map(|r| Ok((r.entry_no, participant(&keys, &r)?))).collect::<ApiResult<_>>()?;
+    Ok(Json(page(shown, limit, |(n, _)| n.to_string(), |(_, body)| body)))
+}
+
+fn participant(keys: &storage::crypto::Keyring, r: &Participant) -> ApiResult<Value> {
+    let (name, phone) = r.open(keys)?.unwrap_or_default();
+    let name = PersonName::parse(&name).map(|n| n.masked()).unwrap_or_default();
+    let phone = Phone::parse(&phone).map(|p| p.masked()).unwrap_or_default();
+    let source = Source::ALL.get(usize::try_from(r.channel).unwrap_or(7)).copied().unwrap_or(Source::Direct);
+    Ok(json!({
+        "entryNo": r.entry_no, "maskedName": name, "maskedPhone": phone, "channel": source,
+        "visited": r.flags & flag::VISITED != 0, "enteredAt": r.entered_at,
+    }))
+}

@@ -1,0 +1,146 @@
+//! Shops and industries.
+
+use super::bodies::{EditStore, NewStore};
+use crate::error::{ApiResult, Problem};
+use crate::extract::{Body, Check, Id, IfMatch, Owner, Query, page, versioned};
+use crate::state::App;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use domain::catalog::{INDUSTRIES, Region, industry_of};
+use domain::ids::{StoreId, UserId};
+use domain::text::{TextError, line};
+use serde_json::{Value, json};
+use storage::stores::Shop;
+
+/// Checked fields of a shop.
+pub(crate) struct StoreFields {
+    pub(crate) name: String,
+    pub(crate) industry: String,
+    pub(crate) region: Region,
+    pub(crate) address: Option<String>,
+}
+
+/// Checks the fields of a shop; `at` is put before their names.
+pub(crate) fn check_store(
+    check: &mut Check,
+    at: &str,
+    name: &str,
+    industry: &str,
+    region: &str,
+    address: Option<&str>,
+) -> Option<StoreFields> {
+    let name = check.take(&format!("{at}name"), line(name, 60).map_err(TextError::code));
+    let industry = check.take(&format!("{at}industry"), industry_of(industry).ok_or("industry-invalid"));
+    let region = check.take(&format!("{at}region"), Region::parse(region).map_err(|_| "region-invalid"));
+    let address = address
+        .filter(|a| !a.trim().is_empty())
+        .map(|a| check.take(&format!("{at}address"), line(a, 200).map_err(TextError::code)));
+    if matches!(address, Some(None)) {
+        return None;
+    }
+    Some(StoreFields { name: name?, industry: industry?.code.to_owned(), region: region?, address: address.flatten() })
+}
+
+/// A shop.
+pub(crate) fn store_body(s: &Shop) -> Value {
+    json!({
+        "id": s.id, "name": s.name, "industry": s.industry, "region": s.region, "address": s.address,
+        "verification": s.verification, "verificationMode": s.mode, "version": s.version, "createdAt": s.created_at,
+    })
+}
+
+/// A shop of this owner.
+pub(crate) async fn owned(app: &App, user: UserId, id: StoreId) -> ApiResult<Shop> {
+    let list =
+        app.store().run(move |c| Box::pin(async move { storage::stores::list(c, user, None, 1000).await })).await?;
+    list.into_iter().find(|s| s.id == id).ok_or_else(Problem::not_found)
+}
+
+pub(crate) async fn industries() -> Json<Value> {
+    let items: Vec<Value> =
+        INDUSTRIES.iter().map(|i| json!({"code": i.code, "nameKo": i.name_ko, "nameEn": i.name_en})).collect();
+    Json(json!({"items": items, "nextCursor": null}))
+}
+
+pub(crate) async fn list(State(app): State<App>, Owner(who): Owner, query: Query) -> ApiResult<Json<Value>> {
+    let (limit, after) = (query.limit()?, query.cursor::<StoreId>()?);
+    let rows = app
+        .store()
+        .run(move |c| Box::pin(async move { storage::stores::list(c, who.user, after, limit + 1).await }))
+        .await?;
+    Ok(Json(page(rows, limit, |s| s.id.to_string(), |s| store_body(&s))))
+}
+
+/// Another shop of the same business: it shares what the tax service said.
+pub(crate) async fn add(State(app): State<App>, Owner(who): Owner, Body(body): Body<NewStore>) -> ApiResult {
+    let mut check = Check::default();
+    let fields = check_store(&mut check, "", &body.name, &body.industry, &body.region, body.address.as_deref());
+    let Some(f) = fields else { return Err(check.problem()) };
+    let kid = app.handles.shared.keys.active_index().to_owned();
+    let made = app
+        .store()
+        .tx(move |c| {
+            Box::pin(async move {
+                let first = storage::stores::newest(c, who.user).await?;
+                let first = first.ok_or_else(|| storage::StorageError::Corrupt("an account without a store".into()))?;
+                let shop = Shop {
+                    id: StoreId::new(),
+                    name: f.name,
+                    industry: f.industry,
+                    region: f.region,
+                    address: f.address,
+                    index_kid: kid,
+                    version: 1,
+                    created_at: chrono::Utc::now(),
+                    ..first
+                };
+                storage::stores::insert(c, &shop).await?;
+                Ok(shop)
+            })
+        })
+        .await?;
+    Ok(versioned(StatusCode::CREATED, made.version, &store_body(&made)))
+}
+
+pub(crate) async fn one(State(app): State<App>, Owner(who): Owner, Id(id): Id<StoreId>) -> ApiResult {
+    let shop = owned(&app, who.user, id).await?;
+    Ok(versioned(StatusCode::OK, shop.version, &store_body(&shop)))
+}
+
+pub(crate) async fn edit(
+    State(app): State<App>,
+    Owner(who): Owner,
+    Id(id): Id<StoreId>,
+    IfMatch(version): IfMatch,
+    Body(body): Body<EditStore>,
+) -> ApiResult {
+    let shop = owned(&app, who.user, id).await?;
+    let mut check = Check::default();
+    let address = body.address.unwrap_or(shop.address.clone());
+    let region = body.region.unwrap_or_else(|| shop.region.to_string());
+    let fields = check_store(
+        &mut check,
+        "",
+        body.name.as_deref().unwrap_or(&shop.name),
+        body.industry.as_deref().unwrap_or(&shop.industry),
+        &region,
+        address.as_deref(),
+    );
+    let Some(f) = fields else { return Err(check.problem()) };
+    let new = Shop { name: f.name, industry: f.industry, region: f.region, address: f.address, ..shop };
+    if !app.store().run(move |c| Box::pin(async move { storage::stores::update(c, &new, version).await })).await? {
+        return Err(Problem::new(StatusCode::PRECONDITION_FAILED, "stale"));
+    }
+    let shop = owned(&app, who.user, id).await?;
+    Ok(versioned(StatusCode::OK, shop.version, &store_body(&shop)))
+}
+
+pub(crate) async fn remove(State(app): State<App>, Owner(who): Owner, Id(id): Id<StoreId>) -> ApiResult<Response> {
+    owned(&app, who.user, id).await?;
+    if !app.store().run(move |c| Box::pin(async move { storage::stores::remove(c, id).await })).await? {
+        return Err(Problem::conflict("store-has-open-events"));
+    }
+    Ok(StatusCode::NO_CONTENT.into_response())
+}

@@ -1,0 +1,78 @@
+//! A hundred requests in any minute per user: a sliding window, exact.
+
+use domain::ids::UserId;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// The window.
+pub(crate) const WINDOW: Duration = Duration::from_secs(60);
+
+/// Requests of each user in the last minute.
+pub(crate) struct RateLimit {
+    limit: usize,
+    users: Mutex<HashMap<UserId, VecDeque<Instant>>>,
+}
+
+/// What a request may be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// Requests allowed in the window.
+    pub(crate) limit: usize,
+    /// Requests left.
+    pub(crate) remaining: usize,
+    /// Until the oldest request leaves the window.
+    pub(crate) reset: Duration,
+    /// This one is too many.
+    pub(crate) exceeded: bool,
+}
+
+impl RateLimit {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, users: Mutex::default() }
+    }
+
+    /// Counts a request. A refused one does not count.
+    pub(crate) fn count(&self, user: UserId, now: Instant) -> Standing {
+        let mut users = self.users.lock().expect("nobody panics holding it");
+        if users.len() > 10_000 {
+            users.retain(|_, times| times.back().is_some_and(|at| now.duration_since(*at) < WINDOW));
+        }
+        let times = users.entry(user).or_default();
+        while times.front().is_some_and(|at| now.duration_since(*at) >= WINDOW) {
+            times.pop_front();
+        }
+        let exceeded = times.len() >= self.limit;
+        if !exceeded {
+            times.push_back(now);
+        }
+        let reset = times.front().map_or(WINDOW, |at| WINDOW.saturating_sub(now.duration_since(*at)));
+        Standing { limit: self.limit, remaining: self.limit - times.len(), reset, exceeded }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn never_more_than_the_limit_in_any_minute() {
+        let limit = RateLimit::new(100);
+        let user = UserId::new();
+        let start = Instant::now();
+        let mut passed = Vec::new();
+        for i in 0..2_000u64 {
+            let now = start + Duration::from_millis(i * 100);
+            if !limit.count(user, now).exceeded {
+                passed.push(now);
+            }
+        }
+        for (i, at) in passed.iter().enumerate() {
+            let within = passed[i..].iter().take_while(|t| t.duration_since(*at) < WINDOW).count();
+            assert!(within <= 100);
+        }
+        assert!(passed.len() >= 300, "and it is not stricter than that: {}", passed.len());
+        assert_eq!(limit.count(UserId::new(), start).remaining, 99, "users do not share");
+    }
+}

@@ -1,0 +1,36 @@
+//! Logs: JSON lines, or for people on a terminal. Metrics: Prometheus.
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use std::io::IsTerminal;
+use tracing_subscriber::EnvFilter;
+
+/// Sets the log up. The second call in a process changes nothing.
+pub fn logs(filter: &str) {
+    // Binds are logged by these below info: never.
+    let filter =
+        format!("{filter},tokio_postgres=info,hyper=info,reqwest=info,ractor=warn,fred=warn,usvg=error,wasmer=warn");
+    let filter = EnvFilter::try_new(&filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let _ = if std::io::stderr().is_terminal() {
+        log.compact().try_init()
+    } else {
+        log.json().flatten_event(true).try_init()
+    };
+}
+
+/// Installs the metrics recorder; `None` when the process has one already.
+#[must_use]
+pub fn metrics() -> Option<PrometheusHandle> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets(&[0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
+        .and_then(|b| {
+            b.set_buckets_for_metric(
+                Matcher::Suffix("_rows".into()),
+                &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 200.0, 512.0],
+            )
+        })
+        .and_then(PrometheusBuilder::install_recorder)
+        .ok()?;
+    metrics::gauge!("app_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    Some(handle)
+}

@@ -1,0 +1,90 @@
+//! The live connection: a raw upgraded stream, a small codec, shared frames.
+
+mod codec;
+mod session;
+mod topics;
+
+use crate::error::Problem;
+use crate::state::App;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use hyper_util::rt::TokioIo;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+/// The subprotocol.
+const PROTOCOL: &str = "madang.v1";
+
+/// `GET /ws`: checks the origin and upgrades.
+pub(crate) async fn connect(State(app): State<App>, mut request: Request) -> Response {
+    if let Err(problem) = allowed(&app, request.headers()) {
+        return problem.into_response();
+    }
+    let Some(key) = handshake(request.headers()) else {
+        let mut response = Problem::new(StatusCode::UPGRADE_REQUIRED, "upgrade-required").into_response();
+        response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        return response;
+    };
+    let offered = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|v| v.to_str().ok());
+    let speaks = offered.flat_map(|v| v.split(',')).any(|p| p.trim() == PROTOCOL);
+    let upgrade = hyper::upgrade::on(&mut request);
+    let shared = app.clone();
+    app.tracker.spawn(async move {
+        // The 101 may never be written: then there is nothing to upgrade.
+        if let Ok(stream) = upgrade.await {
+            session::run(shared, TokioIo::new(stream)).await;
+        }
+    });
+    let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    if let Ok(value) = HeaderValue::from_str(&key) {
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, value);
+    }
+    if speaks {
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL));
+    }
+    response
+}
+
+/// The accept key of a proper handshake (RFC 6455, 4.2.1).
+fn handshake(headers: &HeaderMap) -> Option<String> {
+    let has = |name: header::HeaderName, word: &str| {
+        let values = headers.get_all(name);
+        values
+            .iter()
+            .filter_map(|v| v.to_str().ok())
+            .flat_map(|v| v.split(','))
+            .any(|p| p.trim().eq_ignore_ascii_case(word))
+    };
+    let proper = has(header::UPGRADE, "websocket")
+        && has(header::CONNECTION, "upgrade")
+        && has(header::SEC_WEBSOCKET_VERSION, "13");
+    let key = headers.get(header::SEC_WEBSOCKET_KEY)?;
+    proper.then(|| derive_accept_key(key.as_bytes()))
+}
+
+/// An `Origin`, when sent, must be ours or one that is configured.
+fn allowed(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
+    let origin = origin.to_str().unwrap_or_default();
+    let ours = origin_of(&app.public_url);
+    let known = origin == ours || app.settings.allowed_origins.iter().any(|o| o.trim_end_matches('/') == origin);
+    if known { Ok(()) } else { Err(Problem::new(StatusCode::FORBIDDEN, "forbidden-origin")) }
+}
+
+/// Scheme, host and port of an address.
+fn origin_of(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+    format!("{scheme}://{}", rest.split('/').next().unwrap_or(rest))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn origins() {
+        assert_eq!(super::origin_of("https://a.kr/shop"), "https://a.kr");
+        assert_eq!(super::origin_of("http://127.0.0.1:8080"), "http://127.0.0.1:8080");
+    }
+}
