@@ -293,9 +293,9 @@ pub async fn finish(c: &mut Conn, id: JobId, epoch: i64, end: End) -> Result<Opt
                 progress = case when how.w = 'succeeded' then 100 else progress end,
                 stage = case how.w when 'succeeded' then 'done' when 'failed' then 'failed' else 'queued' end,
                 attempts = attempts - case when how.w = 'released' then 1 else 0 end,
-                result = how.result, error = how.error, fallback = how.fallback,
-                run_at = now() + make_interval(secs => how.after), lease_until = null, version = version + 1
-           from (select ?::text as w, ?::jsonb as result, ?::jsonb as error, ?::jsonb as fallback, ?::float8 as after) how
+                result = how.w_result, error = how.w_error, fallback = how.w_fallback,
+                run_at = now() + make_interval(secs => how.w_after), lease_until = null, version = version + 1
+           from (select ?::text as w, ?::jsonb as w_result, ?::jsonb as w_error, ?::jsonb as w_fallback, ?::float8 as w_after) how
           where id = ? and epoch = ? and status = 'running'"
     ))
     .bind::<t::Text, _>(statement)

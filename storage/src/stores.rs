@@ -1,7 +1,7 @@
 //! `identity.stores`: shops.
 
 use crate::error::{Result, corrupt};
-use crate::sql::{Number, sql, types as t};
+use crate::sql::{sql, types as t};
 use crate::store::Conn;
 use diesel::QueryableByName;
 use domain::catalog::Region;
