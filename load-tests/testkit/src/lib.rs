@@ -1,1 +1,7 @@
+#![doc = include_str!("../README.md")]
 
+mod database;
+mod system;
+
+pub use database::Database;
+pub use system::{TestSystem, form};

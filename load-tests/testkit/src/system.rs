@@ -1,0 +1,224 @@
+//! A running actor system over a database of its own, with the simulator behind every upstream.
+
+use crate::Database;
+use actors::system::{Config, Deps, System, Upstreams};
+use actors::{EnterRequest, Handles};
+use chrono::{Duration, NaiveDate, Utc};
+use clients::channel::client;
+use clients::{Endpoint, Http, claude::Claude, nts::Nts, stability::Stability};
+use domain::catalog::{Objective, Region};
+use domain::channel::{Channel, Mode, Platform, Source, Style, Upstream};
+use domain::entry::{Consents, EntryForm};
+use domain::event::command::PlanInput;
+use domain::event::{Command, Event, Fact, Who};
+use domain::ids::{EventId, ImageId, StoreId, UserId};
+use domain::offer::{EventOption, Expected, Prize, Range, Tier};
+use domain::phone::Phone;
+use domain::text::PersonName;
+use simulator::Simulator;
+use storage::cache::Cache;
+use storage::crypto::Keyring;
+use storage::objects::Objects;
+use storage::stores::{Shop, Verification};
+use storage::users::NewUser;
+
+/// A system under test.
+pub struct TestSystem {
+    system: System,
+    /// The simulator behind it.
+    pub simulator: Simulator,
+    /// Its database.
+    pub database: Database,
+}
+
+impl TestSystem {
+    /// Starts one.
+    ///
+    /// # Panics
+    /// When anything does not start.
+    pub async fn start() -> Self {
+        let database = Database::fresh().await;
+        let listen = ([127, 0, 0, 1], 0).into();
+        let simulator =
+            Simulator::start(simulator::Config { listen, data: None, latency: 0.0 }).await.expect("the simulator");
+        let http = Http::new();
+        let at = |u: Upstream| Endpoint { base: simulator.base(u.code()), key: "sandbox@1/1".into() };
+        let upstreams = Upstreams {
+            modes: Upstream::ALL.iter().map(|u| (*u, Mode::Sandbox)).collect(),
+            nts: Nts::new(http.clone(), at(Upstream::Nts)),
+            claude: Claude::new(http.clone(), at(Upstream::Claude)),
+            stability: Stability::new(http.clone(), at(Upstream::Stability)),
+            channels: Channel::ALL.iter().map(|c| (*c, client(*c, http.clone(), at((*c).into())))).collect(),
+        };
+        let deps = Deps {
+            store: database.open().await,
+            cache: Cache::memory(),
+            objects: Objects::folder(&database.folder().join("objects")).expect("a folder"),
+            keys: Keyring::ephemeral(),
+            upstreams,
+            fonts: creative::Fonts::none(),
+        };
+        let system = System::start(deps, Config::default()).await.expect("the system");
+        Self { system, simulator, database }
+    }
+
+    /// Its handles.
+    #[must_use]
+    pub fn handles(&self) -> &Handles {
+        self.system.handles()
+    }
+
+    /// An owner with a shop.
+    ///
+    /// # Panics
+    /// When the database does not answer.
+    pub async fn owner(&self) -> (UserId, StoreId) {
+        let (user, store) = (UserId::new(), StoreId::new());
+        let keys = self.handles().shared.keys.clone();
+        let new = NewUser {
+            id: user,
+            email: format!("{user}@test.example"),
+            name: PersonName::parse("홍길동").expect("a name"),
+            phone: Phone::parse("01012345678").expect("a phone"),
+            business: business_number(),
+            opened_on: NaiveDate::from_ymd_opt(2020, 1, 2).expect("a day"),
+            password_hash: "$2b$10$abcdefghijklmnopqrstuv".into(),
+        };
+        let shop = Shop {
+            id: store,
+            user,
+            name: "시험가게".into(),
+            industry: "CAFE".into(),
+            region: Region::parse("서울 강남구").expect("a region"),
+            address: None,
+            verification: Verification::Verified,
+            mode: Mode::Sandbox,
+            index_kid: keys.active_index().to_owned(),
+            version: 1,
+            created_at: Utc::now(),
+        };
+        let made = self.handles().shared.store.tx(move |c| {
+            Box::pin(async move {
+                storage::users::insert(c, &keys, new).await?;
+                storage::stores::insert(c, &shop).await
+            })
+        });
+        made.await.expect("an account");
+        (user, store)
+    }
+
+    /// A live event of a new owner, ending in an hour.
+    ///
+    /// # Panics
+    /// When any step is refused.
+    pub async fn live_event(&self) -> (EventId, UserId) {
+        let (owner, store) = self.owner().await;
+        let event = self.ready_event(owner, store).await;
+        self.handles().events.get(event).approve(owner, None).await.expect("approved");
+        (event, owner)
+    }
+
+    /// An event that waits for approval only.
+    ///
+    /// # Panics
+    /// When any step is refused.
+    pub async fn ready_event(&self, owner: UserId, store: StoreId) -> EventId {
+        let event =
+            Event::draft(EventId::new(), actors::system::unguessable(), owner, store, Objective::Sales, Utc::now());
+        let id = event.id;
+        let handles = self.handles();
+        handles.create_event(event, vec![Fact::Created { objective: Objective::Sales }]).await.expect("made");
+        let image = ImageId::new();
+        let picture = storage::images::Image {
+            id: image,
+            version: 1,
+            event: id,
+            style: Style::Simple,
+            platform: Platform::Instagram,
+            name: format!("{}.jpg", actors::system::unguessable()),
+            width: 1080,
+            height: 1080,
+            headline: "제목".into(),
+            body: String::new(),
+            palette: "MONO".into(),
+            alt_text: "제목".into(),
+            background: None,
+        };
+        handles
+            .shared
+            .store
+            .run(move |c| Box::pin(async move { storage::images::insert(c, &picture).await }))
+            .await
+            .expect("a picture");
+        let plan = PlanInput {
+            option: option(),
+            title: None,
+            starts_at: None,
+            ends_at: Some(Utc::now() + Duration::hours(1)),
+            prizes: None,
+            visit_weight: Some(3),
+        };
+        let handle = handles.events.get(id);
+        for command in [
+            Command::Plan(Box::new(plan)),
+            Command::ChooseContent(vec![image]),
+            Command::ChooseChannels(vec![Channel::WooriTv]),
+        ] {
+            handle.command(Who::Owner(owner), command, None).await.expect("a draft takes it");
+        }
+        id
+    }
+
+    /// Stops everything.
+    pub async fn stop(self) {
+        self.simulator.stop();
+        let store = self.system.handles().shared.store.clone();
+        self.system.stop(std::time::Duration::from_secs(8)).await;
+        store.close().await;
+    }
+}
+
+/// An entry of the n-th customer.
+///
+/// # Panics
+/// When `n` has more than eight digits.
+#[must_use]
+pub fn form(n: usize) -> EnterRequest {
+    EntryForm {
+        name: PersonName::parse("김손님").expect("a name"),
+        phone: Phone::parse(&format!("010{n:08}")).expect("a phone"),
+        consents: Consents { privacy: true, ..Consents::default() },
+        source: Source::ALL[n % 8],
+        visit_code: None,
+        notice_version: None,
+        idempotency_key: None,
+    }
+}
+
+fn business_number() -> domain::business_number::BusinessNumber {
+    let random = u64::from_be_bytes(storage::crypto::random16()[..8].try_into().expect("eight bytes"));
+    let nine = 100_000_000 + random % 800_000_000;
+    (0..10)
+        .find_map(|check| domain::business_number::BusinessNumber::parse(&format!("{nine}{check}")).ok())
+        .expect("one check digit fits")
+}
+
+fn option() -> EventOption {
+    EventOption {
+        id: "o1".into(),
+        tier: Tier::Low,
+        title: "시험 이벤트".into(),
+        summary: "요약".into(),
+        mechanics: "방법".into(),
+        prizes: vec![Prize { name: "쿠폰".into(), quantity: 5, unit_value_won: 1_000 }],
+        duration_days: 7,
+        channels: vec![Channel::WooriTv],
+        expected: Expected {
+            participants: Range { low: 1, high: 2 },
+            cost_won: 5_000,
+            revenue_won: Range { low: 1, high: 2 },
+            roi_percent: Range { low: 0, high: 0 },
+        },
+        rationale: vec![],
+    }
+}
