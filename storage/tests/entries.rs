@@ -184,10 +184,11 @@ async fn the_embedded_database_survives_rude_clients() {
         rude.set_zero_linger().unwrap();
         drop(rude);
     }
-    database.stop().await;
-    let store = Store::embedded(folder.path()).await.unwrap();
-    store.ping().await.unwrap();
-    store.close().await;
+    use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
+    let mut polite = AsyncPgConnection::establish(&database.url()).await.unwrap();
+    polite.batch_execute("create table t (x int); insert into t values (1)").await.unwrap();
+    drop(polite);
+    assert!(database.stop().await, "it ends when its client has left");
 }
 
 /// Every table and column says what it is.

@@ -1,0 +1,340 @@
+//! US-05 to US-16, US-20: making, publishing and watching an event.
+
+use crate::support::{anonymous, at, owner, owner_at, phone, run, start, within};
+use chrono::{Duration as Days, Utc};
+use reqwest::Method;
+use serde_json::{Value, json};
+use simulator::Fault;
+use std::time::Duration;
+
+#[test]
+fn a_recommendation_is_one_job_for_one_request_and_then_cached() {
+    run(async {
+        let api = owner().await;
+        let ask = json!({"industry": "PET", "region": "제주 서귀포시", "objective": "AWARENESS", "season": "SPRING"});
+        let (one, two) = tokio::join!(
+            api.post("/api/ai/recommendations", ask.clone()),
+            api.post("/api/ai/recommendations", ask.clone())
+        );
+        if one.status == 202 {
+            assert_eq!(one.body["jobId"], two.body["jobId"], "the same request while its job runs");
+            let job = api.job(&one.body["jobId"]).await;
+            assert_eq!(job["progress"], 100);
+            assert!(job.get("fallback").is_none(), "{job}");
+        }
+        let cached = api.post("/api/ai/recommendations", ask).await.is(200);
+        assert_eq!(cached["cached"], true);
+        let options = cached["options"].as_array().unwrap();
+        assert_eq!(options.iter().map(|o| o["tier"].as_str().unwrap()).collect::<Vec<_>>(), ["LOW", "MEDIUM", "HIGH"]);
+        for o in options {
+            for key in
+                ["id", "title", "summary", "mechanics", "prizes", "durationDays", "channels", "expected", "rationale"]
+            {
+                assert!(!o[key].is_null(), "{key}: {o}");
+            }
+            for key in ["participants", "costWon", "revenueWon", "roiPercent"] {
+                assert!(!o["expected"][key].is_null(), "{key}");
+            }
+        }
+        for key in ["industry", "region", "season"] {
+            assert!(!cached["trends"][key].as_array().unwrap().is_empty());
+        }
+        api.post("/api/ai/recommendations", json!({"industry": "PET"})).await.fails(422, "required");
+    });
+}
+
+/// RS-09, US-12: without the model the last good answer, then a template, each marked.
+#[test]
+fn without_the_model_there_is_a_marked_stand_in() {
+    run(async {
+        let own = start(|_| {}).await;
+        let simulator = own.running.simulator().unwrap();
+        let api = owner_at(&own.base).await;
+        simulator.set_fault("CLAUDE", Some(Fault::Status(400)));
+        let ask = json!({"industry": "FLOWER", "region": "대구 중구", "objective": "SALES", "season": "WINTER"});
+        let job = api.post("/api/ai/recommendations", ask.clone()).await;
+        if job.status == 202 {
+            let job = api.job(&job.body["jobId"]).await;
+            assert_eq!(job["fallback"]["reason"], "template");
+            assert_eq!(job["result"]["options"].as_array().unwrap().len(), 3);
+        }
+        simulator.set_fault("STABILITY", Some(Fault::Status(400)));
+        let id = api.ready(json!({}), json!(["NAVER"])).await;
+        let images = api.get(&format!("/api/events/{id}/images")).await.is(200);
+        assert_eq!(images["items"].as_array().unwrap().len(), 1, "a built-in background stands in");
+        own.running.stop().await;
+    });
+}
+
+#[test]
+fn plan_pictures_and_channels_follow_the_rules() {
+    run(async {
+        let api = owner().await;
+        let id = api.draft().await;
+        let event = format!("/api/events/{id}");
+        let options = api.options(&id).await;
+        let plan = |extra: Value| {
+            let mut body = json!({"optionId": options[1]["id"]});
+            body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+            let request = api.request(Method::PUT, &format!("{event}/plan")).json(&body);
+            api.send(request)
+        };
+        let past = (Utc::now() - Days::hours(2)).to_rfc3339();
+        plan(json!({"endsAt": past})).await.fails(422, "period-invalid");
+        plan(json!({"startsAt": Utc::now() + Days::days(2), "endsAt": Utc::now() + Days::days(1)}))
+            .await
+            .fails(422, "period-invalid");
+        plan(json!({"visitBonus": {"weight": 11}})).await.fails(422, "out-of-range");
+        assert_eq!(
+            plan(json!({"prizes": [{"name": "x", "quantity": 0, "unitValueWon": 1}]})).await.fails(422, "out-of-range")
+                ["errors"][0]["field"],
+            "prizes[0].quantity"
+        );
+        let kst = "2099-01-01T09:00:00+09:00";
+        plan(json!({"endsAt": kst})).await.fails(422, "period-invalid");
+        let planned = plan(json!({"title": "  우리 동네 잔치  "})).await.is(200);
+        assert_eq!((planned["status"].as_str(), planned["title"].as_str()), (Some("planned"), Some("우리 동네 잔치")));
+        assert!(planned["startsAt"].as_str().unwrap().ends_with('Z'));
+        let job = api.post("/api/content/images", json!({"eventId": id})).await.is(202);
+        let images = api.job(&job["jobId"]).await["result"]["images"].as_array().unwrap().clone();
+        assert_eq!(images.len(), 9);
+        let sizes: Vec<_> = images
+            .iter()
+            .map(|i| {
+                (
+                    i["platform"].as_str().unwrap().to_owned(),
+                    i["width"].as_i64().unwrap(),
+                    i["height"].as_i64().unwrap(),
+                )
+            })
+            .collect();
+        assert!(sizes.contains(&("INSTAGRAM".into(), 1080, 1080)) && sizes.contains(&("KAKAO".into(), 800, 400)));
+        let again = api.post("/api/content/images", json!({"eventId": id})).await.is(200);
+        assert_eq!(again["images"].as_array().unwrap().len(), 9, "what is there already is answered at once");
+        let first = &images[0];
+        let url = first["url"].as_str().unwrap().to_owned();
+        let picture = api.http.get(&url).send().await.unwrap();
+        assert!(picture.headers()["cache-control"].to_str().unwrap().contains("immutable"));
+        let path = format!("/api/content/images/{}", first["id"].as_str().unwrap());
+        let edited = api.patch(&path, json!({"headline": "새 문구", "palette": ["#112233", "#ffeedd"]})).await.is(200);
+        assert_eq!((&edited["id"], &edited["version"]), (&first["id"], &json!(2)));
+        assert_ne!(edited["url"].as_str().unwrap(), url);
+        assert_eq!(
+            api.http.get(&url).send().await.unwrap().status(),
+            200,
+            "the old address still shows the old version"
+        );
+        api.patch(&path, json!({"palette": "rainbow"})).await.fails(422, "palette-invalid");
+        api.patch(&path, json!({"headline": ""})).await.fails(422, "required");
+        let stranger = owner().await;
+        let foreign = stranger.ready(json!({}), json!(["NAVER"])).await;
+        let theirs = stranger.get(&format!("/api/events/{foreign}")).await.is(200)["content"]["imageIds"][0].clone();
+        api.put(&format!("{event}/content"), json!({"imageIds": [theirs]})).await.fails(422, "image-unknown");
+        api.put(&format!("{event}/content"), json!({"imageIds": [first["id"]]})).await.is(200);
+        api.put(&format!("{event}/channels"), json!({"channels": ["MARS"]})).await.fails(422, "invalid-value");
+        let ready = api.put(&format!("{event}/channels"), json!({"channels": ["NAVER", "KAKAO"]})).await.is(200);
+        assert_eq!(ready["status"], "ready");
+        assert!(api.get(&format!("{event}/preflight")).await.is(200)["ready"].as_bool().unwrap());
+        let dated = plan(json!({"title": "우리 동네 잔치", "endsAt": Utc::now() + Days::days(20)})).await.is(200);
+        assert_eq!(dated["status"], "ready", "changed dates change nothing else");
+        let retitled = api.patch(&event, json!({"title": "다른 잔치"})).await.is(200);
+        assert_eq!(
+            (retitled["status"].as_str(), &retitled["content"]),
+            (Some("planned"), &Value::Null),
+            "a changed title unchooses the content"
+        );
+        let found = api.get("/api/events?q=%EB%8B%A4%EB%A5%B8%20%EC%9E%94").await.is(200);
+        assert_eq!(found["items"][0]["id"], json!(id));
+        let copy = api.post(&format!("{event}/duplicate"), json!({})).await.is(201);
+        assert_eq!(
+            (&copy["title"], &copy["startsAt"], &copy["status"]),
+            (&json!("다른 잔치"), &Value::Null, &json!("planned"))
+        );
+        let facts = api.get(&format!("{event}/facts")).await.is(200);
+        assert_eq!(facts["items"][0]["what"], "created");
+        assert!(facts["items"].as_array().unwrap().iter().all(|f| f["who"].as_str().unwrap().starts_with("owner:")));
+    });
+}
+
+#[test]
+fn publishing_ends_with_a_status_and_a_mode_per_channel() {
+    run(async {
+        let api = owner().await;
+        let all = json!(["WOORI_TV", "RINGO_BIZ", "GENIE_TV", "INSTAGRAM", "NAVER", "KAKAO"]);
+        let id = api.ready(json!({}), all).await;
+        let approved = api.post(&format!("/api/events/{id}/approve"), json!({})).await.is(202);
+        api.post(&format!("/api/events/{id}/approve"), json!({})).await.fails(409, "wrong-state");
+        let path = format!("/api/distribution/{}", approved["distributionId"].as_str().unwrap());
+        within(Duration::from_secs(30), "published", || async {
+            api.get(&path).await.is(200)["status"] != "publishing"
+        })
+        .await;
+        let d = api.get(&path).await.is(200);
+        assert_eq!(d["channels"].as_array().unwrap().len(), 6);
+        for c in d["channels"].as_array().unwrap() {
+            let status = c["status"].as_str().unwrap();
+            assert!(["published", "awaiting-review", "assisted"].contains(&status), "{c}");
+            assert!(
+                ["SANDBOX", "ASSISTED"].contains(&c["mode"].as_str().unwrap()),
+                "a simulated success never looks real"
+            );
+        }
+        within(Duration::from_secs(30), "the review ends", || async {
+            let d = api.get(&path).await.is(200);
+            d["channels"].as_array().unwrap().iter().find(|c| c["channel"] == "GENIE_TV").unwrap()["status"]
+                == "published"
+        })
+        .await;
+        api.post(&format!("{path}/retry"), json!({"channels": ["NAVER"]})).await.fails(409, "wrong-state");
+        api.post(&format!("{path}/confirm"), json!({"channel": "NAVER", "posted": true}))
+            .await
+            .fails(409, "wrong-state");
+        let cancelled = api.post(&format!("/api/events/{id}/cancel"), json!({})).await.is(200);
+        assert_eq!(cancelled["status"], "cancelled");
+        within(Duration::from_secs(20), "recalled", || async { api.get(&path).await.is(200)["status"] == "recalled" })
+            .await;
+    });
+}
+
+/// BR-06: one dead channel changes nothing for the others; only what failed is tried again.
+#[test]
+fn a_dead_channel_is_retried_alone() {
+    run(async {
+        let own = start(|_| {}).await;
+        let simulator = own.running.simulator().unwrap();
+        let api = owner_at(&own.base).await;
+        let id = api.ready(json!({}), json!(["WOORI_TV", "RINGO_BIZ", "NAVER"])).await;
+        simulator.set_fault("WOORI_TV", Some(Fault::Status(400)));
+        let approved = api.post(&format!("/api/events/{id}/approve?wait=30"), json!({})).await.is(200);
+        assert_eq!(approved["event"]["status"], "live", "the event is live all the same");
+        let path = format!("/api/distribution/{}", approved["distributionId"].as_str().unwrap());
+        let d = api.get(&path).await.is(200);
+        assert_eq!(d["status"], "partial");
+        let tv = d["channels"].as_array().unwrap().iter().find(|c| c["channel"] == "WOORI_TV").unwrap().clone();
+        assert_eq!((tv["status"].as_str(), tv["error"]["class"].as_str()), (Some("failed"), Some("caller")));
+        assert!(!tv["error"]["messageKo"].as_str().unwrap().is_empty());
+        within(Duration::from_secs(5), "a notice", || async {
+            api.get("/api/notices").await.is(200)["items"][0]["kind"] == "channel-trouble"
+        })
+        .await;
+        let notice = api.get("/api/notices").await.is(200)["items"][0].clone();
+        let read = api.post(&format!("/api/notices/{}/read", notice["id"].as_str().unwrap()), json!({})).await.is(200);
+        assert!(read["readAt"].is_string());
+        simulator.set_fault("WOORI_TV", None);
+        let before = simulator.calls("NAVER");
+        api.post(&format!("{path}/retry"), json!({"channels": ["WOORI_TV"]})).await.is(202);
+        within(Duration::from_secs(20), "published", || async {
+            api.get(&path).await.is(200)["status"] == "completed"
+        })
+        .await;
+        assert_eq!(simulator.calls("NAVER"), before, "nothing else is published again");
+        assert_eq!(simulator.posts().of("WOORI_TV").len(), 1);
+        own.running.stop().await;
+    });
+}
+
+/// The answer is lost, the post exists: settled by asking where that can be done, left to the owner where it cannot.
+#[test]
+fn a_lost_answer_is_settled_by_asking_and_never_doubles() {
+    run(async {
+        let own = start(|_| {}).await;
+        let simulator = own.running.simulator().unwrap();
+        let api = owner_at(&own.base).await;
+        let id = api.ready(json!({}), json!(["WOORI_TV", "NAVER"])).await;
+        simulator.set_fault("WOORI_TV", Some(Fault::LoseAnswer));
+        simulator.set_fault("NAVER", Some(Fault::LoseAnswer));
+        let approved = api.post(&format!("/api/events/{id}/approve"), json!({})).await.is(202);
+        within(Duration::from_secs(5), "both arrived", || async {
+            simulator.posts().of("WOORI_TV").len() == 1 && simulator.posts().of("NAVER").len() == 1
+        })
+        .await;
+        simulator.set_fault("WOORI_TV", None);
+        let path = format!("/api/distribution/{}", approved["distributionId"].as_str().unwrap());
+        within(Duration::from_secs(40), "settled", || async { api.get(&path).await.is(200)["status"] != "publishing" })
+            .await;
+        let d = api.get(&path).await.is(200);
+        let of = |name: &str| {
+            d["channels"].as_array().unwrap().iter().find(|c| c["channel"] == name).unwrap()["status"].clone()
+        };
+        assert_eq!((of("WOORI_TV"), of("NAVER")), (json!("published"), json!("unknown")), "{d}");
+        assert_eq!(simulator.posts().of("WOORI_TV").len(), 1);
+        let settled = api.post(&format!("{path}/confirm"), json!({"channel": "NAVER", "posted": true})).await.is(202);
+        assert_eq!(settled["status"], "completed");
+        own.running.stop().await;
+    });
+}
+
+/// Opening and closing by themselves, within two seconds of their time; nothing commits after the close.
+#[test]
+fn events_open_and_close_by_themselves() {
+    run(async {
+        let api = owner().await;
+        let (opens, closes) = (Utc::now() + Days::milliseconds(4_500), Utc::now() + Days::milliseconds(8_000));
+        let id = api.ready(json!({"startsAt": opens, "endsAt": closes}), json!(["RINGO_BIZ"])).await;
+        let approved = api.post(&format!("/api/events/{id}/approve"), json!({})).await;
+        let event = approved.is(202)["event"].clone();
+        let slug = event["slug"].as_str().unwrap();
+        if event["status"] == "scheduled" {
+            api.enter(slug, &phone(1)).await.fails(425, "event-not-started");
+        }
+        let (waiting, id_ref, api_ref) = (Duration::from_secs(8), &id, &api);
+        within(waiting, "live", || async move { api_ref.status(id_ref).await == "live" }).await;
+        assert!(Utc::now() - opens < Days::seconds(2));
+        api.enter(slug, &phone(1)).await.is(201);
+        within(waiting, "closed", || async move { api_ref.status(id_ref).await == "closed" }).await;
+        assert!(Utc::now() - closes < Days::seconds(2));
+        api.enter(slug, &phone(2)).await.fails(410, "event-ended");
+        let facts = api.get(&format!("/api/events/{id}/facts")).await.is(200);
+        assert!(facts["items"].as_array().unwrap().iter().any(|f| f["what"] == "closed" && f["who"] == "system"));
+        let later = Utc::now() + Days::hours(1);
+        api.patch(&format!("/api/events/{id}"), json!({"endsAt": later})).await.fails(409, "wrong-state");
+    });
+}
+
+#[test]
+fn the_dashboard_adds_up() {
+    run(async {
+        let api = owner().await;
+        let (id, slug) = api.live(json!({})).await;
+        for (n, channel) in ["WOORI_TV", "INSTAGRAM", "QR", "DIRECT", "QR"].iter().enumerate() {
+            api.enter_with(
+                &slug,
+                json!({"name": "손님", "phone": phone(n), "consents": {"privacy": true}, "channel": channel}),
+            )
+            .await
+            .is(201);
+        }
+        let first = api.get(&format!("/api/events/{id}/analytics")).await;
+        assert_eq!(first.headers["x-cache"], "miss");
+        let second = api.get(&format!("/api/analytics/events/{id}")).await;
+        assert_eq!(second.headers["x-cache"], "hit");
+        let (a, b) = (first.is(200), second.is(200));
+        assert_eq!(a, b);
+        assert_eq!(a["cards"]["participants"], 5);
+        let sum: i64 = a["channels"].as_array().unwrap().iter().map(|c| c["entries"].as_i64().unwrap()).sum();
+        assert_eq!(sum, 5);
+        assert_eq!(a["hourly"].as_array().unwrap().iter().map(|h| h["entries"].as_i64().unwrap()).sum::<i64>(), 5);
+        assert_eq!(a["roi"]["source"], "ESTIMATED");
+        assert!(a["position"]["offset"].as_i64().unwrap() > 5);
+        api.enter(&slug, &phone(9)).await.is(201);
+        let fresh = api.get(&format!("/api/events/{id}/analytics")).await;
+        assert_eq!(fresh.headers["x-cache"], "miss", "what was acknowledged is seen by the next read");
+        assert_eq!(fresh.is(200)["cards"]["participants"], 6);
+        // A visit of our link counts for its channel.
+        let page = anonymous().http.get(format!("{}/e/{slug}?c=NAVER", api.base)).send().await.unwrap();
+        assert_eq!(page.status(), 200);
+        // A second event of the shop knows who returns.
+        let (second, slug2) = api.live(json!({})).await;
+        for n in [0, 1, 50] {
+            api.enter(&slug2, &phone(n)).await.is(201);
+        }
+        let profile =
+            api.get(&format!("/api/events/{second}/analytics")).await.is(200)["profile"]["newVsReturning"].clone();
+        assert_eq!(profile, json!({"new": 1, "returning": 2}));
+        let svg = api.get(&format!("/api/events/{id}/qr.svg?channel=NAVER")).await.is(200);
+        assert!(svg.as_str().unwrap().starts_with("<svg"));
+        let png = api.send(api.request(Method::GET, &format!("/api/events/{id}/qr.png"))).await;
+        assert_eq!(png.headers["content-type"], "image/png");
+        let _ = at(&api.base);
+    });
+}

@@ -1,0 +1,164 @@
+//! The WebSocket: tickets, snapshots, updates, limits.
+
+use crate::support::{anonymous, owner, phone, run, server};
+use futures_util::SinkExt;
+use serde_json::json;
+use std::time::Duration;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+
+#[test]
+fn a_snapshot_and_then_every_change() {
+    run(async {
+        let api = owner().await;
+        let (id, slug) = api.live(json!({})).await;
+        let mut socket = api.socket().await;
+        let subscribed = socket.subscribe(&format!("event:{id}")).await;
+        assert_eq!(
+            (subscribed["recovered"].as_bool(), subscribed["snapshot"]["cards"]["participants"].as_i64()),
+            (Some(false), Some(0))
+        );
+        assert_eq!(subscribed["snapshot"]["status"], "live");
+        let mut public = anonymous().raw_socket().await;
+        public.send(json!({"type": "hello"})).await;
+        public.until("welcome").await;
+        assert_eq!(public.subscribe(&format!("public:{slug}")).await["snapshot"]["count"], 0);
+        assert_eq!(
+            public.subscribe(&format!("event:{id}")).await["code"],
+            "topic-forbidden",
+            "no ticket, public topics only"
+        );
+        for n in 0..20 {
+            api.enter(&slug, &phone(n)).await.is(201);
+        }
+        let (mut last, mut offset) = (0, subscribed["position"]["offset"].as_i64().unwrap());
+        while last < 20 {
+            let update = socket.until("update").await;
+            let now = update["position"]["offset"].as_i64().unwrap();
+            assert!(now > offset, "offsets only rise");
+            offset = now;
+            assert_eq!(update["position"]["epoch"], subscribed["position"]["epoch"]);
+            last = update["data"]["cards"]["participants"].as_i64().unwrap();
+        }
+        loop {
+            if public.until("update").await["data"]["count"] == 20 {
+                break;
+            }
+        }
+        let analytics = api.get(&format!("/api/events/{id}/analytics")).await.is(200);
+        assert_eq!(analytics["position"]["offset"].as_i64().unwrap(), offset, "the offset is the log's version");
+        // Resuming from the present needs no snapshot.
+        socket
+            .send(json!({"type": "subscribe", "id": 2, "topic": format!("event:{id}"), "from": analytics["position"]}))
+            .await;
+        let resumed = socket.until("subscribed").await;
+        assert_eq!((resumed["recovered"].as_bool(), resumed.get("snapshot")), (Some(true), None));
+        api.post(&format!("/api/events/{id}/pause"), json!({})).await.is(200);
+        let changed = socket.until("update").await;
+        assert_eq!(
+            (changed["kind"].as_str(), changed["data"]["status"].as_str()),
+            (Some("event.changed"), Some("paused"))
+        );
+        socket.send(json!({"type": "ping", "id": 7})).await;
+        assert_eq!(socket.until("pong").await["id"], 7);
+    });
+}
+
+#[test]
+fn job_updates_are_consecutive() {
+    run(async {
+        let api = owner().await;
+        let event = api.draft().await;
+        let options = api.options(&event).await;
+        api.put(&format!("/api/events/{event}/plan"), json!({"optionId": options[0]["id"]})).await.is(200);
+        let mut socket = api.socket().await;
+        let job = api.post("/api/content/images", json!({"eventId": event})).await.is(202)["jobId"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let subscribed = socket.subscribe(&format!("job:{job}")).await;
+        let mut offset = subscribed["position"]["offset"].as_i64().unwrap();
+        let mut images = 0;
+        loop {
+            let update = socket.until("update").await;
+            assert_eq!(update["position"]["offset"].as_i64().unwrap(), offset + 1, "a log topic brings every update");
+            offset += 1;
+            images += i32::from(update["kind"] == "image.ready");
+            if update["kind"] == "job.ended" {
+                assert_eq!(update["data"]["status"], "succeeded");
+                break;
+            }
+        }
+        assert!(images >= 1);
+        let done = api.get(&format!("/api/jobs/{job}")).await;
+        assert_eq!(done.headers["etag"], format!("\"{offset}\""));
+        assert_eq!(api.delete(&format!("/api/jobs/{job}")).await.fails(409, "job-over")["currentStatus"], "succeeded");
+    });
+}
+
+#[test]
+fn tickets_and_limits() {
+    run(async {
+        let api = owner().await;
+        let ticket = api.post("/api/realtime/tickets", json!({})).await.is(201)["ticket"].clone();
+        let mut first = api.raw_socket().await;
+        first.send(json!({"type": "hello", "ticket": ticket})).await;
+        first.until("welcome").await;
+        let mut again = api.raw_socket().await;
+        again.send(json!({"type": "hello", "ticket": ticket})).await;
+        assert_eq!(again.next().await, Err(4401), "a ticket is used once");
+        let mut rude = api.raw_socket().await;
+        rude.send(json!({"type": "subscribe", "id": 1, "topic": "x"})).await;
+        assert_eq!(rude.next().await, Err(4400), "hello comes first");
+        let mut garbage = api.raw_socket().await;
+        garbage.0.send(Message::Binary(vec![1, 2, 3].into())).await.unwrap();
+        assert_eq!(garbage.next().await, Err(4400));
+        let mut silent = api.raw_socket().await;
+        let begun = std::time::Instant::now();
+        assert_eq!(silent.next().await, Err(4400), "no hello within five seconds");
+        assert!(begun.elapsed() > Duration::from_secs(4));
+        let mut sockets = vec![first];
+        for _ in 0..4 {
+            sockets.push(api.socket().await);
+        }
+        let sixth = api.post("/api/realtime/tickets", json!({})).await.is(201)["ticket"].clone();
+        let mut socket = api.raw_socket().await;
+        socket.send(json!({"type": "hello", "ticket": sixth})).await;
+        assert_eq!(socket.next().await, Err(4429), "five sockets a user");
+        let mut chatty = sockets.pop().unwrap();
+        for i in 0..21 {
+            let _ = chatty.0.send(Message::text(json!({"type": "ping", "id": i}).to_string())).await;
+        }
+        let closed = loop {
+            match chatty.next().await {
+                Ok(_) => {}
+                Err(code) => break code,
+            }
+        };
+        assert_eq!(closed, 4429, "twenty messages a second");
+    });
+}
+
+#[test]
+fn foreign_origins_are_refused_before_the_upgrade() {
+    run(async {
+        let address = format!("{}/ws", server().base.replace("http", "ws"));
+        for (origin, allowed) in [("https://evil.example", false), ("null", false), (server().base.as_str(), true)] {
+            let mut request = address.as_str().into_client_request().unwrap();
+            request.headers_mut().insert("origin", origin.parse().unwrap());
+            request.headers_mut().insert("sec-websocket-protocol", "madang.v1".parse().unwrap());
+            match tokio_tungstenite::connect_async(request).await {
+                Ok((_, response)) => {
+                    assert!(allowed, "{origin}");
+                    assert_eq!(response.headers()["sec-websocket-protocol"], "madang.v1");
+                }
+                Err(tokio_tungstenite::tungstenite::Error::Http(response)) => {
+                    assert!(!allowed, "{origin}");
+                    assert_eq!(response.status(), 403);
+                }
+                Err(e) => panic!("{e}"),
+            }
+        }
+        anonymous().get("/ws").await.fails(426, "upgrade-required");
+    });
+}

@@ -1,0 +1,83 @@
+//! Every real client in mode LIVE, end to end: only the address differs from the providers'.
+
+use crate::support::{owner_at, run, start, within};
+use domain::channel::{Mode, Upstream};
+use serde_json::json;
+use simulator::Simulator;
+use std::time::Duration;
+use transport::config::UpstreamSettings;
+
+#[test]
+fn the_whole_path_in_mode_live() {
+    run(async {
+        let listen = ([127, 0, 0, 1], 0).into();
+        let providers = Simulator::start(simulator::Config { listen, data: None, latency: 0.0 }).await.unwrap();
+        let own = start(|s| {
+            for u in Upstream::ALL {
+                let at = UpstreamSettings {
+                    url: Some(providers.base(u.code())),
+                    key: Some("token@club/menu".into()),
+                    mode: Some(Mode::Live),
+                };
+                s.upstreams.insert(*u, at);
+            }
+        })
+        .await;
+        assert!(own.running.simulator().is_none(), "nothing needs the built-in simulator");
+        let api = owner_at(&own.base).await;
+        let id =
+            api.ready(json!({}), json!(["WOORI_TV", "RINGO_BIZ", "GENIE_TV", "INSTAGRAM", "NAVER", "KAKAO"])).await;
+        let approved = api.post(&format!("/api/events/{id}/approve?wait=30"), json!({})).await.is(200);
+        let path = format!("/api/distribution/{}", approved["distributionId"].as_str().unwrap());
+        let d = api.get(&path).await.is(200);
+        let hangul = own.running.has_fonts();
+        for c in d["channels"].as_array().unwrap() {
+            let assisted = c["channel"] == "INSTAGRAM" && !hangul;
+            assert_eq!(c["mode"], if assisted { "ASSISTED" } else { "LIVE" }, "{c}");
+        }
+        for upstream in Upstream::ALL {
+            assert!(
+                providers.calls(upstream.code()) > 0 || (*upstream == Upstream::Instagram && !hangul),
+                "{upstream} was called"
+            );
+        }
+        // Figures come by themselves once it is published.
+        within(Duration::from_secs(15), "measured", || async {
+            let a = api.get(&format!("/api/events/{id}/analytics")).await.is(200);
+            a["channels"].as_array().unwrap().iter().any(|c| c["channel"] == "WOORI_TV" && c["impressions"].is_number())
+        })
+        .await;
+        own.running.stop().await;
+        providers.stop();
+    });
+}
+
+#[test]
+fn assisted_and_off_channels_never_block_approval() {
+    run(async {
+        let own = start(|s| {
+            let mode = |m| UpstreamSettings { url: None, key: None, mode: Some(m) };
+            s.upstreams.insert(Upstream::Naver, mode(Mode::Assisted));
+            s.upstreams.insert(Upstream::GenieTv, mode(Mode::Off));
+        })
+        .await;
+        let api = owner_at(&own.base).await;
+        let id = api.ready(json!({}), json!(["GENIE_TV", "NAVER"])).await;
+        let preflight = api.get(&format!("/api/events/{id}/preflight")).await.is(200);
+        let codes: Vec<&str> = preflight["channels"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|c| c["missing"][0]["code"].as_str().unwrap())
+            .collect();
+        assert_eq!(codes, ["channel-off", "assisted"]);
+        let approved = api.post(&format!("/api/events/{id}/approve?wait=10"), json!({})).await.is(200);
+        let d = api.get(&format!("/api/distribution/{}", approved["distributionId"].as_str().unwrap())).await.is(200);
+        assert_eq!(
+            (d["channels"][0]["status"].as_str(), d["channels"][1]["status"].as_str()),
+            (Some("skipped"), Some("assisted"))
+        );
+        assert!(d["channels"][1]["text"].as_str().unwrap().contains("/e/"), "the prepared text has the link");
+        own.running.stop().await;
+    });
+}
