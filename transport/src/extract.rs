@@ -250,7 +250,7 @@ mod tests {
             ("", 422, "required", Some("name")),
             ("[]", 422, "invalid-type", None),
             (r#"{"name":"a"}"#, 422, "required", Some("innerPart")),
-            (r#"{"name":1,"innerPart":{}}"#, 422, "invalid-type", Some("name")),
+            (r#"{"name":1,"innerPart":{"kind":"SIMPLE","n":1}}"#, 422, "invalid-type", Some("name")),
             (r#"{"name":"a","innerPart":{"kind":"SIMPLE"}}"#, 422, "required", Some("innerPart.n")),
             (r#"{"name":"a","innerPart":{"kind":"X","n":1}}"#, 422, "invalid-value", Some("innerPart.kind")),
             (r#"{"name":"a","innerPart":{"kind":"SIMPLE","n":-1}}"#, 422, "invalid-value", Some("innerPart.n")),

@@ -311,12 +311,15 @@ impl Socket {
     }
 }
 
-/// Waits until something holds, and fails when it does not within a limit.
+/// Waits until something holds, asking less and less often (a user has 100 requests a minute), and fails when it does
+/// not within a limit.
 pub async fn within<F: Future<Output = bool>>(limit: Duration, what: &str, mut holds: impl FnMut() -> F) {
     let deadline = std::time::Instant::now() + limit;
+    let mut pause = Duration::from_millis(50);
     while !holds().await {
         assert!(std::time::Instant::now() < deadline, "not within {limit:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(25)).await;
+        tokio::time::sleep(pause).await;
+        pause = (pause * 3 / 2).min(Duration::from_secs(1));
     }
 }
 
