@@ -386,10 +386,10 @@ impl State {
         if status.is_drafting() {
             return pending.refuse_or(Err(EnterError::NotFound));
         }
-        if status != Status::Live {
-            if let Some(refusal) = self.refusal(status).await {
-                return pending.refuse_or(Err(refusal));
-            }
+        if status != Status::Live
+            && let Some(refusal) = self.refusal(status).await
+        {
+            return pending.refuse_or(Err(refusal));
         }
         if let Some(code) = code {
             match self.check_code(pending.row.phone_index, &code) {

@@ -198,11 +198,12 @@ impl EventHandle {
         let cache = &self.events.inner.shared.cache;
         let key = event::dashboard_key(self.id);
         let latest = slot.known.latest.load(Ordering::Acquire);
-        if let Some((version, body)) = cache.get(&key).await.and_then(event::split_version) {
-            if latest > 0 && version >= latest {
-                metrics::counter!("cache_requests_total", "key" => "dashboard", "result" => "hit").increment(1);
-                return Ok((body, true));
-            }
+        if let Some((version, body)) = cache.get(&key).await.and_then(event::split_version)
+            && latest > 0
+            && version >= latest
+        {
+            metrics::counter!("cache_requests_total", "key" => "dashboard", "result" => "hit").increment(1);
+            return Ok((body, true));
         }
         metrics::counter!("cache_requests_total", "key" => "dashboard", "result" => "miss").increment(1);
         let (version, body) =

@@ -170,10 +170,10 @@ impl State {
         self.running.remove(&actor);
         metrics::gauge!("jobs_running").set(self.running.len() as f64);
         if self.finishing.is_some() {
-            if self.running.is_empty() {
-                if let Some(reply) = self.finishing.take() {
-                    let _ = reply.send(());
-                }
+            if self.running.is_empty()
+                && let Some(reply) = self.finishing.take()
+            {
+                let _ = reply.send(());
             }
         } else {
             self.claim(myself);

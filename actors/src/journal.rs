@@ -103,10 +103,11 @@ impl Actor for JournalActor {
             let back = FlushGuard(myself);
             s.deps.tracker.spawn(async move { flush(&deps, batch, back).await });
         }
-        if !s.flushing && s.waiting.is_empty() {
-            if let Some(reply) = s.finishing.take() {
-                let _ = reply.send(());
-            }
+        if !s.flushing
+            && s.waiting.is_empty()
+            && let Some(reply) = s.finishing.take()
+        {
+            let _ = reply.send(());
         }
         Ok(())
     }

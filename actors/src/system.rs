@@ -343,7 +343,7 @@ pub enum Recommended {
     /// From the cache: `{options, trends}`.
     Now(Value),
     /// A job is asked.
-    Job(Job),
+    Job(Box<Job>),
     /// The shop's quota for today is used up.
     QuotaExceeded,
 }
@@ -443,12 +443,12 @@ impl Handles {
             })
             .await?;
         if let Some(job) = active {
-            return Ok(Recommended::Job(job));
+            return Ok(Recommended::Job(Box::new(job)));
         }
         if used >= limit {
             return Ok(Recommended::QuotaExceeded);
         }
-        Ok(Recommended::Job(self.jobs.submit(job).await?))
+        Ok(Recommended::Job(Box::new(self.jobs.submit(job).await?)))
     }
 
     /// Stores a new event.

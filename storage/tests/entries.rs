@@ -1,4 +1,9 @@
 //! The entry statement against the real thing: embedded, or the server of `DATABASE_URL`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    reason = "a test fails by panicking, and tells its story in one piece"
+)]
 
 use domain::channel::Source;
 use domain::dashboard::Tally;

@@ -6,250 +6,70 @@ pub(crate) struct Words {
     pub(crate) en: (&'static str, &'static str),
 }
 
+type Row = (&'static str, &'static str, &'static str, &'static str, &'static str);
+
 /// The words of a code. An unknown code gets plain ones: clients go by the code.
 pub(crate) fn words(code: &str) -> Words {
-    let w = |ko_title, ko_detail, en_title, en_detail| Words { ko: (ko_title, ko_detail), en: (en_title, en_detail) };
-    match code {
-        "malformed-json" => {
-            w("잘못된 JSON", "본문이 올바른 JSON이 아닙니다.", "Malformed JSON", "The body is not valid JSON.")
-        }
-        "unsupported-media-type" => w(
-            "지원하지 않는 형식",
-            "Content-Type은 application/json이어야 합니다.",
-            "Unsupported media type",
-            "Content-Type must be application/json.",
-        ),
-        "unknown-field" => w(
-            "알 수 없는 항목",
-            "이 요청에 없는 항목이 들어 있습니다.",
-            "Unknown field",
-            "The request has a field that does not belong to it.",
-        ),
-        "required" => w("필수 항목 누락", "꼭 필요한 항목이 빠졌습니다.", "Required", "A required field is missing."),
-        "invalid-type" => {
-            w("잘못된 형식", "항목의 형식이 맞지 않습니다.", "Invalid type", "A field has the wrong type.")
-        }
-        "invalid-value" => {
-            w("잘못된 값", "허용되지 않는 값입니다.", "Invalid value", "The value is not one of those allowed.")
-        }
-        "too-long" => w("너무 김", "글자 수가 너무 많습니다.", "Too long", "The text is too long."),
-        "too-many" => w("너무 많음", "개수가 너무 많습니다.", "Too many", "There are too many of them."),
-        "out-of-range" => {
-            w("범위를 벗어남", "허용 범위를 벗어난 값입니다.", "Out of range", "The value is out of range.")
-        }
-        "invalid-characters" => w(
-            "쓸 수 없는 문자",
-            "제어 문자는 쓸 수 없습니다.",
-            "Invalid characters",
-            "Control characters are not allowed.",
-        ),
-        "email-invalid" => {
-            w("잘못된 이메일", "이메일 주소를 확인해 주세요.", "Invalid e-mail", "Check the e-mail address.")
-        }
-        "phone-invalid" => w(
-            "잘못된 휴대전화번호",
-            "010으로 시작하는 11자리 번호를 입력해 주세요.",
-            "Invalid phone",
-            "Give a number of 010 and eight digits.",
-        ),
-        "business-number-invalid" => w(
-            "잘못된 사업자등록번호",
-            "사업자등록번호 10자리를 확인해 주세요.",
-            "Invalid business number",
-            "Check the ten digits of the business number.",
-        ),
-        "business-mismatch" => w(
-            "사업자 정보 불일치",
-            "번호, 개업일, 대표자명이 국세청 정보와 다릅니다.",
-            "Business does not match",
-            "Number, opening day and name do not match the tax office's.",
-        ),
-        "business-closed" => w(
-            "휴·폐업 사업자",
-            "휴업 또는 폐업한 사업자입니다.",
-            "Business is closed",
-            "The business is suspended or closed.",
-        ),
-        "business-taken" => w(
-            "이미 등록된 사업자",
-            "이 사업자등록번호로 가입된 계정이 있습니다.",
-            "Business is registered already",
-            "There is an account for this business number.",
-        ),
-        "email-taken" => w(
-            "이미 쓰는 이메일",
-            "이 이메일로 가입된 계정이 있습니다.",
-            "E-mail is taken",
-            "There is an account for this e-mail.",
-        ),
-        "password-too-short" => w(
-            "짧은 비밀번호",
-            "비밀번호는 8자 이상이어야 합니다.",
-            "Password too short",
-            "A password needs at least 8 characters.",
-        ),
-        "password-too-long" => w(
-            "긴 비밀번호",
-            "비밀번호가 71바이트를 넘습니다. 한글은 23자까지 쓸 수 있습니다.",
-            "Password too long",
-            "A password may have at most 71 bytes.",
-        ),
-        "industry-invalid" => w(
-            "알 수 없는 업종",
-            "업종 목록에서 골라 주세요.",
-            "Unknown industry",
-            "Choose one of the list of industries.",
-        ),
-        "region-invalid" => w(
-            "잘못된 지역",
-            "시도와 시군구를 적어 주세요. 예: 서울 강남구",
-            "Invalid region",
-            "Give 시도 and 시군구, as 서울 강남구.",
-        ),
-        "period-invalid" => w(
-            "잘못된 기간",
-            "시작과 끝을 확인해 주세요. 끝은 시작과 지금보다 뒤여야 합니다.",
-            "Invalid period",
-            "Check start and end: the end must be after the start and after now.",
-        ),
-        "option-unknown" => w(
-            "없는 제안",
-            "이 이벤트에 제안된 적이 없습니다.",
-            "Unknown option",
-            "This option was not offered for this event.",
-        ),
-        "image-unknown" => w(
-            "없는 이미지",
-            "이 이벤트의 이미지가 아닙니다.",
-            "Unknown picture",
-            "This is not a picture of this event.",
-        ),
-        "palette-invalid" => w(
-            "잘못된 색상",
-            "팔레트 이름이나 #rrggbb 색을 보내 주세요.",
-            "Invalid palette",
-            "Send the name of a palette or colours #rrggbb.",
-        ),
-        "limit-invalid" => w("잘못된 개수", "limit은 1에서 100 사이입니다.", "Invalid limit", "limit is 1 to 100."),
-        "cursor-invalid" => w(
-            "잘못된 커서",
-            "받은 nextCursor를 그대로 보내 주세요.",
-            "Invalid cursor",
-            "Send a nextCursor as it was received.",
-        ),
-        "nothing-to-retry" => w(
-            "다시 시도할 것이 없음",
-            "실패하거나 건너뛴 채널만 다시 시도할 수 있습니다.",
-            "Nothing to retry",
-            "Only channels that failed or were skipped can be tried again.",
-        ),
-        "idempotency-key-invalid" => w(
-            "잘못된 Idempotency-Key",
-            "1자에서 255자까지의 ASCII여야 합니다.",
-            "Invalid Idempotency-Key",
-            "It must be 1 to 255 ASCII characters.",
-        ),
-        "idempotency-key-reused" => w(
-            "다른 요청에 쓴 키",
-            "같은 Idempotency-Key로 다른 내용을 보냈습니다.",
-            "Idempotency-Key reused",
-            "The same key came with another body.",
-        ),
-        "unauthenticated" => {
-            w("로그인 필요", "로그인한 뒤 다시 시도해 주세요.", "Unauthenticated", "Log in and try again.")
-        }
-        "login-failed" => {
-            w("로그인 실패", "이메일 또는 비밀번호가 맞지 않습니다.", "Login failed", "E-mail or password is wrong.")
-        }
-        "login-throttled" => {
-            w("로그인 시도가 많음", "잠시 뒤 다시 시도해 주세요.", "Too many attempts", "Try again later.")
-        }
-        "not-found" => w("찾을 수 없음", "요청하신 것을 찾을 수 없습니다.", "Not found", "There is nothing here."),
-        "method-not-allowed" => w(
-            "허용되지 않는 메서드",
-            "이 주소에서는 쓸 수 없는 메서드입니다.",
-            "Method not allowed",
-            "This address does not take this method.",
-        ),
-        "wrong-state" => w(
-            "지금은 할 수 없음",
-            "현재 상태에서는 할 수 없는 작업입니다.",
-            "Wrong state",
-            "This is not possible in the present state.",
-        ),
-        "stale" => w(
-            "먼저 바뀜",
-            "그사이 내용이 바뀌었습니다. 새로 읽은 뒤 다시 시도해 주세요.",
-            "Stale",
-            "It changed meanwhile: read it again and retry.",
-        ),
-        "store-rejected" => w(
-            "사업자 확인 실패",
-            "사업자 확인에 실패한 매장입니다. 서류를 보내 주세요.",
-            "Store rejected",
-            "The business could not be verified. Please send documents.",
-        ),
-        "store-has-open-events" => w(
-            "진행 중인 이벤트",
-            "예정되거나 진행 중인 이벤트가 있어 삭제할 수 없습니다.",
-            "Open events",
-            "The store has scheduled or running events.",
-        ),
-        "already-entered" => {
-            w("이미 응모함", "이 번호로 이미 응모하셨습니다.", "Already entered", "This phone has entered already.")
-        }
-        "event-paused" => w("잠시 멈춤", "이벤트가 잠시 멈췄습니다.", "Paused", "The event is paused."),
-        "event-ended" => w("종료됨", "이벤트가 끝났습니다.", "Ended", "The event is over."),
-        "event-not-started" => {
-            w("시작 전", "아직 시작하지 않은 이벤트입니다.", "Not started", "The event has not begun.")
-        }
-        "notice-changed" => w(
-            "안내문 변경",
-            "개인정보 안내문이 바뀌었습니다. 다시 읽고 응모해 주세요.",
-            "Notice changed",
-            "The notice changed: read it again.",
-        ),
-        "consent-required" => {
-            w("동의 필요", "개인정보 안내를 확인해 주세요.", "Consent required", "Acknowledge the privacy notice.")
-        }
-        "visit-code-invalid" => w(
-            "잘못된 방문 코드",
-            "매장에 표시된 6자리 코드를 확인해 주세요.",
-            "Invalid visit code",
-            "Check the six digits shown in the shop.",
-        ),
-        "quota-exceeded" => {
-            w("하루 한도 초과", "오늘 쓸 수 있는 횟수를 모두 썼습니다.", "Quota exceeded", "Today's quota is used up.")
-        }
-        "rate-limited" => w(
-            "요청이 너무 많음",
-            "잠시 뒤 다시 시도해 주세요.",
-            "Rate limited",
-            "Too many requests: try again shortly.",
-        ),
-        "too-large" => w("너무 큼", "본문이 너무 큽니다.", "Too large", "The body is too large."),
-        "overloaded" => w(
-            "붐빔",
-            "지금 요청이 몰려 처리하지 못했습니다. 곧 다시 시도해 주세요.",
-            "Overloaded",
-            "Too much at once; nothing was done. Try again shortly.",
-        ),
-        "outcome-unknown" => w(
-            "결과를 알 수 없음",
-            "처리되었을 수 있습니다. 같은 Idempotency-Key로 다시 보내면 알 수 있습니다.",
-            "Outcome unknown",
-            "It may have been done: repeat it with the same Idempotency-Key.",
-        ),
-        "forbidden-origin" => w(
-            "허용되지 않는 출처",
-            "이 출처에서는 연결할 수 없습니다.",
-            "Forbidden origin",
-            "This origin may not connect.",
-        ),
-        "job-over" => w("끝난 작업", "이미 끝난 작업입니다.", "Job is over", "The job is over already."),
-        "upgrade-required" => {
-            w("WebSocket 전용", "WebSocket으로 연결해 주세요.", "Upgrade required", "Connect with a WebSocket.")
-        }
-        _ => w("오류", "처리하지 못했습니다.", "Error", "It could not be done."),
-    }
+    let plain = ("", "오류", "처리하지 못했습니다.", "Error", "It could not be done.");
+    let row = TABLE.iter().find(|row| row.0 == code).unwrap_or(&plain);
+    Words { ko: (row.1, row.2), en: (row.3, row.4) }
 }
+
+/// Code, Korean title and detail, English title and detail.
+#[rustfmt::skip]
+const TABLE: &[Row] = &[
+    ("malformed-json", "잘못된 JSON", "본문이 올바른 JSON이 아닙니다.", "Malformed JSON", "The body is not valid JSON."),
+    ("unsupported-media-type", "지원하지 않는 형식", "Content-Type은 application/json이어야 합니다.", "Unsupported media type", "Content-Type must be application/json."),
+    ("unknown-field", "알 수 없는 항목", "이 요청에 없는 항목이 들어 있습니다.", "Unknown field", "The request has a field that does not belong to it."),
+    ("required", "필수 항목 누락", "꼭 필요한 항목이 빠졌습니다.", "Required", "A required field is missing."),
+    ("invalid-type", "잘못된 형식", "항목의 형식이 맞지 않습니다.", "Invalid type", "A field has the wrong type."),
+    ("invalid-value", "잘못된 값", "허용되지 않는 값입니다.", "Invalid value", "The value is not one of those allowed."),
+    ("too-long", "너무 김", "글자 수가 너무 많습니다.", "Too long", "The text is too long."),
+    ("too-many", "너무 많음", "개수가 너무 많습니다.", "Too many", "There are too many of them."),
+    ("out-of-range", "범위를 벗어남", "허용 범위를 벗어난 값입니다.", "Out of range", "The value is out of range."),
+    ("invalid-characters", "쓸 수 없는 문자", "제어 문자는 쓸 수 없습니다.", "Invalid characters", "Control characters are not allowed."),
+    ("email-invalid", "잘못된 이메일", "이메일 주소를 확인해 주세요.", "Invalid e-mail", "Check the e-mail address."),
+    ("phone-invalid", "잘못된 휴대전화번호", "010으로 시작하는 11자리 번호를 입력해 주세요.", "Invalid phone", "Give a number of 010 and eight digits."),
+    ("business-number-invalid", "잘못된 사업자등록번호", "사업자등록번호 10자리를 확인해 주세요.", "Invalid business number", "Check the ten digits of the business number."),
+    ("business-mismatch", "사업자 정보 불일치", "번호, 개업일, 대표자명이 국세청 정보와 다릅니다.", "Business does not match", "Number, opening day and name do not match the tax office's."),
+    ("business-closed", "휴·폐업 사업자", "휴업 또는 폐업한 사업자입니다.", "Business is closed", "The business is suspended or closed."),
+    ("business-taken", "이미 등록된 사업자", "이 사업자등록번호로 가입된 계정이 있습니다.", "Business is registered already", "There is an account for this business number."),
+    ("email-taken", "이미 쓰는 이메일", "이 이메일로 가입된 계정이 있습니다.", "E-mail is taken", "There is an account for this e-mail."),
+    ("password-too-short", "짧은 비밀번호", "비밀번호는 8자 이상이어야 합니다.", "Password too short", "A password needs at least 8 characters."),
+    ("password-too-long", "긴 비밀번호", "비밀번호가 71바이트를 넘습니다. 한글은 23자까지 쓸 수 있습니다.", "Password too long", "A password may have at most 71 bytes."),
+    ("industry-invalid", "알 수 없는 업종", "업종 목록에서 골라 주세요.", "Unknown industry", "Choose one of the list of industries."),
+    ("region-invalid", "잘못된 지역", "시도와 시군구를 적어 주세요. 예: 서울 강남구", "Invalid region", "Give 시도 and 시군구, as 서울 강남구."),
+    ("period-invalid", "잘못된 기간", "시작과 끝을 확인해 주세요. 끝은 시작과 지금보다 뒤여야 합니다.", "Invalid period", "Check start and end: the end must be after the start and after now."),
+    ("option-unknown", "없는 제안", "이 이벤트에 제안된 적이 없습니다.", "Unknown option", "This option was not offered for this event."),
+    ("image-unknown", "없는 이미지", "이 이벤트의 이미지가 아닙니다.", "Unknown picture", "This is not a picture of this event."),
+    ("palette-invalid", "잘못된 색상", "팔레트 이름이나 #rrggbb 색을 보내 주세요.", "Invalid palette", "Send the name of a palette or colours #rrggbb."),
+    ("limit-invalid", "잘못된 개수", "limit은 1에서 100 사이입니다.", "Invalid limit", "limit is 1 to 100."),
+    ("cursor-invalid", "잘못된 커서", "받은 nextCursor를 그대로 보내 주세요.", "Invalid cursor", "Send a nextCursor as it was received."),
+    ("nothing-to-retry", "다시 시도할 것이 없음", "실패하거나 건너뛴 채널만 다시 시도할 수 있습니다.", "Nothing to retry", "Only channels that failed or were skipped can be tried again."),
+    ("idempotency-key-invalid", "잘못된 Idempotency-Key", "1자에서 255자까지의 ASCII여야 합니다.", "Invalid Idempotency-Key", "It must be 1 to 255 ASCII characters."),
+    ("idempotency-key-reused", "다른 요청에 쓴 키", "같은 Idempotency-Key로 다른 내용을 보냈습니다.", "Idempotency-Key reused", "The same key came with another body."),
+    ("unauthenticated", "로그인 필요", "로그인한 뒤 다시 시도해 주세요.", "Unauthenticated", "Log in and try again."),
+    ("login-failed", "로그인 실패", "이메일 또는 비밀번호가 맞지 않습니다.", "Login failed", "E-mail or password is wrong."),
+    ("login-throttled", "로그인 시도가 많음", "잠시 뒤 다시 시도해 주세요.", "Too many attempts", "Try again later."),
+    ("not-found", "찾을 수 없음", "요청하신 것을 찾을 수 없습니다.", "Not found", "There is nothing here."),
+    ("method-not-allowed", "허용되지 않는 메서드", "이 주소에서는 쓸 수 없는 메서드입니다.", "Method not allowed", "This address does not take this method."),
+    ("wrong-state", "지금은 할 수 없음", "현재 상태에서는 할 수 없는 작업입니다.", "Wrong state", "This is not possible in the present state."),
+    ("stale", "먼저 바뀜", "그사이 내용이 바뀌었습니다. 새로 읽은 뒤 다시 시도해 주세요.", "Stale", "It changed meanwhile: read it again and retry."),
+    ("store-rejected", "사업자 확인 실패", "사업자 확인에 실패한 매장입니다. 서류를 보내 주세요.", "Store rejected", "The business could not be verified. Please send documents."),
+    ("store-has-open-events", "진행 중인 이벤트", "예정되거나 진행 중인 이벤트가 있어 삭제할 수 없습니다.", "Open events", "The store has scheduled or running events."),
+    ("already-entered", "이미 응모함", "이 번호로 이미 응모하셨습니다.", "Already entered", "This phone has entered already."),
+    ("event-paused", "잠시 멈춤", "이벤트가 잠시 멈췄습니다.", "Paused", "The event is paused."),
+    ("event-ended", "종료됨", "이벤트가 끝났습니다.", "Ended", "The event is over."),
+    ("event-not-started", "시작 전", "아직 시작하지 않은 이벤트입니다.", "Not started", "The event has not begun."),
+    ("notice-changed", "안내문 변경", "개인정보 안내문이 바뀌었습니다. 다시 읽고 응모해 주세요.", "Notice changed", "The notice changed: read it again."),
+    ("consent-required", "동의 필요", "개인정보 안내를 확인해 주세요.", "Consent required", "Acknowledge the privacy notice."),
+    ("visit-code-invalid", "잘못된 방문 코드", "매장에 표시된 6자리 코드를 확인해 주세요.", "Invalid visit code", "Check the six digits shown in the shop."),
+    ("quota-exceeded", "하루 한도 초과", "오늘 쓸 수 있는 횟수를 모두 썼습니다.", "Quota exceeded", "Today's quota is used up."),
+    ("rate-limited", "요청이 너무 많음", "잠시 뒤 다시 시도해 주세요.", "Rate limited", "Too many requests: try again shortly."),
+    ("too-large", "너무 큼", "본문이 너무 큽니다.", "Too large", "The body is too large."),
+    ("overloaded", "붐빔", "지금 요청이 몰려 처리하지 못했습니다. 곧 다시 시도해 주세요.", "Overloaded", "Too much at once; nothing was done. Try again shortly."),
+    ("outcome-unknown", "결과를 알 수 없음", "처리되었을 수 있습니다. 같은 Idempotency-Key로 다시 보내면 알 수 있습니다.", "Outcome unknown", "It may have been done: repeat it with the same Idempotency-Key."),
+    ("forbidden-origin", "허용되지 않는 출처", "이 출처에서는 연결할 수 없습니다.", "Forbidden origin", "This origin may not connect."),
+    ("job-over", "끝난 작업", "이미 끝난 작업입니다.", "Job is over", "The job is over already."),
+    ("upgrade-required", "WebSocket 전용", "WebSocket으로 연결해 주세요.", "Upgrade required", "Connect with a WebSocket."),
+];

@@ -1,6 +1,8 @@
 //! Golden pictures: layout is the same on every machine. `UPDATE_GOLDEN=1 cargo test -p creative` writes them anew;
 //! look at the difference before committing it.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use creative::layout::{fit, text_width};
 use creative::{Fonts, Look, Palette, Picture, compose};
 

@@ -286,12 +286,11 @@ mod tests {
                 tally.apply_commit(&commit);
             }
             for _ in 0..erase {
-                if let Some(s) = Source::ALL.iter().find(|s| tally.by_source[s.index()] > 0) {
-                    if let Some(h) = tally.hours().iter().find(|(_, n)| **n > 0).map(|(h, _)| *h) {
+                if let Some(s) = Source::ALL.iter().find(|s| tally.by_source[s.index()] > 0)
+                    && let Some(h) = tally.hours().iter().find(|(_, n)| **n > 0).map(|(h, _)| *h) {
                         let v = tally.version + 1;
                         tally.apply_erasure(v, *s, h, at(99));
                     }
-                }
             }
             let d = fold(&tally, &BTreeMap::new(), &BTreeMap::new(), &[Channel::WooriTv], &[], industry_of("CAFE").unwrap());
             prop_assert_eq!(d.channels.iter().map(|c| c.entries).sum::<i64>(), d.cards.participants);

@@ -50,10 +50,10 @@ impl State {
         let Some(kind) = self.unpublished.take() else { return };
         self.last_published = Some(Instant::now());
         // An update must not show less than was acknowledged.
-        if self.loaded().is_ok_and(|l| l.stale) {
-            if let Err(e) = self.reload().await {
-                tracing::warn!(event = %self.args.id, error = %e, "a missed commit could not be read");
-            }
+        if self.loaded().is_ok_and(|l| l.stale)
+            && let Err(e) = self.reload().await
+        {
+            tracing::warn!(event = %self.args.id, error = %e, "a missed commit could not be read");
         }
         let hub = self.shared.hub.clone();
         let Ok(l) = self.loaded() else { return };

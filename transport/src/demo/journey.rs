@@ -56,7 +56,7 @@ pub(super) async fn play(base: String, options: &Options) -> Result<(), DemoErro
     let event = publish(&api, &path, &mut report).await?;
     let seen = enter(&api, &event, &path, &customers, &mut report).await?;
     draw(&api, &event, &path, seen, &mut report).await?;
-    println!("\n{:<24}{:>9}   {}", "step", "seconds", "what came of it");
+    println!("\n{:<24}{:>9}   what came of it", "step", "seconds");
     for (what, took, came) in &report.rows {
         println!("{what:<24}{:>9.2}   {came}", took.as_secs_f64());
     }
