@@ -49,7 +49,7 @@ pub fn line(s: &str, max: usize) -> Result<String, TextError> {
     Ok(s.to_owned())
 }
 
-/// Several lines: as [`line`], with line feeds kept.
+/// Several lines: as [`line()`], with line feeds kept.
 ///
 /// # Errors
 /// Says which rule the text broke.
