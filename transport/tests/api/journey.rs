@@ -47,17 +47,15 @@ fn a_recommendation_is_one_job_for_one_request_and_then_cached() {
 #[test]
 fn without_the_model_there_is_a_marked_stand_in() {
     run(async {
-        let own = start(|_| {}).await;
+        let own = start(|s| s.redis_url = None).await;
         let simulator = own.running.simulator().unwrap();
         let api = owner_at(&own.base).await;
         simulator.set_fault("CLAUDE", Some(Fault::Status(400)));
         let ask = json!({"industry": "FLOWER", "region": "대구 중구", "objective": "SALES", "season": "WINTER"});
-        let job = api.post("/api/ai/recommendations", ask.clone()).await;
-        if job.status == 202 {
-            let job = api.job(&job.body["jobId"]).await;
-            assert_eq!(job["fallback"]["reason"], "template");
-            assert_eq!(job["result"]["options"].as_array().unwrap().len(), 3);
-        }
+        let started = api.post("/api/ai/recommendations", ask).await.is(202);
+        let job = api.job(&started["jobId"]).await;
+        assert_eq!(job["fallback"]["reason"], "template");
+        assert_eq!(job["result"]["options"].as_array().unwrap().len(), 3);
         simulator.set_fault("STABILITY", Some(Fault::Status(400)));
         let id = api.ready(json!({}), json!(["NAVER"])).await;
         let images = api.get(&format!("/api/events/{id}/images")).await.is(200);

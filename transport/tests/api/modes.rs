@@ -13,6 +13,8 @@ fn the_whole_path_in_mode_live() {
         let listen = ([127, 0, 0, 1], 0).into();
         let providers = Simulator::start(simulator::Config { listen, data: None, latency: 0.0 }).await.unwrap();
         let own = start(|s| {
+            // A cache of its own: a recommendation of another test must not spare the model.
+            s.redis_url = None;
             for u in Upstream::ALL {
                 let at = UpstreamSettings {
                     url: Some(providers.base(u.code())),
