@@ -51,6 +51,8 @@ pub fn missing(shared: &Shared, channel: Channel, images: &[Image]) -> Vec<Missi
     match shared.upstreams.mode(channel.into()) {
         Mode::Off => all.push(OFF),
         Mode::Assisted => all.push(ASSISTED),
+        // What Kakao's API posts to is the owner's own chat: the last step is the owner's.
+        Mode::Live | Mode::Sandbox if channel == Channel::Kakao => all.push(ASSISTED),
         Mode::Live | Mode::Sandbox => {}
     }
     let has_jpeg = images.iter().any(|i| i.name.ends_with(".jpg"));
@@ -89,7 +91,7 @@ pub(crate) async fn plan(shared: &Shared, event: &Event) -> Result<Plan> {
         .collect();
     let publications =
         event.channels.iter().map(|channel| publication(shared, event, &shop, &images, *channel)).collect();
-    Ok(Plan { store_rejected: shop.verification == Verification::Rejected, content, publications })
+    Ok(Plan { store_rejected: shop.removed || shop.verification == Verification::Rejected, content, publications })
 }
 
 fn publication(shared: &Shared, event: &Event, shop: &Shop, images: &[Image], channel: Channel) -> Publication {

@@ -239,6 +239,13 @@ impl System {
     }
 }
 
+/// Now, in microseconds: what PostgreSQL keeps, so that an answer and a later read say the same.
+#[must_use]
+pub fn now() -> domain::time::Instant {
+    use chrono::SubsecRound;
+    chrono::Utc::now().trunc_subsecs(6)
+}
+
 /// 80 random bits in base32: what cannot be guessed and can be read aloud.
 #[must_use]
 pub fn unguessable() -> String {

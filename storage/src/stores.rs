@@ -69,6 +69,8 @@ pub struct Shop {
     pub version: i64,
     /// When it was added.
     pub created_at: Instant,
+    /// Removed by its owner.
+    pub removed: bool,
 }
 
 #[derive(QueryableByName)]
@@ -95,6 +97,8 @@ struct Row {
     version: i64,
     #[diesel(sql_type = t::Timestamptz)]
     created_at: Instant,
+    #[diesel(sql_type = t::Bool)]
+    removed: bool,
 }
 
 impl TryFrom<Row> for Shop {
@@ -112,6 +116,7 @@ impl TryFrom<Row> for Shop {
             index_kid: r.index_kid,
             version: r.version,
             created_at: r.created_at,
+            removed: r.removed,
         })
     }
 }
@@ -144,7 +149,7 @@ pub async fn insert(c: &mut Conn, s: &Shop) -> Result<()> {
 /// Whatever the database said.
 pub async fn get(c: &mut Conn, id: StoreId) -> Result<Option<Shop>> {
     let row: Option<Row> =
-        sql("select id, user_id, name, industry, region, address, verification, mode, index_kid, version, created_at
+        sql("select id, user_id, name, industry, region, address, verification, mode, index_kid, version, created_at, deleted_at is not null as removed
                                   from identity.stores where id = ?")
         .bind::<t::Uuid, _>(id.0)
         .first(c)
@@ -158,7 +163,7 @@ pub async fn get(c: &mut Conn, id: StoreId) -> Result<Option<Shop>> {
 /// Whatever the database said.
 pub async fn list(c: &mut Conn, user: UserId, after: Option<StoreId>, limit: i64) -> Result<Vec<Shop>> {
     let rows: Vec<Row> =
-        sql("select id, user_id, name, industry, region, address, verification, mode, index_kid, version, created_at
+        sql("select id, user_id, name, industry, region, address, verification, mode, index_kid, version, created_at, deleted_at is not null as removed
                                 from identity.stores
                                where user_id = ? and deleted_at is null and id > ? order by id limit ?")
         .bind::<t::Uuid, _>(user.0)
@@ -238,7 +243,7 @@ pub async fn live_events(c: &mut Conn, user: UserId) -> Result<Vec<domain::ids::
 /// Whatever the database said.
 pub async fn newest(c: &mut Conn, user: UserId) -> Result<Option<Shop>> {
     let row: Option<Row> =
-        sql("select id, user_id, name, industry, region, address, verification, mode, index_kid, version, created_at
+        sql("select id, user_id, name, industry, region, address, verification, mode, index_kid, version, created_at, deleted_at is not null as removed
                                   from identity.stores where user_id = ? order by id desc limit 1")
         .bind::<t::Uuid, _>(user.0)
         .first(c)

@@ -3,7 +3,6 @@
 use super::{EventError, Loaded, Msg, Phase, State};
 use crate::publishing;
 use crate::{Approval, draw};
-use chrono::Utc;
 use domain::channel::Source;
 use domain::event::{Command, Event, Fact, Rejection, Status, Who, decide};
 use domain::event::{ContentItem, Move};
@@ -33,7 +32,7 @@ impl State {
             if if_match.is_some_and(|version| version != event.revision) {
                 return Err(Rejection::Stale.into());
             }
-            let now = Utc::now();
+            let now = crate::system::now();
             let facts = decide(event, command.clone(), now)?;
             if facts.is_empty() {
                 return Ok(event.clone());
@@ -152,7 +151,7 @@ impl State {
         let distribution = DistributionId::new();
         let content: Vec<ContentItem> = plan.content;
         let command = Command::Approve { commitment: domain::draw::commitment(&seed), distribution, content };
-        let now = Utc::now();
+        let now = crate::system::now();
         let facts = decide(&event, command, now)?;
         let sealed = self.shared.keys.seal("events.seed", event.id, &seed);
         let publications = plan.publications;
@@ -217,7 +216,7 @@ impl State {
             let source = Source::ALL[usize::try_from(erased.channel).unwrap_or(7).min(7)];
             let loaded = self.loaded()?;
             loaded.stale |= version != loaded.tally.version + 1;
-            loaded.tally.apply_erasure(version, source, erased.hour, Utc::now());
+            loaded.tally.apply_erasure(version, source, erased.hour, crate::system::now());
             loaded.returning_to = 0;
             loaded.tally.returning = 0;
             self.args.known.latest.fetch_max(version, Ordering::AcqRel);
@@ -238,7 +237,7 @@ impl State {
             .await?;
         if let Some(promoted) = moved {
             let fact = Fact::Forfeited { entry_no, promoted };
-            self.persist(vec![fact], Who::System, Utc::now(), None).await?;
+            self.persist(vec![fact], Who::System, crate::system::now(), None).await?;
             self.changed(myself);
         }
         Ok(())

@@ -3,7 +3,6 @@
 use super::commands::Extra;
 use super::{DrawRequest, EventError, Msg, Reply, State};
 use crate::draw::{self, Picked};
-use chrono::Utc;
 use domain::event::{Fact, Rejection, Status, Who};
 use domain::ids::DrawId;
 use ractor::ActorRef;
@@ -34,7 +33,7 @@ impl State {
         let wanted = self.loaded().is_ok_and(|l| l.event.status == Status::Closed && l.event.root.is_none());
         if wanted {
             let fact = Fact::Rooted { root: domain::event::state::hex(&root), entries };
-            if let Err(e) = self.persist(vec![fact], Who::System, Utc::now(), None).await {
+            if let Err(e) = self.persist(vec![fact], Who::System, crate::system::now(), None).await {
                 tracing::warn!(event = %self.args.id, error = %e, "the root was not stored");
                 let _ = self.reload().await;
             }
@@ -121,7 +120,7 @@ impl State {
             merkle_root: picked.merkle_root.to_vec(),
             entries: picked.entries,
             visit_weight: event.visit_weight.map(i16::from),
-            at: Utc::now(),
+            at: crate::system::now(),
         };
         let numbers: Vec<i64> = picked.drawn.iter().map(|(n, _)| *n).collect();
         let fact = Fact::Drawn { round: 1, winners: i32::try_from(winners).unwrap_or(i32::MAX) };
@@ -129,7 +128,7 @@ impl State {
         let extra: Extra = Box::new(move |c| {
             Box::pin(async move { storage::draws::insert(c, event.id, &draw, &drawn, who.to_string()).await })
         });
-        match self.persist(vec![fact], who, Utc::now(), Some(extra)).await {
+        match self.persist(vec![fact], who, crate::system::now(), Some(extra)).await {
             Ok(()) => {}
             // Another node drew: its draw is the one.
             Err(StorageError::Contended | StorageError::Conflict { .. }) => {

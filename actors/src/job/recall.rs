@@ -4,10 +4,10 @@ use super::distribution::{load, published};
 use super::{Run, is_passing};
 use clients::channel::Recall;
 use domain::channel::{Channel, Mode};
-use domain::distribution::PublicationStatus;
+use domain::distribution::{ChannelError, ErrorClass, PublicationStatus};
 use serde_json::json;
 use storage::StorageError;
-use storage::distributions::Change;
+use storage::distributions::{Change, Distribution};
 use storage::jobs::End;
 use storage::notices::NewNotice;
 
@@ -26,7 +26,10 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
         let client = run.shared.upstreams.channel(channel);
         match run.shared.breakers.retrying(channel.into(), || client.recall(&external, &p.remote)).await {
             Ok(Recall::Done) => settle(run, &loaded.distribution, channel, p.status).await?,
-            Ok(Recall::Impossible) => impossible.push(channel),
+            Ok(Recall::Impossible) => {
+                stays_up(run, &loaded.distribution, channel, p.status).await?;
+                impossible.push(channel);
+            }
             Err(e) if is_passing(e.class) => again = true,
             Err(_) => impossible.push(channel),
         }
@@ -65,21 +68,37 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
     Ok(End::Succeeded { result: json!({"impossible": impossible}), fallback: None })
 }
 
-async fn settle(
+/// Says on the channel itself that its post is still there.
+async fn stays_up(
     run: &Run,
-    d: &storage::distributions::Distribution,
+    d: &Distribution,
+    channel: Channel,
+    status: PublicationStatus,
+) -> Result<(), StorageError> {
+    let error = ChannelError {
+        class: ErrorClass::Caller,
+        message_ko: format!("{} 게시물은 자동으로 내릴 수 없어 남아 있습니다. 직접 삭제해 주세요.", channel.ko()),
+        message_en: "This post cannot be taken back automatically and is still there. Please delete it.".into(),
+    };
+    write(run, d, channel, status, Change { error: Some(error), ..Change::to(status) }).await
+}
+
+async fn settle(run: &Run, d: &Distribution, channel: Channel, from: PublicationStatus) -> Result<(), StorageError> {
+    write(run, d, channel, from, Change::to(PublicationStatus::Recalled)).await
+}
+
+async fn write(
+    run: &Run,
+    d: &Distribution,
     channel: Channel,
     from: PublicationStatus,
+    change: Change,
 ) -> Result<(), StorageError> {
     let id = d.id;
     let changed = run
         .shared
         .store
-        .tx(move |c| {
-            Box::pin(async move {
-                storage::distributions::change(c, id, channel, &[from], Change::to(PublicationStatus::Recalled)).await
-            })
-        })
+        .tx(move |c| Box::pin(async move { storage::distributions::change(c, id, channel, &[from], change).await }))
         .await?;
     if let Some((d, ended)) = changed {
         crate::publishing::announce(&run.shared, &d, channel, ended);

@@ -96,6 +96,7 @@ impl TestSystem {
             index_kid: keys.active_index().to_owned(),
             version: 1,
             created_at: Utc::now(),
+            removed: false,
         };
         let made = self.handles().shared.store.tx(move |c| {
             Box::pin(async move {

@@ -41,7 +41,12 @@ pub(crate) async fn make(State(app): State<App>, Owner(who): Owner, Body(body): 
     let id = event.id;
     let have = app.store().run(move |c| Box::pin(async move { storage::images::of_event(c, id).await })).await?;
     let wanted = |i: &&Image| styles.contains(&i.style) && platforms.contains(&i.platform) && i.headline == title;
-    let fitting: Vec<&Image> = have.iter().filter(wanted).collect();
+    // Requests that overlapped may have made two of a kind: the newest one stands.
+    let mut kinds: std::collections::BTreeMap<(Style, Platform), &Image> = std::collections::BTreeMap::new();
+    for image in have.iter().filter(wanted) {
+        kinds.insert((image.style, image.platform), image);
+    }
+    let fitting: Vec<&Image> = kinds.into_values().collect();
     let all =
         styles.iter().all(|s| platforms.iter().all(|p| fitting.iter().any(|i| i.style == *s && i.platform == *p)));
     if all {

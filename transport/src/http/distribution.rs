@@ -3,7 +3,7 @@
 use super::bodies::{Channels, Confirm};
 use crate::auth::Session;
 use crate::error::{ApiResult, Problem};
-use crate::extract::{Body, Id, Owner, not_modified, unchanged, versioned};
+use crate::extract::{Body, Id, IfMatch, Owner, not_modified, unchanged, versioned};
 use crate::state::App;
 use actors::view;
 use axum::extract::State;
@@ -68,9 +68,11 @@ pub(crate) async fn retry(
     State(app): State<App>,
     Owner(who): Owner,
     Id(id): Id<DistributionId>,
+    IfMatch(version): IfMatch,
     Body(body): Body<Channels>,
 ) -> ApiResult {
     let d = owned(&app, who, id).await?;
+    super::events::current(version, d.version)?;
     if body.channels.is_empty() {
         return Err(Problem::field("channels", "required"));
     }
@@ -86,8 +88,14 @@ pub(crate) async fn retry(
     accepted(&app, id).await
 }
 
-pub(crate) async fn recall(State(app): State<App>, Owner(who): Owner, Id(id): Id<DistributionId>) -> ApiResult {
+pub(crate) async fn recall(
+    State(app): State<App>,
+    Owner(who): Owner,
+    Id(id): Id<DistributionId>,
+    IfMatch(version): IfMatch,
+) -> ApiResult {
     let d = owned(&app, who, id).await?;
+    super::events::current(version, d.version)?;
     app.handles.recall(id, d.event, d.owner).await?;
     accepted(&app, id).await
 }
@@ -96,9 +104,11 @@ pub(crate) async fn confirm(
     State(app): State<App>,
     Owner(who): Owner,
     Id(id): Id<DistributionId>,
+    IfMatch(version): IfMatch,
     Body(body): Body<Confirm>,
 ) -> ApiResult {
     let d = owned(&app, who, id).await?;
+    super::events::current(version, d.version)?;
     if d.publication(body.channel).is_none() {
         return Err(Problem::field("channel", "invalid-value"));
     }

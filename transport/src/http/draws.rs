@@ -4,7 +4,7 @@ use super::bodies::Draw;
 use super::events::owned;
 use super::participation::by_slug;
 use crate::error::{ApiResult, Problem};
-use crate::extract::{Body, Id, Origin, Owner};
+use crate::extract::{Body, Id, IfMatch, Origin, Owner};
 use crate::state::App;
 use actors::DrawRequest;
 use axum::Json;
@@ -27,6 +27,7 @@ pub(crate) async fn draw(
     Owner(who): Owner,
     Origin(origin): Origin,
     Id(id): Id<EventId>,
+    IfMatch(version): IfMatch,
     Body(body): Body<Draw>,
 ) -> ApiResult {
     let alternates = body.alternates.unwrap_or(0);
@@ -37,6 +38,7 @@ pub(crate) async fn draw(
         Some(text) => Some(hex32(&text.to_lowercase()).ok_or_else(|| Problem::field("external", "invalid-value"))?),
         None => None,
     };
+    super::events::current(version, owned(&app, who, id).await?.revision)?;
     let drew = app.handles.events.get(id).draw(DrawRequest { owner: who.user, alternates, external }).await?;
     if drew {
         app.audit(Some(who), origin, "winners-drawn", format!("event:{id}"), json!({"alternates": alternates}));

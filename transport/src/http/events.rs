@@ -12,7 +12,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use chrono::Utc;
 use domain::catalog::Objective;
 use domain::channel::{Channel, Source};
 use domain::event::command::PlanInput;
@@ -30,6 +29,14 @@ use unicode_normalization::UnicodeNormalization;
 pub(crate) async fn owned(app: &App, who: Session, id: EventId) -> ApiResult<Event> {
     let event = app.handles.events.get(id).read().await?;
     if event.owner == who.user { Ok(event) } else { Err(Problem::not_found()) }
+}
+
+/// The edit was made on this version, or on whatever there is.
+pub(crate) fn current(edited: Option<i64>, version: i64) -> ApiResult<()> {
+    match edited {
+        Some(v) if v != version => Err(Problem::new(StatusCode::PRECONDITION_FAILED, "stale")),
+        _ => Ok(()),
+    }
 }
 
 fn nfc(s: &str) -> String {
@@ -57,7 +64,8 @@ pub(crate) async fn create(
             first.first().ok_or_else(|| Problem::field("storeId", "required"))?.id
         }
     };
-    let event = Event::draft(EventId::new(), actors::system::unguessable(), who.user, store, objective, Utc::now());
+    let event =
+        Event::draft(EventId::new(), actors::system::unguessable(), who.user, store, objective, actors::system::now());
     let event = app.handles.create_event(event, vec![Fact::Created { objective }]).await?;
     app.audit(Some(who), origin, "event-created", format!("event:{}", event.id), json!({"objective": objective}));
     Ok(versioned(StatusCode::CREATED, event.revision, &view::event(&event)))
@@ -113,7 +121,13 @@ pub(crate) async fn edit(
     Ok(shown(&event))
 }
 
-pub(crate) async fn remove(State(app): State<App>, Owner(who): Owner, Id(id): Id<EventId>) -> ApiResult<StatusCode> {
+pub(crate) async fn remove(
+    State(app): State<App>,
+    Owner(who): Owner,
+    Id(id): Id<EventId>,
+    IfMatch(version): IfMatch,
+) -> ApiResult<StatusCode> {
+    current(version, owned(&app, who, id).await?.revision)?;
     app.handles.events.get(id).delete(who.user).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -130,10 +144,9 @@ pub(crate) async fn plan(
         return Err(domain::event::Rejection::WrongState(event.status).into());
     }
     let option = option_of(&app, who, &event, &body.option_id, body.job_id.map(JobId)).await?;
-    let title = nfc(body.title.as_deref().unwrap_or(&option.title));
     let input = PlanInput {
         option,
-        title: Some(title),
+        title: body.title.as_deref().map(nfc),
         starts_at: body.starts_at,
         ends_at: body.ends_at,
         prizes: body.prizes,
@@ -202,8 +215,14 @@ pub(crate) async fn duplicate(
 ) -> ApiResult {
     let old = owned(&app, who, id).await?;
     let store = owned_store(&app, who.user, old.store).await?.id;
-    let mut new =
-        Event::draft(EventId::new(), actors::system::unguessable(), who.user, store, old.objective, Utc::now());
+    let mut new = Event::draft(
+        EventId::new(),
+        actors::system::unguessable(),
+        who.user,
+        store,
+        old.objective,
+        actors::system::now(),
+    );
     let mut facts = vec![Fact::Created { objective: old.objective }];
     let ids = old.content.iter().map(|c| c.image.0).collect();
     let pictures = app.store().run(move |c| Box::pin(async move { storage::images::newest_of(c, ids).await })).await?;
@@ -222,7 +241,7 @@ pub(crate) async fn duplicate(
             images,
             channels: old.channels,
         };
-        new.apply(&fact, Utc::now());
+        new.apply(&fact, actors::system::now());
         facts.push(fact);
     }
     let new = app.handles.create_event(new, facts).await?;
@@ -372,7 +391,7 @@ pub(crate) async fn visit_code(
     Id(id): Id<EventId>,
 ) -> ApiResult<Json<Value>> {
     owned(&app, who, id).await?;
-    let code = visit_code::current(&app.handles.visit_key(id), Utc::now());
+    let code = visit_code::current(&app.handles.visit_key(id), actors::system::now());
     Ok(Json(json!({"code": code.code, "validUntil": code.valid_until})))
 }
 

@@ -93,7 +93,8 @@ pub(crate) async fn add(State(app): State<App>, Owner(who): Owner, Body(body): B
                     address: f.address,
                     index_kid: kid,
                     version: 1,
-                    created_at: chrono::Utc::now(),
+                    created_at: actors::system::now(),
+                    removed: false,
                     ..first
                 };
                 storage::stores::insert(c, &shop).await?;
@@ -137,8 +138,13 @@ pub(crate) async fn edit(
     Ok(versioned(StatusCode::OK, shop.version, &store_body(&shop)))
 }
 
-pub(crate) async fn remove(State(app): State<App>, Owner(who): Owner, Id(id): Id<StoreId>) -> ApiResult<Response> {
-    owned(&app, who.user, id).await?;
+pub(crate) async fn remove(
+    State(app): State<App>,
+    Owner(who): Owner,
+    Id(id): Id<StoreId>,
+    IfMatch(version): IfMatch,
+) -> ApiResult<Response> {
+    super::events::current(version, owned(&app, who.user, id).await?.version)?;
     if !app.store().run(move |c| Box::pin(async move { storage::stores::remove(c, id).await })).await? {
         return Err(Problem::conflict("store-has-open-events"));
     }

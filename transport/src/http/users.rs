@@ -25,6 +25,7 @@ use sha2::{Digest, Sha256};
 use std::time::{Duration, Instant};
 use storage::StorageError;
 use storage::jobs::NewJob;
+use storage::notices::NewNotice;
 use storage::stores::{Shop, Verification};
 use storage::users::{NewUser, User};
 
@@ -94,24 +95,21 @@ fn check_signup(body: Signup) -> ApiResult<Account> {
 }
 
 pub(crate) async fn signup(State(app): State<App>, Origin(origin): Origin, Body(body): Body<Signup>) -> ApiResult {
+    // First of all: whatever else is wrong, who has an account should log in.
+    if let Ok(address) = email(&body.email) {
+        let keys = app.handles.shared.keys.clone();
+        let taken =
+            app.store().run(move |c| Box::pin(async move { storage::users::email_taken(c, &keys, &address).await }));
+        if taken.await? {
+            return Err(Problem::conflict("email-taken"));
+        }
+    }
     let account = check_signup(body)?;
-    let keys = app.handles.shared.keys.clone();
-    let (email, business) = (account.email.clone(), account.business.clone());
-    let taken = app
-        .store()
-        .run(move |c| {
-            Box::pin(async move {
-                Ok((
-                    storage::users::email_taken(c, &keys, &email).await?,
-                    storage::users::business_taken(c, &keys, &business).await?,
-                ))
-            })
-        })
-        .await?;
-    match taken {
-        (true, _) => return Err(Problem::conflict("email-taken")),
-        (_, true) => return Err(Problem::conflict("business-taken")),
-        _ => {}
+    let (keys, business) = (app.handles.shared.keys.clone(), account.business.clone());
+    let taken =
+        app.store().run(move |c| Box::pin(async move { storage::users::business_taken(c, &keys, &business).await }));
+    if taken.await? {
+        return Err(Problem::conflict("business-taken"));
     }
     let verification = match ask(&app, &account.business, account.opened_on, &account.name).await {
         Asked::Verified => Verification::Verified,
@@ -151,7 +149,8 @@ async fn store_account(
         mode: app.handles.shared.upstreams.mode(Upstream::Nts),
         index_kid: app.handles.shared.keys.active_index().to_owned(),
         version: 1,
-        created_at: Utc::now(),
+        created_at: actors::system::now(),
+        removed: false,
     };
     let new = NewUser {
         id,
@@ -172,6 +171,7 @@ async fn store_account(
                 storage::sessions::insert(c, session, id).await?;
                 if verification == Verification::Pending {
                     storage::jobs::insert(c, verification_job(id)).await?;
+                    storage::notices::insert(c, pending_notice(id)).await?;
                 }
                 Ok(())
             })
@@ -197,9 +197,24 @@ async fn store_account(
         business: a.business,
         opened_on: a.opened_on,
         version: 1,
-        created_at: Utc::now(),
+        created_at: actors::system::now(),
     };
     Ok((Session { user: id, session }, user, shop))
+}
+
+fn pending_notice(owner: UserId) -> NewNotice {
+    NewNotice {
+        owner,
+        kind: "store-pending",
+        level: "info",
+        message_ko:
+            "국세청이 응답하지 않아 사업자 확인을 기다리고 있습니다. 모든 기능을 쓸 수 있고, 확인되면 알려 드립니다."
+                .into(),
+        message_en:
+            "The tax service does not answer; your business will be verified by itself. Everything works meanwhile."
+                .into(),
+        data: json!({}),
+    }
 }
 
 fn verification_job(user: UserId) -> NewJob {

@@ -26,6 +26,8 @@ const HELLO: Duration = Duration::from_secs(5);
 const HEARTBEAT: Duration = Duration::from_secs(25);
 /// A write that makes no progress for this long: the reader is too slow.
 const SLOW: Duration = Duration::from_secs(5);
+/// How long a closed socket is still read.
+const LINGER: Duration = Duration::from_millis(300);
 /// Frames written together.
 const COALESCE: usize = 32 * 1024;
 
@@ -84,6 +86,12 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(app: App, mut stream:
         stream.shutdown().await
     };
     let _ = tokio::time::timeout(Duration::from_secs(1), goodbye).await;
+    // Closing with unread input would reset the connection, and the code would be lost.
+    let leftover = async {
+        let mut sink = [0; 4096];
+        while stream.read(&mut sink).await.is_ok_and(|n| n > 0) {}
+    };
+    let _ = tokio::time::timeout(LINGER, leftover).await;
 }
 
 /// A place among a user's sockets.

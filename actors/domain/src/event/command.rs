@@ -143,12 +143,17 @@ fn title_of(title: &str) -> Result<String, Rejection> {
 fn plan(event: &Event, input: PlanInput, now: Instant) -> Result<Vec<Fact>, Rejection> {
     drafting(event)?;
     let PlanInput { option, title, starts_at, ends_at, prizes, visit_weight } = input;
-    let title = title_of(title.as_deref().unwrap_or(&option.title))?;
-    let prizes = check_prizes(prizes.as_ref().unwrap_or(&option.prizes)).map_err(|e| invalid(e.field, e.code))?;
+    // What is left out stays as it was under the same option, and comes from a new one otherwise; a title given to the
+    // bare draft stays too.
+    let same_option = event.option.as_ref().is_some_and(|o| o.id == option.id && o.title == option.title);
+    let keeps_title = same_option || event.option.is_none();
+    let own_title = event.title.as_deref().filter(|_| keeps_title).unwrap_or(&option.title);
+    let title = title_of(title.as_deref().unwrap_or(own_title))?;
+    let own_prizes = if same_option { &event.prizes } else { &option.prizes };
+    let prizes = check_prizes(prizes.as_ref().unwrap_or(own_prizes)).map_err(|e| invalid(e.field, e.code))?;
     if visit_weight.is_some_and(|w| !(2..=10).contains(&w)) {
         return Err(invalid("visitBonus.weight", "out-of-range"));
     }
-    let same_option = event.option.as_ref().is_some_and(|o| o.id == option.id && o.title == option.title);
     let (old_start, old_end) = if same_option { (event.starts_at, event.ends_at) } else { (None, None) };
     let start = starts_at.or(old_start).unwrap_or(now);
     let end = match (ends_at, starts_at, old_end) {
@@ -171,7 +176,7 @@ fn check_period(start: Instant, end: Instant, now: Instant) -> Result<(), Reject
 }
 
 fn retitle(event: &Event, title: &str) -> Result<Vec<Fact>, Rejection> {
-    planned(event)?;
+    drafting(event)?;
     let title = title_of(title)?;
     if event.title.as_deref() == Some(title.as_str()) {
         return Ok(Vec::new());
