@@ -177,13 +177,15 @@ pub async fn run() -> i32 {
 async fn serve(flags: &Flags) -> Result<(), CliError> {
     let settings = Settings::load(&flags.pairs())?;
     crate::telemetry::logs(&settings.log);
+    // Before anything is ready: a signal must never find the default handler, which ends the process without a drain.
+    let mut signals = Signals::install()?;
     let embedded = settings.database_url.is_none();
     let running = Running::start(settings, crate::telemetry::metrics()).await?;
     banner(&running, embedded);
-    wait_for_signal().await;
+    signals.wait().await;
     eprintln!("stopping; a second signal ends at once");
-    tokio::spawn(async {
-        wait_for_signal().await;
+    tokio::spawn(async move {
+        signals.wait().await;
         std::process::exit(130);
     });
     running.stop().await;
@@ -215,18 +217,33 @@ fn banner(running: &Running, embedded: bool) {
     }
 }
 
-/// SIGTERM or Ctrl-C.
-async fn wait_for_signal() {
-    #[cfg(unix)]
-    {
+/// SIGTERM and Ctrl-C.
+#[cfg(unix)]
+struct Signals(tokio::signal::unix::Signal, tokio::signal::unix::Signal);
+
+#[cfg(unix)]
+impl Signals {
+    fn install() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-            return std::future::pending().await;
-        };
-        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+        Ok(Self(signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?))
     }
-    #[cfg(not(unix))]
-    {
+
+    async fn wait(&mut self) {
+        tokio::select! { _ = self.0.recv() => {}, _ = self.1.recv() => {} }
+    }
+}
+
+/// Ctrl-C.
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn install() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn wait(&mut self) {
         let _ = tokio::signal::ctrl_c().await;
     }
 }
@@ -236,11 +253,12 @@ async fn simulate(data: PathBuf, listen: SocketAddr, latency: f64) -> Result<(),
         return Err("the simulator listens on loopback only".into());
     }
     crate::telemetry::logs("info");
+    let mut signals = Signals::install()?;
     let simulator = simulator::Simulator::start(simulator::Config { listen, data: Some(data), latency }).await?;
     for (name, ..) in simulator::UPSTREAMS {
         println!("MADANG_{name}_URL={}", simulator.base(name));
     }
-    wait_for_signal().await;
+    signals.wait().await;
     Ok(())
 }
 

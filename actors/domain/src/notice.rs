@@ -9,12 +9,22 @@ pub const VERSION: &str = "2026-11-01";
 #[must_use]
 pub fn text(shop: &str) -> String {
     format!(
-        "{shop}(이)가 이벤트 응모와 추첨을 위해 이름과 휴대전화번호를 수집합니다. \
+        "{shop}{} 이벤트 응모와 추첨을 위해 이름과 휴대전화번호를 수집합니다. \
          수집 항목: 이름, 휴대전화번호. 이용 목적: 중복 응모 확인, 추첨, 당첨 안내. 다른 목적으로 쓰지 않습니다. \
          보유 기간: 당첨되지 않은 분의 정보는 추첨 뒤 지체 없이, 당첨자의 정보는 경품 전달 뒤 파기합니다. \
          응모 확인증으로 언제든 삭제를 요청할 수 있습니다. 광고 수신은 선택이며 동의하지 않아도 응모할 수 있습니다. \
-         만 14세 이상만 응모할 수 있습니다."
+         만 14세 이상만 응모할 수 있습니다.",
+        subject(shop)
     )
+}
+
+/// The subject particle after a name: 이 after a final consonant, 가 after a vowel, both where no Hangul ends it.
+fn subject(name: &str) -> &'static str {
+    match name.chars().last() {
+        Some(c @ '가'..='힣') if (c as u32 - 0xac00).is_multiple_of(28) => "가",
+        Some('가'..='힣') => "이",
+        _ => "(이)가",
+    }
 }
 
 /// SHA-256 of version and text: what an entry stores.
@@ -25,4 +35,16 @@ pub fn hash(shop: &str) -> [u8; 32] {
     h.update([0]);
     h.update(text(shop));
     h.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_particle_follows_the_name() {
+        for (shop, begins) in [("마당커피", "마당커피가 "), ("골목식당", "골목식당이 "), ("Cafe", "Cafe(이)가 ")]
+        {
+            assert!(super::text(shop).starts_with(begins));
+        }
+        assert_ne!(super::hash("가"), super::hash("나"));
+    }
 }
