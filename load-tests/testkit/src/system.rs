@@ -172,10 +172,16 @@ impl TestSystem {
 
     /// Stops everything.
     pub async fn stop(self) {
+        self.stop_keeping_database().await;
+    }
+
+    /// Stops everything but the database, which can be opened again.
+    pub async fn stop_keeping_database(self) -> Database {
         self.simulator.stop();
         let store = self.system.handles().shared.store.clone();
         self.system.stop(std::time::Duration::from_secs(8)).await;
         store.close().await;
+        self.database
     }
 }
 
