@@ -231,11 +231,17 @@ impl Api {
         id
     }
 
-    /// A live event: id and slug.
+    /// A live event whose channel was asked for figures once: nothing moves its dashboard by itself for five minutes.
     pub async fn live(&self, plan: Value) -> (String, String) {
         let id = self.ready(plan, json!(["RINGO_BIZ"])).await;
         let approved = self.post(&format!("/api/events/{id}/approve?wait=30"), json!({})).await.is(200);
         assert_eq!(approved["event"]["status"], "live");
+        let path = format!("/api/events/{id}/analytics");
+        within(Duration::from_secs(20), "measured", || async {
+            let analytics = self.get(&path).await.is(200);
+            analytics["channels"].as_array().unwrap().iter().any(|c| c["asOf"].is_string())
+        })
+        .await;
         (id, approved["event"]["slug"].as_str().unwrap().to_owned())
     }
 
