@@ -1,7 +1,7 @@
 //! Pictures: one textless background per style from the model (or built in), our own text on each platform's size.
 
 use super::{Run, blocking, fallback};
-use crate::system::{Composition, compose_picture};
+use crate::pictures::{Composition, compose_picture};
 use clients::prompt;
 use domain::catalog::{INDUSTRIES, industry_of};
 use domain::channel::{Platform, Style, Upstream};
@@ -92,7 +92,7 @@ async fn background(run: &Run, shop: &Shop, style: Style) -> Option<String> {
     };
     record(run, call).await;
     let png = drawn.inspect_err(|e| tracing::warn!(job = %run.job.id, error = %e, "no background was drawn")).ok()?;
-    let name = format!("{}.png", crate::system::unguessable());
+    let name = format!("{}.png", crate::pictures::unguessable());
     run.shared.objects.put(&name, png.to_vec()).await.ok()?;
     Some(name)
 }

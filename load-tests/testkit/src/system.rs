@@ -125,7 +125,7 @@ impl TestSystem {
     /// When any step is refused.
     pub async fn ready_event(&self, owner: UserId, store: StoreId) -> EventId {
         let event =
-            Event::draft(EventId::new(), actors::system::unguessable(), owner, store, Objective::Sales, Utc::now());
+            Event::draft(EventId::new(), actors::pictures::unguessable(), owner, store, Objective::Sales, Utc::now());
         let id = event.id;
         let handles = self.handles();
         handles.create_event(event, vec![Fact::Created { objective: Objective::Sales }]).await.expect("made");
@@ -136,7 +136,7 @@ impl TestSystem {
             event: id,
             style: Style::Simple,
             platform: Platform::Instagram,
-            name: format!("{}.jpg", actors::system::unguessable()),
+            name: format!("{}.jpg", actors::pictures::unguessable()),
             width: 1080,
             height: 1080,
             headline: "제목".into(),

@@ -7,7 +7,7 @@ use crate::auth::Session;
 use crate::error::{ApiResult, Problem};
 use crate::extract::{Body, Check, Id, IfMatch, Owner, versioned};
 use crate::state::App;
-use actors::system::{Composition, compose_picture};
+use actors::pictures::{Composition, compose_picture};
 use actors::view;
 use axum::Json;
 use axum::extract::{Path, State};

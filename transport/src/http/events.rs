@@ -64,8 +64,14 @@ pub(crate) async fn create(
             first.first().ok_or_else(|| Problem::field("storeId", "required"))?.id
         }
     };
-    let event =
-        Event::draft(EventId::new(), actors::system::unguessable(), who.user, store, objective, actors::system::now());
+    let event = Event::draft(
+        EventId::new(),
+        actors::pictures::unguessable(),
+        who.user,
+        store,
+        objective,
+        actors::system::now(),
+    );
     let event = app.handles.create_event(event, vec![Fact::Created { objective }]).await?;
     app.audit(Some(who), origin, "event-created", format!("event:{}", event.id), json!({"objective": objective}));
     Ok(versioned(StatusCode::CREATED, event.revision, &view::event(&event)))
@@ -217,7 +223,7 @@ pub(crate) async fn duplicate(
     let store = owned_store(&app, who.user, old.store).await?.id;
     let mut new = Event::draft(
         EventId::new(),
-        actors::system::unguessable(),
+        actors::pictures::unguessable(),
         who.user,
         store,
         old.objective,
@@ -263,7 +269,7 @@ async fn copy_image(app: &App, picture: &storage::images::Image, event: EventId)
     let objects = &app.handles.shared.objects;
     let bytes = objects.get(&picture.name).await?.unwrap_or_default();
     let extension = picture.name.rsplit('.').next().unwrap_or("svg");
-    let name = format!("{}.{extension}", actors::system::unguessable());
+    let name = format!("{}.{extension}", actors::pictures::unguessable());
     objects.put(&name, bytes.to_vec()).await?;
     Ok(storage::images::Image { id: ImageId::new(), version: 1, event, name, ..picture.clone() })
 }

@@ -6,7 +6,7 @@ use super::stores::owned as owned_store;
 use crate::error::{ApiResult, Problem};
 use crate::extract::{Body, Check, Owner};
 use crate::state::App;
-use actors::system::{RecommendationRequest, Recommended};
+use actors::requests::{RecommendationRequest, Recommended};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;

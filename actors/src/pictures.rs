@@ -1,0 +1,89 @@
+//! Composing pictures: size and look by platform and style, background from the objects, the result stored under a name
+//! nobody guesses.
+
+use crate::system::Shared;
+use creative::{Look, Palette, Picture, compose};
+use domain::channel::{Platform, Style};
+use domain::ids::{EventId, ImageId};
+use storage::Result;
+use storage::images::Image;
+
+/// 80 random bits in base32: what cannot be guessed and can be read aloud.
+#[must_use]
+pub fn unguessable() -> String {
+    const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let random = storage::crypto::random16();
+    random.iter().map(|b| char::from(LETTERS[usize::from(b & 31)])).collect()
+}
+
+/// What a picture is composed of.
+#[derive(Clone, Debug)]
+pub struct Composition {
+    /// The same for all versions.
+    pub id: ImageId,
+    /// 1, 2, 3 …
+    pub version: i32,
+    /// For which event.
+    pub event: EventId,
+    /// Style.
+    pub style: Style,
+    /// Format.
+    pub platform: Platform,
+    /// Big text.
+    pub headline: String,
+    /// Small text.
+    pub body: String,
+    /// Palette.
+    pub palette: String,
+    /// Name of the background object.
+    pub background: Option<String>,
+}
+
+/// Composes a picture and stores its object under a new, unguessable name; the row is the caller's.
+///
+/// # Errors
+/// The objects cannot be read or written.
+pub async fn compose_picture(shared: &Shared, c: Composition) -> Result<Image> {
+    let (width, height) = match c.platform {
+        Platform::Instagram => (1080, 1080),
+        Platform::Naver => (800, 600),
+        Platform::Kakao => (800, 400),
+    };
+    let look = match c.style {
+        Style::Simple => Look::Simple,
+        Style::Vivid => Look::Vivid,
+        Style::Trendy => Look::Trendy,
+    };
+    let background = match &c.background {
+        Some(name) => shared.objects.get(name).await?,
+        None => None,
+    };
+    let palette = Palette::parse(&c.palette).or_else(|| Palette::parse("MONO")).expect("a named palette parses");
+    let svg = compose(&Picture {
+        width,
+        height,
+        look,
+        headline: &c.headline,
+        body: &c.body,
+        palette,
+        background: background.as_deref(),
+    });
+    let (bytes, extension) = crate::job::raster(shared.fonts.clone(), svg).await;
+    let name = format!("{}.{extension}", unguessable());
+    shared.objects.put(&name, bytes).await?;
+    Ok(Image {
+        id: c.id,
+        version: c.version,
+        event: c.event,
+        style: c.style,
+        platform: c.platform,
+        name,
+        width: width as i32,
+        height: height as i32,
+        alt_text: format!("{} - {}", c.headline, c.body),
+        headline: c.headline,
+        body: c.body,
+        palette: c.palette,
+        background: c.background,
+    })
+}

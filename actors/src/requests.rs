@@ -1,0 +1,260 @@
+//! What the edges ask of the whole system: recommendations, pictures, new events, publishing by hand.
+
+use crate::event::EventError;
+use crate::job::{images_input, recommendation_key};
+use crate::system::Handles;
+use domain::catalog::{Objective, Region};
+use domain::channel::{Channel, Platform, Style};
+use domain::ids::{EventId, StoreId, UserId};
+use domain::job::JobKind;
+use domain::time::Season;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use storage::Result;
+use storage::jobs::{Job, NewJob};
+
+/// Trees of closed events that are kept in memory.
+const KEPT_TREES: usize = 16;
+
+/// What a recommendation is for.
+#[derive(Clone, Debug)]
+pub struct RecommendationRequest {
+    /// Code of the industry.
+    pub industry: String,
+    /// Where.
+    pub region: Region,
+    /// What for.
+    pub objective: Objective,
+    /// When.
+    pub season: Season,
+    /// For which shop.
+    pub store: Option<StoreId>,
+    /// For which event.
+    pub event: Option<EventId>,
+    /// Who asks.
+    pub owner: UserId,
+}
+
+/// A recommendation, at once or later.
+pub enum Recommended {
+    /// From the cache: `{options, trends}`.
+    Now(Value),
+    /// A job is asked.
+    Job(Box<Job>),
+    /// The shop's quota for today is used up.
+    QuotaExceeded,
+}
+
+impl Handles {
+    /// Recommends: from the cache when industry, region, objective, season and prompt match, else by a job; the same
+    /// request while its job runs gets the same job.
+    ///
+    /// # Errors
+    /// Whatever the database said.
+    pub async fn recommend(&self, r: RecommendationRequest) -> Result<Recommended> {
+        let key = recommendation_key(&r.industry, &r.region, r.objective, r.season);
+        let cached = self.shared.cache.get(&format!("ai:recommendation:{key}")).await;
+        let hit = cached.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+        metrics::counter!("cache_requests_total", "key" => "recommendation", "result" => if hit.is_some() { "hit" } else { "miss" }).increment(1);
+        if let Some(result) = hit {
+            self.offer(r.event, &key, &result).await?;
+            return Ok(Recommended::Now(result));
+        }
+        let scope = r.event.map_or_else(|| r.owner.to_string(), |e| e.to_string());
+        let job = NewJob {
+            kind: JobKind::Recommendation,
+            key: format!("recommendation:{scope}:{key}"),
+            owner: Some(r.owner),
+            event: r.event,
+            input: json!({"industry": r.industry, "region": r.region, "objective": r.objective, "season": r.season, "store": r.store}),
+            after: Duration::ZERO,
+        };
+        self.within_quota(job, r.store, self.shared.config.recommendations_per_day).await
+    }
+
+    /// Stores a cached recommendation with the event it was asked for.
+    async fn offer(&self, event: Option<EventId>, key: &str, result: &Value) -> Result<()> {
+        let Some(proposal) = crate::job::proposal_of(result) else { return Ok(()) };
+        let key = key.to_owned();
+        self.shared
+            .store
+            .run(move |c| {
+                Box::pin(async move {
+                    let source = storage::offers::OfferSource::LastGood;
+                    storage::offers::insert(
+                        c,
+                        event,
+                        &key,
+                        clients::prompt::RECOMMENDATION,
+                        source,
+                        &proposal,
+                        chrono::Utc::now(),
+                    )
+                    .await
+                })
+            })
+            .await
+    }
+
+    /// Asks for pictures of an event.
+    ///
+    /// # Errors
+    /// Whatever the database said.
+    pub async fn draw_images(
+        &self,
+        event: EventId,
+        store: StoreId,
+        owner: UserId,
+        styles: &[Style],
+        platforms: &[Platform],
+        title: &str,
+    ) -> Result<Recommended> {
+        let input = json!({"styles": styles, "platforms": platforms, "store": store});
+        debug_assert!(images_input(&input).is_some());
+        let wanted: Vec<&str> = styles.iter().map(|s| s.code()).chain(platforms.iter().map(|p| p.code())).collect();
+        let job = NewJob {
+            kind: JobKind::Images,
+            key: format!("images:{event}:{}:{title}", wanted.join(",")),
+            owner: Some(owner),
+            event: Some(event),
+            input,
+            after: Duration::ZERO,
+        };
+        self.within_quota(job, Some(store), self.shared.config.image_jobs_per_day).await
+    }
+
+    async fn within_quota(&self, job: NewJob, store: Option<StoreId>, limit: i64) -> Result<Recommended> {
+        let (key, kind) = (job.key.clone(), job.kind.code());
+        let (active, used) = self
+            .shared
+            .store
+            .run(move |c| {
+                Box::pin(async move {
+                    let active = storage::jobs::active(c, &key).await?;
+                    let used = match store {
+                        Some(store) => storage::offers::jobs_today(c, store, kind).await?,
+                        None => 0,
+                    };
+                    Ok((active, used))
+                })
+            })
+            .await?;
+        if let Some(job) = active {
+            return Ok(Recommended::Job(Box::new(job)));
+        }
+        if used >= limit {
+            return Ok(Recommended::QuotaExceeded);
+        }
+        Ok(Recommended::Job(Box::new(self.jobs.submit(job).await?)))
+    }
+
+    /// Stores a new event.
+    ///
+    /// # Errors
+    /// Whatever the database said.
+    pub async fn create_event(
+        &self,
+        event: domain::event::Event,
+        facts: Vec<domain::event::Fact>,
+    ) -> Result<domain::event::Event, EventError> {
+        let who = domain::event::Who::Owner(event.owner);
+        let stored = event.clone();
+        self.shared
+            .store
+            .tx(move |c| Box::pin(async move { storage::events::insert(c, &stored, &facts, who).await }))
+            .await?;
+        Ok(event)
+    }
+
+    /// Takes back what was published of an event.
+    ///
+    /// # Errors
+    /// Whatever the database said.
+    pub async fn recall(&self, id: domain::ids::DistributionId, event: EventId, owner: UserId) -> Result<bool> {
+        Ok(crate::publishing::recall(&self.shared, id, event, owner).await?.is_some())
+    }
+
+    /// Tries failed channels of a distribution again; which went back into the queue.
+    ///
+    /// # Errors
+    /// Whatever the database said.
+    pub async fn retry(
+        &self,
+        id: domain::ids::DistributionId,
+        event: EventId,
+        owner: UserId,
+        channels: Vec<Channel>,
+    ) -> Result<Vec<Channel>> {
+        let mut gone = Vec::new();
+        for channel in channels {
+            let again = self
+                .shared
+                .store
+                .tx(move |c| Box::pin(async move { storage::distributions::requeue(c, id, channel).await }))
+                .await?;
+            if let Some(d) = again {
+                crate::publishing::announce(&self.shared, &d, channel, false);
+                gone.push(channel);
+            }
+        }
+        if !gone.is_empty() {
+            self.jobs.submit(crate::publishing::job(id, event, owner)).await?;
+        }
+        Ok(gone)
+    }
+
+    /// The owner settles a publication nobody can ask about. False: it is not `unknown`.
+    ///
+    /// # Errors
+    /// Whatever the database said.
+    pub async fn confirm(&self, id: domain::ids::DistributionId, channel: Channel, posted: bool) -> Result<bool> {
+        use domain::distribution::PublicationStatus as P;
+        let status = if posted { P::Published } else { P::Failed };
+        let mut change = storage::distributions::Change::to(status);
+        change.external_id = posted.then(|| "confirmed-by-owner".to_owned());
+        let changed = self
+            .shared
+            .store
+            .tx(move |c| {
+                Box::pin(async move { storage::distributions::change(c, id, channel, &[P::Unknown], change).await })
+            })
+            .await?;
+        if let Some((d, ended)) = &changed {
+            crate::publishing::announce(&self.shared, d, channel, *ended);
+        }
+        Ok(changed.is_some())
+    }
+
+    /// The leaves of an event's tree, by number; fixed once it is closed, and kept then.
+    ///
+    /// # Errors
+    /// Whatever the database said.
+    pub async fn leaves(&self, event: EventId) -> Result<Arc<Vec<domain::draw::Leaf>>> {
+        if let Some(known) = self.leaves.lock().expect("nobody panics holding it").get(&event) {
+            return Ok(known.clone());
+        }
+        let leaves = Arc::new(crate::draw::leaves(&self.shared.store, event).await?);
+        let closed = self.events.get(event).read().await.is_ok_and(|e| e.root.is_some());
+        if closed {
+            let mut known = self.leaves.lock().expect("nobody panics holding it");
+            if known.len() >= KEPT_TREES {
+                known.clear();
+            }
+            known.insert(event, leaves.clone());
+        }
+        Ok(leaves)
+    }
+
+    /// The key of an event's visit codes.
+    #[must_use]
+    pub fn visit_key(&self, id: EventId) -> [u8; 32] {
+        crate::event::visit_key(&self.shared, id)
+    }
+
+    /// What is stored of a receipt.
+    #[must_use]
+    pub fn receipt_hash(receipt: &str) -> [u8; 32] {
+        crate::entry::receipt_hash(receipt)
+    }
+}
