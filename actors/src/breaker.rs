@@ -7,6 +7,7 @@ pub mod core;
 
 use self::core::{Admitted, Core, Outcome, Settings};
 use crate::ask::ask;
+use crate::system::Lives;
 use clients::UpstreamError;
 use domain::channel::Upstream;
 use domain::distribution::ErrorClass;
@@ -82,10 +83,11 @@ impl Breakers {
     ///
     /// # Errors
     /// The runtime is shutting down.
-    pub async fn start() -> Result<Self, ractor::SpawnErr> {
+    pub async fn start(lives: &mut Lives) -> Result<Self, ractor::SpawnErr> {
         let mut each = HashMap::new();
         for upstream in Upstream::ALL {
-            let (actor, _) = Breaker::spawn(None, Breaker, *upstream).await?;
+            let (actor, life) = Breaker::spawn(None, Breaker, *upstream).await?;
+            lives.push(("breaker", life));
             let budget = std::sync::Mutex::new(Budget { tokens: RESERVE, at: Instant::now() });
             each.insert(*upstream, One { actor, bulkhead: Arc::new(Semaphore::new(BULKHEAD)), budget });
         }

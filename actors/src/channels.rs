@@ -5,7 +5,7 @@
 
 use crate::ask::Unavailable;
 use crate::publishing::announce;
-use crate::system::Shared;
+use crate::system::{Lives, Shared};
 use clients::UpstreamError;
 use clients::channel::{Post, Published};
 use domain::channel::{Channel, Upstream};
@@ -42,11 +42,12 @@ pub struct Channels {
 }
 
 impl Channels {
-    pub(crate) async fn start() -> Result<Self, ractor::SpawnErr> {
+    pub(crate) async fn start(lives: &mut Lives) -> Result<Self, ractor::SpawnErr> {
         let shared = Arc::new(OnceLock::new());
         let mut each = HashMap::new();
         for channel in Channel::ALL {
-            let (actor, _) = ChannelActor::spawn(None, ChannelActor, (*channel, shared.clone())).await?;
+            let (actor, life) = ChannelActor::spawn(None, ChannelActor, (*channel, shared.clone())).await?;
+            lives.push(("channel", life));
             each.insert(*channel, actor);
         }
         Ok(Self { each: Arc::new(each), shared })

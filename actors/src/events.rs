@@ -9,7 +9,7 @@ use crate::entry::{EnterError, EnterRequest, Entered, EntryMeta, Pending, prepar
 use crate::event::{self, Approval, DrawRequest, EventActor, EventError, Msg};
 use crate::journal::Journal;
 use crate::supervise::{Budgets, Verdict};
-use crate::system::Shared;
+use crate::system::{Lives, Shared};
 use bytes::Bytes;
 use domain::channel::Source;
 use domain::dashboard::Commit;
@@ -56,7 +56,7 @@ pub(crate) struct Known {
 }
 
 impl Events {
-    pub(crate) async fn start(shared: Arc<Shared>, places: usize) -> Result<Self, ractor::SpawnErr> {
+    pub(crate) async fn start(shared: Arc<Shared>, places: usize, lives: &mut Lives) -> Result<Self, ractor::SpawnErr> {
         let events = Self {
             inner: Arc::new(Inner {
                 slots: RwLock::default(),
@@ -66,7 +66,8 @@ impl Events {
                 admission: Admission::new(places),
             }),
         };
-        let (directory, _) = Directory::spawn(None, Directory, events.clone()).await?;
+        let (directory, life) = Directory::spawn(None, Directory, events.clone()).await?;
+        lives.push(("events", life));
         let _ = events.inner.directory.set(directory);
         Ok(events)
     }

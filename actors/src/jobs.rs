@@ -3,7 +3,7 @@
 //! Rows are the truth; casts only wake. A job's actor is not restarted: the row's lease runs out and it is claimed again.
 
 use crate::job::{JobActor, JobArgs, Report};
-use crate::system::Shared;
+use crate::system::{Lives, Shared};
 use domain::ids::JobId;
 use domain::topic::Topic;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
@@ -27,9 +27,10 @@ pub struct Jobs {
 }
 
 impl Jobs {
-    pub(crate) async fn start() -> std::result::Result<Self, ractor::SpawnErr> {
+    pub(crate) async fn start(lives: &mut Lives) -> std::result::Result<Self, ractor::SpawnErr> {
         let shared = Arc::new(OnceLock::new());
-        let (actor, _) = Dispatcher::spawn(None, Dispatcher, shared.clone()).await?;
+        let (actor, life) = Dispatcher::spawn(None, Dispatcher, shared.clone()).await?;
+        lives.push(("jobs", life));
         Ok(Self { actor, shared })
     }
 

@@ -6,6 +6,7 @@
 
 use crate::entry::{EnterError, Pending};
 use crate::events::Events;
+use crate::system::Lives;
 use futures_util::future::BoxFuture;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use std::sync::Arc;
@@ -31,8 +32,9 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    pub(crate) async fn start(deps: Deps) -> Result<Self, ractor::SpawnErr> {
-        let (actor, _) = JournalActor::spawn(None, JournalActor, deps).await?;
+    pub(crate) async fn start(deps: Deps, lives: &mut Lives) -> Result<Self, ractor::SpawnErr> {
+        let (actor, life) = JournalActor::spawn(None, JournalActor, deps).await?;
+        lives.push(("journal", life));
         Ok(Self { actor })
     }
 

@@ -22,6 +22,7 @@ use storage::cache::Cache;
 use storage::crypto::Keyring;
 use storage::objects::Objects;
 use storage::{Result, Store};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// Everybody else's APIs, and how each is connected.
@@ -150,6 +151,22 @@ pub struct System {
     reconciler: ActorRef<ReconcilerMsg>,
     channels: Channels,
     tracker: TaskTracker,
+    stopping: CancellationToken,
+    failed: CancellationToken,
+}
+
+/// Actors there is one of, by kind, and the tasks they live in.
+pub type Lives = Vec<(&'static str, tokio::task::JoinHandle<()>)>;
+
+/// Waits for the first of the lone actors to end by itself: nothing restarts it, so the whole system has failed and the
+/// process must drain and end. Rows hold everything that was acknowledged.
+async fn watch(lives: Lives, stopping: CancellationToken, failed: CancellationToken) {
+    let ends = lives.into_iter().map(|(kind, life)| Box::pin(async move { (kind, life.await) }));
+    let ((kind, _), ..) = futures_util::future::select_all(ends).await;
+    if !stopping.is_cancelled() {
+        tracing::error!(kind, "an actor there is only one of ended: the process must end");
+        failed.cancel();
+    }
 }
 
 /// The system did not start.
@@ -171,7 +188,10 @@ impl System {
     pub async fn start(deps: Deps, config: Config) -> Result<Self, StartError> {
         let hub = Hub::new(deps.store.epoch().await?);
         let tracker = TaskTracker::new();
-        let (breakers, channels, jobs) = (Breakers::start().await?, Channels::start().await?, Jobs::start().await?);
+        let mut lives = Lives::new();
+        let breakers = Breakers::start(&mut lives).await?;
+        let channels = Channels::start(&mut lives).await?;
+        let jobs = Jobs::start(&mut lives).await?;
         let places = config.entries_in_flight;
         let shared = Arc::new(Shared {
             store: deps.store,
@@ -189,21 +209,24 @@ impl System {
             events: OnceLock::new(),
             config,
         });
-        let events = Events::start(shared.clone(), places).await?;
-        let journal = Journal::start(journal::Deps {
+        let events = Events::start(shared.clone(), places, &mut lives).await?;
+        let deps = journal::Deps {
             store: shared.store.clone(),
             keys: shared.keys.clone(),
             events: events.clone(),
             tracker: tracker.clone(),
-        })
-        .await?;
+        };
+        let journal = Journal::start(deps, &mut lives).await?;
         events.set_journal(journal);
         let _ = shared.events.set(events.clone());
         channels.begin(shared.clone());
         jobs.begin(shared.clone());
-        let (reconciler, _) = Reconciler::spawn(None, Reconciler, shared.clone()).await?;
+        let (reconciler, life) = Reconciler::spawn(None, Reconciler, shared.clone()).await?;
+        lives.push(("reconciler", life));
+        let (stopping, failed) = (CancellationToken::new(), CancellationToken::new());
+        tokio::spawn(watch(lives, stopping.clone(), failed.clone()));
         let handles = Handles { events, jobs, hub, breakers, shared, leaves: Arc::default() };
-        Ok(Self { handles, reconciler, channels, tracker })
+        Ok(Self { handles, reconciler, channels, tracker, stopping, failed })
     }
 
     /// Handles for everybody outside.
@@ -212,8 +235,15 @@ impl System {
         &self.handles
     }
 
+    /// Cancelled when an actor there is only one of ended by itself: drain and end the process.
+    #[must_use]
+    pub fn failed(&self) -> CancellationToken {
+        self.failed.clone()
+    }
+
     /// Drains: reconciler, events, journal, jobs (leases given back), channels, breakers. At most about `limit`.
     pub async fn stop(self, limit: Duration) {
+        self.stopping.cancel();
         let each = limit / 4;
         self.reconciler.stop(None);
         self.handles.events.stop(each).await;

@@ -73,3 +73,14 @@ async fn a_stop_loses_nobody_and_answers_everybody() {
     assert!(stored.iter().all(|p| p.open(&keys).unwrap().is_some()));
     store.close().await;
 }
+
+/// An actor there is only one of ends by itself: the system says so, so that the process can end; a stop does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_lone_actor_fails_the_system() {
+    let limit = std::time::Duration::from_secs(5);
+    let system = TestSystem::start().await;
+    assert!(tokio::time::timeout(limit / 10, system.failed()).await.is_err(), "nothing has failed yet");
+    system.handles().breakers.stop();
+    tokio::time::timeout(limit, system.failed()).await.expect("the system noticed");
+    system.stop().await;
+}

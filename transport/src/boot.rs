@@ -207,6 +207,12 @@ impl Running {
         self.system.handles()
     }
 
+    /// Cancelled when the actor system failed: drain and end the process.
+    #[must_use]
+    pub fn failed(&self) -> CancellationToken {
+        self.system.failed()
+    }
+
     /// The admin token.
     #[must_use]
     pub fn admin_token(&self) -> String {

@@ -182,14 +182,17 @@ async fn serve(flags: &Flags) -> Result<(), CliError> {
     let embedded = settings.database_url.is_none();
     let running = Running::start(settings, crate::telemetry::metrics()).await?;
     banner(&running, embedded);
-    signals.wait().await;
-    eprintln!("stopping; a second signal ends at once");
+    let failed = running.failed();
+    tokio::select! {
+        () = signals.wait() => eprintln!("stopping; a second signal ends at once"),
+        () = failed.cancelled() => eprintln!("an actor failed for good: stopping"),
+    }
     tokio::spawn(async move {
         signals.wait().await;
         std::process::exit(130);
     });
     running.stop().await;
-    Ok(())
+    if failed.is_cancelled() { Err("the actor system failed; see the log".into()) } else { Ok(()) }
 }
 
 fn banner(running: &Running, embedded: bool) {

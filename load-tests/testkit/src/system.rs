@@ -68,6 +68,11 @@ impl TestSystem {
         self.system.handles()
     }
 
+    /// Waits until the system says that it failed.
+    pub async fn failed(&self) {
+        self.system.failed().cancelled().await;
+    }
+
     /// An owner with a shop.
     ///
     /// # Panics
