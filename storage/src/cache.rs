@@ -12,21 +12,15 @@ use moka::Expiry;
 use moka::future::Cache as Moka;
 use std::time::{Duration, Instant};
 
-/// Lifetimes of the original design (CK-01 to CK-07).
+/// Lifetimes of the original design, of the keys that are used.
 pub mod ttl {
     use std::time::Duration;
-    /// CK-01 `session:{hash}`.
-    pub const SESSION: Duration = Duration::from_secs(7 * 86_400);
     /// CK-02 `business:{hmac of the verified tuple}`.
     pub const BUSINESS: Duration = Duration::from_secs(7 * 86_400);
     /// CK-03 `ai:recommendation:{industry}:{region}:{objective}:{season}:{prompt}`.
     pub const RECOMMENDATION: Duration = Duration::from_secs(86_400);
-    /// CK-04 `content:image:{event}:{style}:{platform}:{version}`.
-    pub const IMAGE: Duration = Duration::from_secs(7 * 86_400);
     /// CK-05 `analytics:dashboard:{event}`.
     pub const DASHBOARD: Duration = Duration::from_secs(300);
-    /// CK-06 and CK-07 `job:{id}`.
-    pub const JOB: Duration = Duration::from_secs(3600);
 }
 
 /// The most entries the in-process cache holds: 50 MB at the design's sizes.

@@ -52,13 +52,7 @@ pub async fn load(c: &mut Conn, event: EventId) -> Result<Figures> {
     let figures = rows
         .into_iter()
         .filter_map(|r| {
-            let known = ChannelFigures {
-                impressions: r.impressions,
-                clicks: r.clicks,
-                link_hits: 0,
-                as_of: r.as_of,
-                stale: r.stale,
-            };
+            let known = ChannelFigures { impressions: r.impressions, clicks: r.clicks, as_of: r.as_of, stale: r.stale };
             Some((Channel::parse(&r.channel)?, known))
         })
         .collect();

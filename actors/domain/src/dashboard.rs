@@ -15,8 +15,6 @@ pub struct ChannelFigures {
     pub impressions: Option<i64>,
     /// Clicks the channel counted; `None` where it does not.
     pub clicks: Option<i64>,
-    /// Hits of our tracking link.
-    pub link_hits: i64,
     /// When the channel last answered.
     pub as_of: Option<Instant>,
     /// The last attempt to ask it failed.
