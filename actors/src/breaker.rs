@@ -6,8 +6,7 @@
 pub mod core;
 
 use self::core::{Admitted, Core, Outcome, Settings};
-use crate::ask::ask;
-use crate::system::Lives;
+use crate::root::{Address, Beyond, Child, Root};
 use clients::UpstreamError;
 use domain::channel::Upstream;
 use domain::distribution::ErrorClass;
@@ -33,7 +32,7 @@ pub struct Breakers {
 }
 
 struct One {
-    actor: ActorRef<Msg>,
+    at: Address<Msg>,
     /// Outside the actor, so that a restart does not forget who is inside.
     bulkhead: Arc<Semaphore>,
     budget: std::sync::Mutex<Budget>,
@@ -83,13 +82,14 @@ impl Breakers {
     ///
     /// # Errors
     /// The runtime is shutting down.
-    pub async fn start(lives: &mut Lives) -> Result<Self, ractor::SpawnErr> {
+    pub(crate) async fn start(root: &Root) -> Result<Self, ractor::SpawnErr> {
         let mut each = HashMap::new();
         for upstream in Upstream::ALL {
-            let (actor, life) = Breaker::spawn(None, Breaker, *upstream).await?;
-            lives.push(("breaker", life));
+            let (at, upstream) = (Address::new(), *upstream);
+            let name = format!("breaker:{}", upstream.code());
+            root.adopt(Child::new("breaker", name, Beyond::Quarantine, &at, move || (Breaker, upstream))).await?;
             let budget = std::sync::Mutex::new(Budget { tokens: RESERVE, at: Instant::now() });
-            each.insert(*upstream, One { actor, bulkhead: Arc::new(Semaphore::new(BULKHEAD)), budget });
+            each.insert(upstream, One { at, bulkhead: Arc::new(Semaphore::new(BULKHEAD)), budget });
         }
         Ok(Self { each: Arc::new(each) })
     }
@@ -104,9 +104,9 @@ impl Breakers {
     {
         let one = &self.each[&upstream];
         let _inside = one.bulkhead.acquire().await.map_err(|_| unavailable(Duration::from_secs(1)))?;
-        let admitted = ask(&one.actor, Msg::Admit, Duration::from_secs(2)).await;
+        let admitted = one.at.ask(Msg::Admit, Duration::from_secs(2)).await;
         let permit = match admitted {
-            Ok(Ok(admitted)) => Permit { actor: one.actor.clone(), admitted, done: false },
+            Ok(Ok(admitted)) => Permit { at: one.at.clone(), admitted, done: false },
             Ok(Err(wait)) => return Err(unavailable(wait)),
             Err(_) => return Err(unavailable(Duration::from_secs(1))),
         };
@@ -162,7 +162,7 @@ impl Breakers {
     pub async fn view(&self) -> Vec<BreakerView> {
         let mut all = Vec::new();
         for upstream in Upstream::ALL {
-            if let Ok(view) = ask(&self.each[upstream].actor, Msg::View, Duration::from_secs(2)).await {
+            if let Ok(view) = self.each[upstream].at.ask(Msg::View, Duration::from_secs(2)).await {
                 all.push(view);
             }
         }
@@ -171,13 +171,13 @@ impl Breakers {
 
     /// Opens or closes a breaker by hand.
     pub fn force(&self, upstream: Upstream, open: bool) {
-        let _ = self.each[&upstream].actor.cast(Msg::Force(open));
+        let _ = self.each[&upstream].at.cast(Msg::Force(open));
     }
 
     /// Stops all breakers.
     pub fn stop(&self) {
         for one in self.each.values() {
-            one.actor.stop(None);
+            one.at.stop();
         }
     }
 }
@@ -188,7 +188,7 @@ fn unavailable(wait: Duration) -> UpstreamError {
 
 /// A call under way. Dropped without an outcome, it says "cancelled".
 struct Permit {
-    actor: ActorRef<Msg>,
+    at: Address<Msg>,
     admitted: Admitted,
     done: bool,
 }
@@ -196,14 +196,14 @@ struct Permit {
 impl Permit {
     fn complete(mut self, outcome: Outcome) {
         self.done = true;
-        let _ = self.actor.cast(Msg::Complete(self.admitted, outcome));
+        let _ = self.at.cast(Msg::Complete(self.admitted, outcome));
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
         if !self.done {
-            let _ = self.actor.cast(Msg::Complete(self.admitted, Outcome::NoEvidence));
+            let _ = self.at.cast(Msg::Complete(self.admitted, Outcome::NoEvidence));
         }
     }
 }

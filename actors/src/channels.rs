@@ -5,7 +5,8 @@
 
 use crate::ask::Unavailable;
 use crate::publishing::announce;
-use crate::system::{Lives, Shared};
+use crate::root::{Address, Beyond, Child, Root};
+use crate::system::Shared;
 use clients::UpstreamError;
 use clients::channel::{Post, Published};
 use domain::channel::{Channel, Upstream};
@@ -18,7 +19,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use storage::StorageError;
 use storage::distributions::{Change, Distribution, Publication};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// Publications of one channel under way at once.
 const BULKHEAD: usize = 8;
@@ -37,18 +38,26 @@ pub(crate) struct Task {
 /// Handle on all channels.
 #[derive(Clone)]
 pub struct Channels {
-    each: Arc<HashMap<Channel, ActorRef<Msg>>>,
+    each: Arc<HashMap<Channel, Address<Msg>>>,
     shared: Arc<OnceLock<Arc<Shared>>>,
 }
 
 impl Channels {
-    pub(crate) async fn start(lives: &mut Lives) -> Result<Self, ractor::SpawnErr> {
+    pub(crate) async fn start(root: &Root) -> Result<Self, ractor::SpawnErr> {
         let shared = Arc::new(OnceLock::new());
         let mut each = HashMap::new();
         for channel in Channel::ALL {
-            let (actor, life) = ChannelActor::spawn(None, ChannelActor, (*channel, shared.clone())).await?;
-            lives.push(("channel", life));
-            each.insert(*channel, actor);
+            let at = Address::new();
+            let args = Args {
+                channel: *channel,
+                shared: shared.clone(),
+                bulkhead: Arc::new(Semaphore::new(BULKHEAD)),
+                at: at.clone(),
+            };
+            let name = format!("channel:{channel}");
+            root.adopt(Child::new("channel", name, Beyond::Quarantine, &at, move || (ChannelActor, args.clone())))
+                .await?;
+            each.insert(*channel, at);
         }
         Ok(Self { each: Arc::new(each), shared })
     }
@@ -60,13 +69,14 @@ impl Channels {
     /// Settles one channel; answers when it ended, one way or the other.
     pub(crate) async fn publish(&self, task: Task) -> Result<(), Unavailable> {
         let (reply, settled) = oneshot::channel();
-        let actor = &self.each[&task.publication.channel];
-        actor.cast(Msg::Publish(Box::new(task), reply)).map_err(|_| Unavailable)?;
+        let at = &self.each[&task.publication.channel];
+        at.cast(Msg::Publish(Box::new(task), reply)).map_err(|_| Unavailable)?;
         settled.await.map_err(|_| Unavailable)
     }
 
     pub(crate) async fn stop(&self, limit: Duration) {
-        let stops = self.each.values().map(|a| a.stop_and_wait(None, Some(limit)));
+        let actors: Vec<_> = self.each.values().filter_map(Address::get).collect();
+        let stops = actors.iter().map(|a| a.stop_and_wait(None, Some(limit)));
         futures_util::future::join_all(stops).await;
     }
 }
@@ -80,41 +90,43 @@ enum Msg {
 
 struct ChannelActor;
 
-struct State {
+/// What a channel's actor is started with, each time.
+#[derive(Clone)]
+struct Args {
     channel: Channel,
     shared: Arc<OnceLock<Arc<Shared>>>,
-    running: usize,
+    /// Outside the actor, so that a restart does not forget what is under way.
+    bulkhead: Arc<Semaphore>,
+    at: Address<Msg>,
+}
+
+struct State {
+    args: Args,
     waiting: VecDeque<(Task, oneshot::Sender<()>)>,
 }
 
 impl Actor for ChannelActor {
     type Msg = Msg;
     type State = State;
-    type Arguments = (Channel, Arc<OnceLock<Arc<Shared>>>);
+    type Arguments = Args;
 
-    async fn pre_start(
-        &self,
-        _: ActorRef<Msg>,
-        (channel, shared): Self::Arguments,
-    ) -> Result<State, ActorProcessingErr> {
-        Ok(State { channel, shared, running: 0, waiting: VecDeque::new() })
+    async fn pre_start(&self, _: ActorRef<Msg>, args: Args) -> Result<State, ActorProcessingErr> {
+        Ok(State { args, waiting: VecDeque::new() })
     }
 
-    async fn handle(&self, myself: ActorRef<Msg>, msg: Msg, s: &mut State) -> Result<(), ActorProcessingErr> {
+    async fn handle(&self, _: ActorRef<Msg>, msg: Msg, s: &mut State) -> Result<(), ActorProcessingErr> {
         match msg {
             Msg::Publish(task, reply) => s.waiting.push_back((*task, reply)),
-            Msg::Ended => s.running -= 1,
+            Msg::Ended => {}
         }
-        let Some(shared) = s.shared.get() else { return Ok(()) };
-        while s.running < BULKHEAD {
+        let Some(shared) = s.args.shared.get() else { return Ok(()) };
+        // Who asked has gone: the row stays, and the reconciler finds it.
+        s.waiting.retain(|(_, reply)| !reply.is_closed());
+        while !s.waiting.is_empty() {
+            let Ok(place) = s.args.bulkhead.clone().try_acquire_owned() else { break };
             let Some((task, reply)) = s.waiting.pop_front() else { break };
-            // Who asked has gone: the row stays, and the reconciler finds it.
-            if reply.is_closed() {
-                continue;
-            }
-            s.running += 1;
-            let publishing = Publishing { shared: shared.clone(), channel: s.channel, task };
-            let room = Room(myself.clone());
+            let publishing = Publishing { shared: shared.clone(), channel: s.args.channel, task };
+            let room = Room { place: Some(place), at: s.args.at.clone() };
             shared.tracker.spawn(async move {
                 let _room = room;
                 match publishing.settle().await {
@@ -132,11 +144,15 @@ impl Actor for ChannelActor {
 }
 
 /// A place in the bulkhead, given back however the task ends.
-struct Room(ActorRef<Msg>);
+struct Room {
+    place: Option<OwnedSemaphorePermit>,
+    at: Address<Msg>,
+}
 
 impl Drop for Room {
     fn drop(&mut self) {
-        let _ = self.0.cast(Msg::Ended);
+        self.place = None;
+        let _ = self.at.cast(Msg::Ended);
     }
 }
 

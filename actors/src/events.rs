@@ -8,8 +8,9 @@ use crate::ask::{PATIENCE, Unavailable, ask};
 use crate::entry::{EnterError, EnterRequest, Entered, EntryMeta, Pending, prepare};
 use crate::event::{self, Approval, DrawRequest, EventActor, EventError, Msg};
 use crate::journal::Journal;
+use crate::root::{Address, Beyond, Child, Root};
 use crate::supervise::{Budgets, Verdict};
-use crate::system::{Lives, Shared};
+use crate::system::Shared;
 use bytes::Bytes;
 use domain::channel::Source;
 use domain::dashboard::Commit;
@@ -33,7 +34,7 @@ pub struct Events {
 
 struct Inner {
     slots: RwLock<HashMap<EventId, Slot>>,
-    directory: OnceLock<ActorRef<DirectoryMsg>>,
+    directory: Address<DirectoryMsg>,
     journal: OnceLock<Journal>,
     shared: Arc<Shared>,
     admission: Admission,
@@ -56,19 +57,18 @@ pub(crate) struct Known {
 }
 
 impl Events {
-    pub(crate) async fn start(shared: Arc<Shared>, places: usize, lives: &mut Lives) -> Result<Self, ractor::SpawnErr> {
+    pub(crate) async fn start(shared: Arc<Shared>, places: usize, root: &Root) -> Result<Self, ractor::SpawnErr> {
         let events = Self {
             inner: Arc::new(Inner {
                 slots: RwLock::default(),
-                directory: OnceLock::new(),
+                directory: Address::new(),
                 journal: OnceLock::new(),
                 shared,
                 admission: Admission::new(places),
             }),
         };
-        let (directory, life) = Directory::spawn(None, Directory, events.clone()).await?;
-        lives.push(("events", life));
-        let _ = events.inner.directory.set(directory);
+        let (at, each) = (&events.inner.directory, events.clone());
+        root.adopt(Child::new("events", "events", Beyond::Fail, at, move || (Directory, each.clone()))).await?;
         Ok(events)
     }
 
@@ -110,8 +110,7 @@ impl Events {
         if let Some(slot) = running.filter(|s| s.actor.get_status() < ActorStatus::Draining) {
             return Ok(slot);
         }
-        let directory = self.inner.directory.get().ok_or(Unavailable)?;
-        ask(directory, |reply| DirectoryMsg::Start(id, reply), PATIENCE).await?.ok_or(Unavailable)
+        self.inner.directory.ask(|reply| DirectoryMsg::Start(id, reply), PATIENCE).await?.ok_or(Unavailable)
     }
 
     /// Stops every actor after what is in its mailbox, then the directory.
@@ -120,9 +119,7 @@ impl Events {
             self.inner.slots.read().expect("nobody panics holding it").values().map(|s| s.actor.clone()).collect();
         let drains = actors.iter().map(|a| a.drain_and_wait(Some(limit)));
         futures_util::future::join_all(drains).await;
-        if let Some(directory) = self.inner.directory.get() {
-            directory.stop(None);
-        }
+        self.inner.directory.stop();
     }
 }
 
@@ -334,6 +331,8 @@ impl Actor for Directory {
     type Arguments = Events;
 
     async fn pre_start(&self, _: ActorRef<DirectoryMsg>, events: Events) -> Result<State, ActorProcessingErr> {
+        // The actors of an earlier life end with it; each comes back from storage when next asked for.
+        events.inner.slots.write().expect("nobody panics holding it").clear();
         Ok(State { events, ids: HashMap::new(), budgets: Budgets::new(), blocked_until: HashMap::new() })
     }
 

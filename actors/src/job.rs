@@ -21,7 +21,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use storage::StorageError;
 use storage::jobs::{End, Job};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub(crate) use images::{decode_input as images_input, raster};
 pub(crate) use recommendation::{key as recommendation_key, proposal_of};
@@ -49,7 +49,8 @@ pub(crate) struct JobActor;
 pub(crate) struct State {
     shared: Arc<Shared>,
     job: Job,
-    stop: CancellationToken,
+    /// Ends the work however this actor ends, a kill included.
+    stop: Option<DropGuard>,
 }
 
 impl Actor for JobActor {
@@ -75,7 +76,7 @@ impl Actor for JobActor {
             let _ = report.cast(Report::Done(end));
         });
         myself.send_after(BEAT, || Report::BeatDue);
-        Ok(State { shared: args.shared, job: args.job, stop })
+        Ok(State { shared: args.shared, job: args.job, stop: Some(stop.drop_guard()) })
     }
 
     async fn handle(&self, myself: ActorRef<Report>, msg: Report, s: &mut State) -> Result<(), ActorProcessingErr> {
@@ -103,16 +104,11 @@ impl Actor for JobActor {
                 myself.stop(None);
             }
             Report::Release => {
-                s.stop.cancel();
+                s.stop = None;
                 s.finish(End::Released).await;
                 myself.stop(None);
             }
         }
-        Ok(())
-    }
-
-    async fn post_stop(&self, _: ActorRef<Report>, s: &mut State) -> Result<(), ActorProcessingErr> {
-        s.stop.cancel();
         Ok(())
     }
 }
@@ -129,7 +125,7 @@ impl State {
                 .run(move |c| Box::pin(async move { storage::jobs::finish(c, id, epoch, end).await }))
                 .await
             {
-                Ok(Some(job)) if job.status.is_over() => return crate::jobs::ended(&self.shared, &job),
+                Ok(Some(job)) if job.status.is_over() => return crate::jobs::ended(&self.shared, &job).await,
                 Ok(Some(job)) => return crate::jobs::progressed(&self.shared, &job),
                 Ok(None) => return,
                 Err(e) => tracing::warn!(job = %id, error = %e, "the end of a job was not stored"),

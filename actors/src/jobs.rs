@@ -3,15 +3,19 @@
 //! Rows are the truth; casts only wake. A job's actor is not restarted: the row's lease runs out and it is claimed again.
 
 use crate::job::{JobActor, JobArgs, Report};
-use crate::system::{Lives, Shared};
-use domain::ids::JobId;
+use crate::root::{Address, Beyond, Child, Root};
+use crate::system::Shared;
+use domain::ids::{JobId, UserId};
+use domain::job::JobStatus;
 use domain::topic::Topic;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use storage::Result;
+use storage::cache::ttl;
 use storage::jobs::{Job, NewJob};
 
 /// Jobs running at once on this node: most of them wait for an upstream.
@@ -19,24 +23,42 @@ const MAX_RUNNING: usize = 32;
 /// How often the table is looked at without being woken.
 const POLL: Duration = Duration::from_secs(1);
 
+/// A job as its owner sees it.
+pub struct JobView {
+    /// Offset of its topic.
+    pub version: i64,
+    /// No more changes by itself.
+    pub over: bool,
+    /// What the API shows.
+    pub body: Value,
+}
+
+/// What the cache keeps of a job that is over.
+#[derive(Deserialize)]
+struct Kept {
+    owner: Option<UserId>,
+    version: i64,
+    body: Value,
+}
+
 /// Handle on the jobs.
 #[derive(Clone)]
 pub struct Jobs {
-    actor: ActorRef<Msg>,
+    at: Address<Msg>,
     shared: Arc<OnceLock<Arc<Shared>>>,
 }
 
 impl Jobs {
-    pub(crate) async fn start(lives: &mut Lives) -> std::result::Result<Self, ractor::SpawnErr> {
-        let shared = Arc::new(OnceLock::new());
-        let (actor, life) = Dispatcher::spawn(None, Dispatcher, shared.clone()).await?;
-        lives.push(("jobs", life));
-        Ok(Self { actor, shared })
+    pub(crate) async fn start(root: &Root) -> std::result::Result<Self, ractor::SpawnErr> {
+        let (at, shared) = (Address::new(), Arc::new(OnceLock::new()));
+        let each = shared.clone();
+        root.adopt(Child::new("jobs", "jobs", Beyond::Fail, &at, move || (Dispatcher, each.clone()))).await?;
+        Ok(Self { at, shared })
     }
 
     pub(crate) fn begin(&self, shared: Arc<Shared>) {
         let _ = self.shared.set(shared);
-        let _ = self.actor.cast(Msg::Wake);
+        let _ = self.at.cast(Msg::Wake);
     }
 
     fn shared(&self) -> &Arc<Shared> {
@@ -45,7 +67,7 @@ impl Jobs {
 
     /// Looks for due jobs now.
     pub fn wake(&self) {
-        let _ = self.actor.cast(Msg::Wake);
+        let _ = self.at.cast(Msg::Wake);
     }
 
     /// Asks for a job; the active one with the same key, if there is one.
@@ -67,8 +89,8 @@ impl Jobs {
         let shared = self.shared();
         let gone = shared.store.run(move |c| Box::pin(async move { storage::jobs::cancel(c, id).await })).await?;
         if let Some(job) = &gone {
-            let _ = self.actor.cast(Msg::Cancel(id));
-            ended(shared, job);
+            let _ = self.at.cast(Msg::Cancel(id));
+            ended(shared, job).await;
         }
         Ok(gone)
     }
@@ -84,17 +106,52 @@ impl Jobs {
         Ok(again)
     }
 
+    /// A job as its owner sees it; `None`: there is none, or it is somebody else's.
+    ///
+    /// # Errors
+    /// Whatever the database said.
+    pub async fn read(&self, id: JobId, owner: UserId) -> Result<Option<JobView>> {
+        let shared = self.shared();
+        let cached = shared.cache.get(&cache_key(id)).await;
+        if let Some(kept) = cached.and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok()) {
+            metrics::counter!("cache_requests_total", "key" => "job", "result" => "hit").increment(1);
+            return Ok((kept.owner == Some(owner)).then_some(JobView {
+                version: kept.version,
+                over: true,
+                body: kept.body,
+            }));
+        }
+        metrics::counter!("cache_requests_total", "key" => "job", "result" => "miss").increment(1);
+        let found = shared.store.run(move |c| Box::pin(async move { storage::jobs::get(c, id).await })).await?;
+        let Some(job) = found.filter(|j| j.owner == Some(owner)) else { return Ok(None) };
+        remember(shared, &job).await;
+        Ok(Some(JobView { version: job.version, over: job.status.is_over(), body: crate::view::job(&job) }))
+    }
+
     /// Stops claiming and gives the leases of what runs back.
     pub(crate) async fn stop(&self, limit: Duration) {
-        let _ = crate::ask::ask(&self.actor, Msg::Finish, limit).await;
-        self.actor.stop(None);
+        let _ = self.at.ask(Msg::Finish, limit).await;
+        self.at.stop();
     }
 }
 
+/// Cache key of a job (CK-06, CK-07). Only what cannot change any more is kept: a dead one may be replayed.
+fn cache_key(id: JobId) -> String {
+    format!("job:{id}")
+}
+
 /// Publishes that a job is over.
-pub(crate) fn ended(shared: &Shared, job: &Job) {
+pub(crate) async fn ended(shared: &Shared, job: &Job) {
+    remember(shared, job).await;
     metrics::counter!("jobs_total", "kind" => job.kind.code(), "state" => job.status.code()).increment(1);
     shared.hub.publish(&Topic::Job(job.id), job.version, "job.ended", chrono::Utc::now(), || crate::view::job(job));
+}
+
+async fn remember(shared: &Shared, job: &Job) {
+    if job.status.is_over() && job.status != JobStatus::Dead {
+        let kept = json!({"owner": job.owner, "version": job.version, "body": crate::view::job(job)});
+        shared.cache.set(&cache_key(job.id), kept.to_string().into(), ttl::JOB).await;
+    }
 }
 
 /// Publishes how far a job is.

@@ -6,7 +6,7 @@
 
 use crate::entry::{EnterError, Pending};
 use crate::events::Events;
-use crate::system::Lives;
+use crate::root::{Address, Beyond, Child, Root};
 use futures_util::future::BoxFuture;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use std::sync::Arc;
@@ -28,27 +28,27 @@ const BUSY_PAUSE: Duration = Duration::from_millis(5);
 /// Handle on the journal.
 #[derive(Clone)]
 pub(crate) struct Journal {
-    actor: ActorRef<Msg>,
+    at: Address<Msg>,
 }
 
 impl Journal {
-    pub(crate) async fn start(deps: Deps, lives: &mut Lives) -> Result<Self, ractor::SpawnErr> {
-        let (actor, life) = JournalActor::spawn(None, JournalActor, deps).await?;
-        lives.push(("journal", life));
-        Ok(Self { actor })
+    pub(crate) async fn start(deps: Deps, root: &Root) -> Result<Self, ractor::SpawnErr> {
+        let (at, deps) = (Address::new(), Arc::new(deps));
+        root.adopt(Child::new("journal", "journal", Beyond::Fail, &at, move || (JournalActor, deps.clone()))).await?;
+        Ok(Self { at })
     }
 
     /// Hands an entry over; the reply comes after the commit.
     pub(crate) fn submit(&self, entry: Pending) {
-        if let Err(ractor::MessagingErr::SendErr(Msg::Submit(entry))) = self.actor.cast(Msg::Submit(Box::new(entry))) {
+        if let Err(Some(Msg::Submit(entry))) = self.at.cast(Msg::Submit(Box::new(entry))) {
             entry.refuse_or(Err(EnterError::Overloaded));
         }
     }
 
     /// Ends it by its own protocol: answers when buffer and flush are empty.
     pub(crate) async fn finish(&self, limit: Duration) {
-        let _ = crate::ask::ask(&self.actor, Msg::Finish, limit).await;
-        self.actor.stop(None);
+        let _ = self.at.ask(Msg::Finish, limit).await;
+        self.at.stop();
     }
 }
 
@@ -80,10 +80,10 @@ struct State {
 impl Actor for JournalActor {
     type Msg = Msg;
     type State = State;
-    type Arguments = Deps;
+    type Arguments = Arc<Deps>;
 
-    async fn pre_start(&self, _: ActorRef<Msg>, deps: Deps) -> Result<State, ActorProcessingErr> {
-        Ok(State { deps: Arc::new(deps), waiting: Vec::new(), flushing: false, finishing: None })
+    async fn pre_start(&self, _: ActorRef<Msg>, deps: Arc<Deps>) -> Result<State, ActorProcessingErr> {
+        Ok(State { deps, waiting: Vec::new(), flushing: false, finishing: None })
     }
 
     async fn handle(&self, myself: ActorRef<Msg>, msg: Msg, s: &mut State) -> Result<(), ActorProcessingErr> {

@@ -5,7 +5,9 @@ use crate::system::Shared;
 use creative::{Look, Palette, Picture, compose};
 use domain::channel::{Platform, Style};
 use domain::ids::{EventId, ImageId};
+use serde_json::Value;
 use storage::Result;
+use storage::cache::ttl;
 use storage::images::Image;
 
 /// 80 random bits in base32: what cannot be guessed and can be read aloud.
@@ -14,6 +16,32 @@ pub fn unguessable() -> String {
     const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     let random = storage::crypto::random16();
     random.iter().map(|b| char::from(LETTERS[usize::from(b & 31)])).collect()
+}
+
+/// Cache key of an event's picture of a style and format (CK-04).
+fn cache_key(event: EventId, style: Style, platform: Platform) -> String {
+    format!("content:image:{event}:{}:{}", style.code(), platform.code())
+}
+
+/// The newest picture of a style and format as the API shows it, if the cache has it.
+pub async fn cached(shared: &Shared, event: EventId, style: Style, platform: Platform) -> Option<Value> {
+    let found = shared.cache.get(&cache_key(event, style, platform)).await;
+    let hit = found.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let result = if hit.is_some() { "hit" } else { "miss" };
+    metrics::counter!("cache_requests_total", "key" => "image", "result" => result).increment(1);
+    hit
+}
+
+/// A picture was made or edited: from now on it is the newest of its style and format.
+pub async fn remember(shared: &Shared, image: &Image) {
+    let body = crate::view::image(image, &shared.public_url).to_string();
+    shared.cache.set(&cache_key(image.event, image.style, image.platform), body.into(), ttl::IMAGE).await;
+}
+
+/// A picture was read as the newest of its style and format; one that was remembered meanwhile stays.
+pub async fn found(shared: &Shared, image: &Image) {
+    let body = crate::view::image(image, &shared.public_url).to_string();
+    shared.cache.fill(&cache_key(image.event, image.style, image.platform), body.into(), ttl::IMAGE).await;
 }
 
 /// What a picture is composed of.

@@ -13,6 +13,8 @@ const WINDOW: Duration = Duration::from_secs(30);
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const QUARANTINE: Duration = Duration::from_secs(30);
 const LONGEST_QUARANTINE: Duration = Duration::from_secs(300);
+/// A child that lived this long since its last failure has no past.
+const FORGIVEN: Duration = Duration::from_secs(900);
 
 /// What to do about a failed child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,7 @@ pub(crate) enum Verdict {
 struct History {
     failures: VecDeque<Instant>,
     quarantines: u32,
+    last: Option<Instant>,
 }
 
 /// The failures of all keys.
@@ -42,6 +45,9 @@ impl<K: Eq + Hash + Clone> Budgets<K> {
     /// Records a failure. `jitter` in 0..1 spreads restarts by half either way.
     pub(crate) fn failed(&mut self, key: &K, now: Instant, jitter: f64) -> Verdict {
         let history = self.keys.entry(key.clone()).or_default();
+        if history.last.replace(now).is_some_and(|last| now.duration_since(last) > FORGIVEN) {
+            history.quarantines = 0;
+        }
         while history.failures.front().is_some_and(|at| now.duration_since(*at) > WINDOW) {
             history.failures.pop_front();
         }
@@ -84,8 +90,10 @@ mod tests {
             Verdict::Quarantine(QUARANTINE * 2),
             "the probe failed"
         );
+        let later = start + Duration::from_secs(41) + FORGIVEN;
+        assert!(matches!(b.failed(&"bad", later, 0.5), Verdict::Restart(_)), "that was long ago");
         b.settled(&"bad");
-        assert!(matches!(b.failed(&"bad", start + Duration::from_secs(50), 0.5), Verdict::Restart(_)));
+        assert!(matches!(b.failed(&"bad", later + Duration::from_secs(1), 0.5), Verdict::Restart(_)));
     }
 
     proptest! {

@@ -6,7 +6,8 @@ use crate::events::Events;
 use crate::hub::Hub;
 use crate::jobs::Jobs;
 use crate::journal::{self, Journal};
-use crate::reconciler::{Msg as ReconcilerMsg, Reconciler};
+use crate::reconciler::Reconciler;
+use crate::root::{Address, Beyond, Child, Root};
 use clients::channel::ChannelClient;
 use clients::claude::Claude;
 use clients::nts::Nts;
@@ -14,7 +15,6 @@ use clients::stability::Stability;
 use creative::Fonts;
 use domain::channel::{Channel, Mode, Upstream};
 use domain::ids::EventId;
-use ractor::{Actor, ActorRef};
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -140,6 +140,8 @@ pub struct Handles {
     pub hub: Hub,
     /// Breakers.
     pub breakers: Breakers,
+    /// Who watches over the actors there is one of.
+    pub root: Root,
     /// What the actors share; lists and reads go to its store.
     pub shared: Arc<Shared>,
     pub(crate) leaves: Arc<std::sync::Mutex<HashMap<EventId, Arc<Vec<domain::draw::Leaf>>>>>,
@@ -148,25 +150,10 @@ pub struct Handles {
 /// The running system.
 pub struct System {
     handles: Handles,
-    reconciler: ActorRef<ReconcilerMsg>,
     channels: Channels,
     tracker: TaskTracker,
-    stopping: CancellationToken,
+    reconciler: Address<crate::reconciler::Msg>,
     failed: CancellationToken,
-}
-
-/// Actors there is one of, by kind, and the tasks they live in.
-pub type Lives = Vec<(&'static str, tokio::task::JoinHandle<()>)>;
-
-/// Waits for the first of the lone actors to end by itself: nothing restarts it, so the whole system has failed and the
-/// process must drain and end. Rows hold everything that was acknowledged.
-async fn watch(lives: Lives, stopping: CancellationToken, failed: CancellationToken) {
-    let ends = lives.into_iter().map(|(kind, life)| Box::pin(async move { (kind, life.await) }));
-    let ((kind, _), ..) = futures_util::future::select_all(ends).await;
-    if !stopping.is_cancelled() {
-        tracing::error!(kind, "an actor there is only one of ended: the process must end");
-        failed.cancel();
-    }
 }
 
 /// The system did not start.
@@ -188,10 +175,11 @@ impl System {
     pub async fn start(deps: Deps, config: Config) -> Result<Self, StartError> {
         let hub = Hub::new(deps.store.epoch().await?);
         let tracker = TaskTracker::new();
-        let mut lives = Lives::new();
-        let breakers = Breakers::start(&mut lives).await?;
-        let channels = Channels::start(&mut lives).await?;
-        let jobs = Jobs::start(&mut lives).await?;
+        let failed = CancellationToken::new();
+        let root = Root::start(failed.clone()).await?;
+        let breakers = Breakers::start(&root).await?;
+        let channels = Channels::start(&root).await?;
+        let jobs = Jobs::start(&root).await?;
         let places = config.entries_in_flight;
         let shared = Arc::new(Shared {
             store: deps.store,
@@ -209,24 +197,25 @@ impl System {
             events: OnceLock::new(),
             config,
         });
-        let events = Events::start(shared.clone(), places, &mut lives).await?;
+        let events = Events::start(shared.clone(), places, &root).await?;
         let deps = journal::Deps {
             store: shared.store.clone(),
             keys: shared.keys.clone(),
             events: events.clone(),
             tracker: tracker.clone(),
         };
-        let journal = Journal::start(deps, &mut lives).await?;
+        let journal = Journal::start(deps, &root).await?;
         events.set_journal(journal);
         let _ = shared.events.set(events.clone());
         channels.begin(shared.clone());
         jobs.begin(shared.clone());
-        let (reconciler, life) = Reconciler::spawn(None, Reconciler, shared.clone()).await?;
-        lives.push(("reconciler", life));
-        let (stopping, failed) = (CancellationToken::new(), CancellationToken::new());
-        tokio::spawn(watch(lives, stopping.clone(), failed.clone()));
-        let handles = Handles { events, jobs, hub, breakers, shared, leaves: Arc::default() };
-        Ok(Self { handles, reconciler, channels, tracker, stopping, failed })
+        let (reconciler, each) = (Address::new(), shared.clone());
+        root.adopt(Child::new("reconciler", "reconciler", Beyond::Fail, &reconciler, move || {
+            (Reconciler, each.clone())
+        }))
+        .await?;
+        let handles = Handles { events, jobs, hub, breakers, root, shared, leaves: Arc::default() };
+        Ok(Self { handles, channels, tracker, reconciler, failed })
     }
 
     /// Handles for everybody outside.
@@ -235,7 +224,7 @@ impl System {
         &self.handles
     }
 
-    /// Cancelled when an actor there is only one of ended by itself: drain and end the process.
+    /// Cancelled when an actor nobody can do without keeps ending: drain and end the process.
     #[must_use]
     pub fn failed(&self) -> CancellationToken {
         self.failed.clone()
@@ -243,9 +232,9 @@ impl System {
 
     /// Drains: reconciler, events, journal, jobs (leases given back), channels, breakers. At most about `limit`.
     pub async fn stop(self, limit: Duration) {
-        self.stopping.cancel();
+        self.handles.root.stand_down().await;
         let each = limit / 4;
-        self.reconciler.stop(None);
+        self.reconciler.stop();
         self.handles.events.stop(each).await;
         if let Some(journal) = self.handles.events.journal() {
             journal.finish(each).await;
@@ -253,6 +242,7 @@ impl System {
         self.handles.jobs.stop(each).await;
         self.channels.stop(Duration::from_secs(1)).await;
         self.handles.breakers.stop();
+        self.handles.root.stop();
         self.tracker.close();
         let _ = tokio::time::timeout(each, self.tracker.wait()).await;
     }

@@ -74,13 +74,71 @@ async fn a_stop_loses_nobody_and_answers_everybody() {
     store.close().await;
 }
 
-/// An actor there is only one of ends by itself: the system says so, so that the process can end; a stop does not.
+/// Every actor there is one of is ended as a crash would end it, while customers enter: each comes back, the others go
+/// on, and nobody who heard yes is missing.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_end_of_a_lone_actor_fails_the_system() {
-    let limit = std::time::Duration::from_secs(5);
+async fn every_lone_actor_comes_back_and_the_rest_goes_on() {
     let system = TestSystem::start().await;
-    assert!(tokio::time::timeout(limit / 10, system.failed()).await.is_err(), "nothing has failed yet");
-    system.handles().breakers.stop();
-    tokio::time::timeout(limit, system.failed()).await.expect("the system noticed");
+    let handles = system.handles().clone();
+    let (id, _) = system.live_event().await;
+    let event = handles.events.get(id);
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (entering, stopped) = (event.clone(), stop.clone());
+    let customers = tokio::spawn(async move {
+        let mut acknowledged = Vec::new();
+        for n in 0usize.. {
+            if stopped.load(std::sync::atomic::Ordering::Acquire) {
+                break;
+            }
+            acknowledged.extend(entering.enter(form(n)).await.map(|e| e.entry_no));
+        }
+        acknowledged
+    });
+    let names: Vec<String> = handles.root.view().await.into_iter().map(|c| c.name).collect();
+    assert!(
+        ["journal", "jobs", "events", "reconciler", "channel:NAVER", "breaker:CLAUDE"]
+            .iter()
+            .all(|n| names.iter().any(|name| name == n))
+    );
+    for name in &names {
+        assert!(handles.root.restart(name).await, "{name} runs");
+    }
+    let limit = std::time::Duration::from_secs(10);
+    let back = async {
+        while !handles.root.view().await.iter().all(|c| c.running && c.restarts == 1) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(limit, back).await.expect("all came back");
+    assert_eq!(handles.breakers.view().await.len(), 9, "every breaker answers");
+    let entered = event.enter(form(1_000_000)).await.unwrap();
+    stop.store(true, std::sync::atomic::Ordering::Release);
+    let acknowledged = customers.await.unwrap();
+    let (body, _) = event.analytics().await.unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    let stored = body["cards"]["participants"].as_i64().unwrap();
+    assert!(stored >= entered.entry_no && stored > acknowledged.len() as i64);
+    let distinct: std::collections::HashSet<&i64> = acknowledged.iter().collect();
+    assert_eq!(distinct.len(), acknowledged.len());
+    system.stop().await;
+}
+
+/// An actor nobody can do without keeps ending: the system says so, so that the process can end. A stop does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vital_actor_that_keeps_ending_fails_the_system() {
+    let limit = std::time::Duration::from_secs(10);
+    let system = TestSystem::start().await;
+    assert!(tokio::time::timeout(limit / 20, system.failed()).await.is_err(), "nothing has failed yet");
+    let root = system.handles().root.clone();
+    let keep_ending = async {
+        loop {
+            root.restart("journal").await;
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = keep_ending => {}
+        failed = tokio::time::timeout(limit, system.failed()) => failed.expect("the system noticed"),
+    }
     system.stop().await;
 }

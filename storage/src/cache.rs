@@ -7,7 +7,7 @@ use bytes::Bytes;
 use fred::clients::Client;
 use fred::interfaces::{ClientLike, KeysInterface};
 use fred::types::config::{Config, ReconnectPolicy};
-use fred::types::{Builder, Expiration};
+use fred::types::{Builder, Expiration, SetOptions};
 use moka::Expiry;
 use moka::future::Cache as Moka;
 use std::time::{Duration, Instant};
@@ -19,6 +19,10 @@ pub mod ttl {
     pub const BUSINESS: Duration = Duration::from_secs(7 * 86_400);
     /// CK-03 `ai:recommendation:{industry}:{region}:{objective}:{season}:{prompt}`.
     pub const RECOMMENDATION: Duration = Duration::from_secs(86_400);
+    /// CK-04 `content:image:{event}:{style}:{platform}`.
+    pub const IMAGE: Duration = Duration::from_secs(7 * 86_400);
+    /// CK-06 and CK-07 `job:{job}`.
+    pub const JOB: Duration = Duration::from_secs(3_600);
     /// CK-05 `analytics:dashboard:{event}`.
     pub const DASHBOARD: Duration = Duration::from_secs(300);
 }
@@ -119,6 +123,24 @@ impl Cache {
                     .set::<(), _, _>(format!("{prefix}{key}"), bytes, Some(Expiration::PX(ms)), None, false)
                     .await;
                 kept.unwrap_or_else(|e| missed("set", &e));
+            }
+            Self::Redis { .. } => {}
+        }
+    }
+
+    /// Keeps a value that was read from the database, unless a newer one is there already: whoever changes it sets it.
+    pub async fn fill(&self, key: &str, bytes: Bytes, ttl: Duration) {
+        match self {
+            Self::Memory(cache) => {
+                cache.entry_by_ref(key).or_insert(Item { bytes, ttl }).await;
+            }
+            Self::Redis { client, prefix } if client.is_connected() => {
+                let ms = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
+                let key = format!("{prefix}{key}");
+                let kept = client
+                    .set::<Option<Bytes>, _, _>(key, bytes, Some(Expiration::PX(ms)), Some(SetOptions::NX), false)
+                    .await;
+                kept.map(|_| ()).unwrap_or_else(|e| missed("fill", &e));
             }
             Self::Redis { .. } => {}
         }

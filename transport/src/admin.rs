@@ -1,4 +1,4 @@
-//! The admin port: metrics, breakers, dead letters, caches, audit. Loopback by default, by token but for the metrics.
+//! The admin port: metrics, actors, breakers, dead letters, caches, audit. Loopback by default, by token but for the metrics.
 
 use crate::error::{ApiResult, Problem};
 use crate::extract::{Body, Id, Origin, Query};
@@ -40,6 +40,8 @@ struct SetFault {
 /// The admin router.
 pub(crate) fn router(app: App) -> Router {
     let guarded = Router::new()
+        .route("/admin/actors", get(actors))
+        .route("/admin/actors/{name}/restart", post(restart))
         .route("/admin/breakers", get(breakers))
         .route("/admin/breakers/{upstream}/{action}", post(force))
         .route("/admin/dlq", get(dead))
@@ -81,6 +83,19 @@ async fn metrics(State(app): State<App>, ConnectInfo(peer): ConnectInfo<SocketAd
     }
     let text = app.metrics.as_ref().map(metrics_exporter_prometheus::PrometheusHandle::render).unwrap_or_default();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+}
+
+async fn actors(State(app): State<App>) -> Json<Value> {
+    let events = app.handles.events.running();
+    Json(json!({"items": app.handles.root.view().await, "eventsRunning": events, "nextCursor": null}))
+}
+
+async fn restart(State(app): State<App>, Origin(origin): Origin, Path(name): Path<String>) -> ApiResult<StatusCode> {
+    if !app.handles.root.restart(&name).await {
+        return Err(Problem::not_found());
+    }
+    app.audit_as("admin".into(), origin, "actor-restarted", format!("actor:{name}"), json!({}));
+    Ok(StatusCode::ACCEPTED)
 }
 
 async fn breakers(State(app): State<App>) -> Json<Value> {

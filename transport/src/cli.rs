@@ -106,6 +106,13 @@ enum DrawCommand {
 
 #[derive(Subcommand)]
 enum AdminCommand {
+    /// The actors there is one of, and how often each was started again.
+    Actors,
+    /// End one of them as a crash would; it is started again.
+    Restart {
+        /// Its name, as `actors` lists it.
+        name: String,
+    },
     /// State of every breaker.
     Breakers,
     /// Open a breaker by hand.
@@ -306,6 +313,8 @@ async fn admin(flags: &Flags, url: &str, what: AdminCommand) -> Result<(), CliEr
     let get = |path: &str| client.get(format!("{url}{path}"));
     let post = |path: &str| client.post(format!("{url}{path}"));
     let request = match what {
+        AdminCommand::Actors => get("/admin/actors"),
+        AdminCommand::Restart { name } => post(&format!("/admin/actors/{name}/restart")),
         AdminCommand::Breakers => get("/admin/breakers"),
         AdminCommand::ForceOpen { upstream } => post(&format!("/admin/breakers/{upstream}/force-open")),
         AdminCommand::ForceClosed { upstream } => post(&format!("/admin/breakers/{upstream}/force-closed")),

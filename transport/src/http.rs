@@ -1,6 +1,7 @@
 //! Routes: what there is, who may, and which handler answers. One table; the OpenAPI document is made from it too.
 
 pub(crate) mod analytics;
+pub(crate) mod answers;
 pub(crate) mod bodies;
 pub(crate) mod content;
 pub(crate) mod distribution;

@@ -136,6 +136,7 @@ async fn compose(
     let image = compose_picture(&run.shared, what).await?;
     let stored = image.clone();
     run.shared.store.run(move |c| Box::pin(async move { storage::images::insert(c, &stored).await })).await?;
+    crate::pictures::remember(&run.shared, &image).await;
     Ok(image)
 }
 

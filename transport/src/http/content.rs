@@ -7,7 +7,7 @@ use crate::auth::Session;
 use crate::error::{ApiResult, Problem};
 use crate::extract::{Body, Check, Id, IfMatch, Owner, versioned};
 use crate::state::App;
-use actors::pictures::{Composition, compose_picture};
+use actors::pictures::{self, Composition, compose_picture};
 use actors::view;
 use axum::Json;
 use axum::extract::{Path, State};
@@ -39,6 +39,9 @@ pub(crate) async fn make(State(app): State<App>, Owner(who): Owner, Body(body): 
     platforms.dedup();
     let title = event.title.clone().unwrap_or_default();
     let id = event.id;
+    if let Some(images) = cached(&app, id, &styles, &platforms, &title).await {
+        return Ok(Json(json!({"images": images})).into_response());
+    }
     let have = app.store().run(move |c| Box::pin(async move { storage::images::of_event(c, id).await })).await?;
     let wanted = |i: &&Image| styles.contains(&i.style) && platforms.contains(&i.platform) && i.headline == title;
     // Requests that overlapped may have made two of a kind: the newest one stands.
@@ -50,10 +53,25 @@ pub(crate) async fn make(State(app): State<App>, Owner(who): Owner, Body(body): 
     let all =
         styles.iter().all(|s| platforms.iter().all(|p| fitting.iter().any(|i| i.style == *s && i.platform == *p)));
     if all {
+        for image in &fitting {
+            pictures::found(&app.handles.shared, image).await;
+        }
         let images: Vec<Value> = fitting.into_iter().map(|i| body_of(&app, i)).collect();
         return Ok(Json(json!({"images": images})).into_response());
     }
     answer(app.handles.draw_images(event.id, event.store, who.user, &styles, &platforms, &title).await?)
+}
+
+/// All pictures asked for, from the cache; `None` when one is missing or was made for another title.
+async fn cached(app: &App, id: EventId, styles: &[Style], platforms: &[Platform], title: &str) -> Option<Vec<Value>> {
+    let mut images = Vec::new();
+    for style in styles {
+        for platform in platforms {
+            let image = pictures::cached(&app.handles.shared, id, *style, *platform).await?;
+            images.push(Some(image).filter(|i| i["headline"] == title)?);
+        }
+    }
+    Some(images)
 }
 
 async fn owned_image(app: &App, who: Session, id: ImageId) -> ApiResult<Image> {
@@ -113,7 +131,10 @@ pub(crate) async fn edit(
     let new = compose_picture(&app.handles.shared, what).await?;
     let stored = new.clone();
     match app.store().run(move |c| Box::pin(async move { storage::images::insert(c, &stored).await })).await {
-        Ok(()) => Ok(versioned(StatusCode::OK, new.version.into(), &body_of(&app, &new))),
+        Ok(()) => {
+            pictures::remember(&app.handles.shared, &new).await;
+            Ok(versioned(StatusCode::OK, new.version.into(), &body_of(&app, &new)))
+        }
         // Two edits at once: one of them was made on an old version.
         Err(StorageError::Conflict { .. }) => Err(Problem::new(StatusCode::PRECONDITION_FAILED, "stale")),
         Err(e) => Err(e.into()),

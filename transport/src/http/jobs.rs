@@ -4,7 +4,7 @@ use crate::auth::Session;
 use crate::error::{ApiResult, Problem};
 use crate::extract::{Id, Owner, Query, not_modified, page, unchanged, versioned};
 use crate::state::App;
-use actors::view;
+use actors::jobs::JobView;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -12,12 +12,10 @@ use domain::ids::{JobId, NoticeId};
 use domain::topic::Topic;
 use serde_json::{Value, json};
 use std::time::Duration;
-use storage::jobs::Job;
 use storage::notices::Notice;
 
-async fn owned(app: &App, who: Session, id: JobId) -> ApiResult<Job> {
-    let found = app.store().run(move |c| Box::pin(async move { storage::jobs::get(c, id).await })).await?;
-    found.filter(|j| j.owner == Some(who.user)).ok_or_else(Problem::not_found)
+async fn owned(app: &App, who: Session, id: JobId) -> ApiResult<JobView> {
+    app.handles.jobs.read(id, who.user).await?.ok_or_else(Problem::not_found)
 }
 
 /// A job; `Prefer: wait` holds until it ended or, with `If-None-Match`, until it changed.
@@ -29,12 +27,12 @@ pub(crate) async fn one(State(app): State<App>, Owner(who): Owner, Id(id): Id<Jo
     loop {
         let job = owned(&app, who, id).await?;
         let same = conditional && unchanged(&headers, job.version);
-        let enough = job.status.is_over() || (conditional && !same);
+        let enough = job.over || (conditional && !same);
         if enough || tokio::time::Instant::now() >= deadline {
             return Ok(if same {
                 not_modified(job.version)
             } else {
-                versioned(StatusCode::OK, job.version, &view::job(&job))
+                versioned(StatusCode::OK, job.version, &job.body)
             });
         }
         let look = (tokio::time::Instant::now() + Duration::from_secs(1)).min(deadline);
@@ -46,7 +44,7 @@ pub(crate) async fn cancel(State(app): State<App>, Owner(who): Owner, Id(id): Id
     let job = owned(&app, who, id).await?;
     match app.handles.jobs.cancel(id).await? {
         Some(_) => Ok(StatusCode::NO_CONTENT),
-        None => Err(Problem::conflict("job-over").with("currentStatus", json!(job.status))),
+        None => Err(Problem::conflict("job-over").with("currentStatus", job.body["status"].clone())),
     }
 }
 

@@ -1,6 +1,6 @@
 //! S24: no phone, business number, password, token or name in logs, metrics, error answers or plain columns.
 
-use crate::support::{LOG, anonymous, at, business_number, email, run, server};
+use crate::support::{Api, LOG, anonymous, at, business_number, email, run, server};
 use diesel::QueryableByName;
 use diesel::sql_types::Text;
 use diesel_async::RunQueryDsl;
@@ -68,13 +68,12 @@ fn nothing_personal_leaks() {
             .await
             .is(201);
         let receipt = entered["receipt"].as_str().unwrap().to_owned();
-        let mut errors = Vec::new();
         for bad in [
             json!({"name": customer, "phone": customer_phone}),
             json!({"name": customer, "phone": format!("{customer_phone}9"), "consents": {"privacy": true}}),
             json!({"phone": {"number": customer_phone}}),
         ] {
-            errors.push(api.enter_with(&slug, bad).await.body.to_string());
+            assert!(api.enter_with(&slug, bad).await.status >= 400);
         }
         api.enter_with(&slug, json!({"name": customer, "phone": customer_phone, "consents": {"privacy": true}}))
             .await
@@ -84,10 +83,19 @@ fn nothing_personal_leaks() {
         let ticket = api.post("/api/realtime/tickets", json!({})).await.is(201)["ticket"].as_str().unwrap().to_owned();
         api.post(&format!("/api/events/{id}/close"), json!({})).await.is(200);
         api.post(&format!("/api/events/{id}/draws"), json!({})).await.is(201);
-        for path in ["/api/users/me", "/api/stores", "/api/events", "/api/notices"] {
-            api.get(path).await.is(200);
-        }
+        the_rest(&mut api, &id, &slug, &receipt, password, owner_phone).await;
         tokio::time::sleep(Duration::from_millis(300)).await;
+        let mut documented: Vec<_> =
+            transport::openapi::OPERATIONS.iter().map(|o| (o.method.to_owned(), o.path.to_owned())).collect();
+        let seen = std::mem::take(&mut *api.seen.lock().unwrap());
+        documented.retain(|o| !seen.operations.contains(o));
+        assert!(documented.is_empty(), "every endpoint is driven: {documented:?}");
+        for (status, answer) in &seen.answers {
+            for needle in [owner_phone, customer_phone, business.as_str()] {
+                assert!(!answer.contains(needle), "a {status} shows what it should mask: {answer}");
+            }
+        }
+        let errors: Vec<String> = seen.answers.into_iter().filter(|(s, _)| *s >= 400).map(|(_, text)| text).collect();
         let mut haystacks = vec![("error answers".to_owned(), errors.join("\n"))];
         haystacks.push(("log".into(), String::from_utf8_lossy(&LOG.lock().unwrap()).into_owned()));
         haystacks.push(("metrics".into(), at(&server().admin).get("/metrics").await.is(200).to_string()));
@@ -121,6 +129,53 @@ fn nothing_personal_leaks() {
             "the log names routes, not paths"
         );
     });
+}
+
+/// Every endpoint that the way there has not met.
+async fn the_rest(api: &mut Api, id: &str, slug: &str, receipt: &str, password: &str, phone: &str) {
+    for path in ["/api/users/me", "/api/stores", "/api/industries", "/api/events"] {
+        api.get(path).await.is(200);
+    }
+    for what in ["preflight", "qr.svg", "qr.png", "visit-code", "facts", "draws", "analytics"] {
+        api.get(&format!("/api/events/{id}/{what}")).await.is(200);
+    }
+    api.get(&format!("/api/analytics/events/{id}")).await.is(200);
+    let event = api.get(&format!("/api/events/{id}")).await.is(200);
+    let images = api.get(&format!("/api/events/{id}/images")).await.is(200);
+    let image = format!("/api/content/images/{}", images["items"][0]["id"].as_str().unwrap());
+    api.get(&image).await.is(200);
+    api.patch(&image, json!({"headline": "새 문구"})).await.is(200);
+    let store = api.post("/api/stores", json!({"name": "둘째", "industry": "CAFE", "region": "부산 해운대구"})).await;
+    let store = format!("/api/stores/{}", store.is(201)["id"].as_str().unwrap());
+    api.get(&store).await.is(200);
+    api.patch(&store, json!({"name": "둘째 가게"})).await.is(200);
+    api.delete(&store).await.is(204);
+    let copy = api.post(&format!("/api/events/{id}/duplicate"), json!({})).await.is(201);
+    let copy = format!("/api/events/{}", copy["id"].as_str().unwrap());
+    api.patch(&copy, json!({"title": "새 제목"})).await.is(200);
+    for (what, refused) in [("pause", 409), ("resume", 409), ("cancel", 200)] {
+        api.post(&format!("{copy}/{what}"), json!({})).await.is(refused);
+    }
+    let draft = api.draft().await;
+    api.delete(&format!("/api/events/{draft}")).await.is(204);
+    let asked = json!({"industry": "BEAUTY", "region": "제주 제주시", "objective": "SALES"});
+    let job = api.post("/api/ai/recommendations", asked).await.is(202);
+    api.delete(&format!("/api/jobs/{}", job["jobId"].as_str().unwrap())).await;
+    let distribution = format!("/api/distribution/{}", event["distributionId"].as_str().unwrap());
+    api.get(&distribution).await.is(200);
+    api.post(&format!("{distribution}/retry"), json!({"channels": ["RINGO_BIZ"]})).await.is(409);
+    api.post(&format!("{distribution}/confirm"), json!({"channel": "NAVER", "posted": true})).await;
+    api.post(&format!("{distribution}/recall"), json!({})).await.is(202);
+    api.get(&format!("/api/participation/events/{slug}")).await.is(200);
+    api.get(&format!("/api/participation/events/{slug}/draw")).await.is(200);
+    api.delete(&format!("/api/participation/receipts/{receipt}")).await.is(204);
+    let notices = api.get("/api/notices").await.is(200);
+    let notice = notices["items"][0]["id"].as_str().map_or_else(|| uuid::Uuid::now_v7().to_string(), str::to_owned);
+    api.post(&format!("/api/notices/{notice}/read"), json!({})).await;
+    let me = api.patch("/api/users/me", json!({"phone": phone})).await.is(200);
+    let login = api.post("/api/users/login", json!({"email": me["email"], "password": password})).await.is(200);
+    api.post("/api/users/token/refresh", json!({"refreshToken": login["refreshToken"]})).await.is(200);
+    api.post("/api/users/logout?everywhere=true", json!({})).await.is(204);
 }
 
 async fn dump(table: &'static str) -> String {

@@ -8,6 +8,7 @@
 
 mod auth;
 mod canary;
+mod contract;
 mod entries;
 mod input;
 mod journey;

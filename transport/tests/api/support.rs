@@ -4,8 +4,9 @@ use futures_util::{SinkExt, StreamExt};
 use rand::Rng;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::future::Future;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use testkit::Database;
 use tokio::net::TcpStream;
@@ -86,6 +87,14 @@ pub struct Api {
     pub refresh: String,
     pub user: String,
     pub store: String,
+    /// What was asked, as the document names it, and every answer.
+    pub seen: Arc<Mutex<Seen>>,
+}
+
+#[derive(Default)]
+pub struct Seen {
+    pub operations: BTreeSet<(String, String)>,
+    pub answers: Vec<(u16, String)>,
 }
 
 pub struct Answer {
@@ -116,7 +125,15 @@ pub fn anonymous() -> Api {
 
 pub fn at(base: &str) -> Api {
     let http = Client::builder().no_proxy().timeout(Duration::from_secs(70)).build().unwrap();
-    Api { http, base: base.to_owned(), token: None, refresh: String::new(), user: String::new(), store: String::new() }
+    Api {
+        http,
+        base: base.to_owned(),
+        token: None,
+        refresh: String::new(),
+        user: String::new(),
+        store: String::new(),
+        seen: Arc::default(),
+    }
 }
 
 pub fn business_number() -> String {
@@ -169,11 +186,22 @@ impl Api {
         }
     }
 
+    /// Every answer of every test is held to the document.
     pub async fn send(&self, request: RequestBuilder) -> Answer {
-        let response = request.send().await.unwrap();
+        let (client, request) = request.build_split();
+        let request = request.unwrap();
+        let (method, path) = (request.method().as_str().to_lowercase(), request.url().path().to_owned());
+        let response = client.execute(request).await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.unwrap();
-        Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::String(text)) }
+        {
+            let mut seen = self.seen.lock().unwrap();
+            seen.operations.extend(crate::contract::template(&path).map(|template| (method.clone(), template)));
+            seen.answers.push((status, text.clone()));
+        }
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        crate::contract::check(&method, &path, status, &body);
+        Answer { status, headers, body }
     }
 
     pub async fn get(&self, path: &str) -> Answer {
