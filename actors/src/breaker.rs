@@ -183,7 +183,7 @@ impl Breakers {
 }
 
 fn unavailable(wait: Duration) -> UpstreamError {
-    UpstreamError { class: ErrorClass::Unavailable, retry_after: Some(wait), detail: "breaker open".into() }
+    UpstreamError { retry_after: Some(wait), ..UpstreamError::new(ErrorClass::Unavailable, "breaker open") }
 }
 
 /// A call under way. Dropped without an outcome, it says "cancelled".

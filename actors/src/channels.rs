@@ -25,8 +25,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 const BULKHEAD: usize = 8;
 /// Between two questions about a review.
 const REVIEW_EVERY: Duration = Duration::from_secs(5);
-/// Questions about an unknown outcome before it stands as unknown.
+/// Questions about an unknown outcome before it stands as unknown for a while.
 const QUESTIONS: u32 = 4;
+/// Between two rounds of questions.
+const ASK_AGAIN: Duration = Duration::from_secs(30);
 
 /// One channel of one distribution, to be settled.
 pub(crate) struct Task {
@@ -125,7 +127,7 @@ impl Actor for ChannelActor {
         while !s.waiting.is_empty() {
             let Ok(place) = s.args.bulkhead.clone().try_acquire_owned() else { break };
             let Some((task, reply)) = s.waiting.pop_front() else { break };
-            let publishing = Publishing { shared: shared.clone(), channel: s.args.channel, task };
+            let mut publishing = Publishing { shared: shared.clone(), channel: s.args.channel, task };
             let room = Room { place: Some(place), at: s.args.at.clone() };
             shared.tracker.spawn(async move {
                 let _room = room;
@@ -168,15 +170,12 @@ impl Publishing {
         self.channel.into()
     }
 
-    async fn settle(&self) -> Result<(), StorageError> {
+    async fn settle(&mut self) -> Result<(), StorageError> {
         let p = &self.task.publication;
         if p.status == PublicationStatus::AwaitingReview {
             return self.review().await;
         }
-        let mut step = match on_recovery(self.channel, p.status, p.mode) {
-            Some(step) => step,
-            None => return Ok(()),
-        };
+        let Some(mut step) = on_recovery(self.channel, p.status, p.mode) else { return Ok(()) };
         let mut calls = p.calls;
         loop {
             step = match step {
@@ -184,17 +183,43 @@ impl Publishing {
                     tokio::time::sleep(wait).await;
                     let Some(distribution) = self.begin().await? else { return Ok(()) };
                     calls = distribution.publication(self.channel).map_or(calls + 1, |p| p.calls);
-                    let client = self.shared.upstreams.channel(self.channel);
-                    let result = self.shared.breakers.once(self.upstream(), client.publish(&self.task.post)).await;
+                    let result = self.attempt().await?;
                     self.follow(result.map(Some), calls).await?
                 }
-                Next::Ask => {
-                    let answer = self.ask().await;
-                    self.follow(answer, calls).await?
-                }
+                Next::Ask => match self.ask().await {
+                    Ok(answer) => self.follow(Ok(answer), calls).await?,
+                    Err(e) => self.nobody_knows(&e).await?,
+                },
                 Next::Settle(_) => return Ok(()),
             };
         }
+    }
+
+    /// One attempt: what publishes nothing first, and remembered before the call that publishes.
+    async fn attempt(&mut self) -> Result<Result<Published, UpstreamError>, StorageError> {
+        let client = self.shared.upstreams.channel(self.channel);
+        match self.shared.breakers.once(self.upstream(), client.prepare(&self.task.post)).await {
+            Ok(None) => {}
+            Ok(Some(remote)) => {
+                let remember = Change { remote: Some(remote.clone()), ..Change::to(PublicationStatus::Publishing) };
+                self.write(remember).await?;
+                self.task.post.remote = remote;
+            }
+            Err(e) => return Ok(Err(e)),
+        }
+        Ok(self.shared.breakers.once(self.upstream(), client.publish(&self.task.post)).await)
+    }
+
+    /// The channel cannot say now whether the post is out. Where it can be asked at all, it is asked again later.
+    async fn nobody_knows(&self, e: &UpstreamError) -> Result<Next, StorageError> {
+        tracing::warn!(channel = self.channel.code(), error = %e, "nobody knows whether a post is out");
+        let change = Change {
+            error: Some(ChannelError::of(ErrorClass::UnknownOutcome, self.channel)),
+            next_in: self.channel.can_be_asked().then_some(ASK_AGAIN),
+            ..Change::to(PublicationStatus::Unknown)
+        };
+        self.write(change).await?;
+        Ok(next(self.channel, Outcome::NobodyKnows, 0, 0.0))
     }
 
     /// Records the intent before the call. `None`: somebody settled it meanwhile.
@@ -224,8 +249,7 @@ impl Publishing {
                 Err(e) => last = e,
             }
         }
-        // Nobody knows; the reconciler does not ask for ever, the owner may.
-        Err(UpstreamError { class: ErrorClass::UnknownOutcome, retry_after: None, detail: last.detail })
+        Err(last)
     }
 
     /// Stores what an attempt or a question came to; what follows.
@@ -245,12 +269,8 @@ impl Publishing {
                 )
             }
         };
-        let asked_in_vain = matches!(outcome, Outcome::Failed { class: ErrorClass::UnknownOutcome, .. })
-            && self.task.publication.status == PublicationStatus::Publishing;
-        let mut step = next(self.channel, outcome, calls, rand::random());
-        if asked_in_vain && step == Next::Ask {
-            step = Next::Settle(PublicationStatus::Unknown);
-        }
+        let over = chrono::Utc::now() >= self.task.post.ends_at;
+        let mut step = next(self.channel, outcome, if over { i32::MAX } else { calls }, rand::random());
         if matches!(step, Next::RetryAfter(_)) && !self.shared.breakers.may_retry(self.upstream()) {
             step = Next::Settle(PublicationStatus::Failed);
         }
@@ -267,7 +287,7 @@ impl Publishing {
     }
 
     async fn write(&self, change: Change) -> Result<(), StorageError> {
-        use PublicationStatus::{AwaitingReview, Publishing, Queued, Retrying};
+        use PublicationStatus::{AwaitingReview, Publishing, Queued, Retrying, Unknown};
         let (id, channel) = (self.task.distribution, self.channel);
         let changed = self
             .shared
@@ -278,7 +298,7 @@ impl Publishing {
                         c,
                         id,
                         channel,
-                        &[Publishing, Retrying, Queued, AwaitingReview],
+                        &[Publishing, Retrying, Queued, AwaitingReview, Unknown],
                         change,
                     )
                     .await

@@ -9,9 +9,9 @@ use crate::journal::{self, Journal};
 use crate::reconciler::Reconciler;
 use crate::root::{Address, Beyond, Child, Root};
 use clients::channel::ChannelClient;
-use clients::claude::Claude;
+use clients::image::Painter;
+use clients::llm::LanguageModel;
 use clients::nts::Nts;
-use clients::stability::Stability;
 use creative::Fonts;
 use domain::channel::{Channel, Mode, Upstream};
 use domain::ids::EventId;
@@ -32,10 +32,10 @@ pub struct Upstreams {
     pub modes: HashMap<Upstream, Mode>,
     /// The tax service.
     pub nts: Nts,
-    /// The language model.
-    pub claude: Claude,
-    /// The picture model.
-    pub stability: Stability,
+    /// Language models, in the order they are asked.
+    pub models: Vec<(Upstream, Arc<dyn LanguageModel>)>,
+    /// Picture models, in the order they are asked.
+    pub painters: Vec<(Upstream, Arc<dyn Painter>)>,
     /// The channels.
     pub channels: HashMap<Channel, Arc<dyn ChannelClient>>,
 }
@@ -45,6 +45,23 @@ impl Upstreams {
     #[must_use]
     pub fn mode(&self, upstream: Upstream) -> Mode {
         self.modes.get(&upstream).copied().unwrap_or(Mode::Off)
+    }
+
+    /// Those of a list that may be asked: a simulated one never stands in for a real one.
+    pub(crate) fn usable<'a, T: ?Sized>(
+        &self,
+        list: &'a [(Upstream, Arc<T>)],
+    ) -> impl Iterator<Item = &'a (Upstream, Arc<T>)> {
+        let first = list.first().map_or(Mode::Off, |(u, _)| self.mode(*u));
+        let modes: Vec<bool> = list
+            .iter()
+            .map(|(u, _)| match self.mode(*u) {
+                Mode::Live => true,
+                Mode::Sandbox => first == Mode::Sandbox,
+                Mode::Assisted | Mode::Off => false,
+            })
+            .collect();
+        list.iter().zip(modes).filter_map(|(one, usable)| usable.then_some(one))
     }
 
     pub(crate) fn channel(&self, channel: Channel) -> Arc<dyn ChannelClient> {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use actors::{DrawRequest, EnterError, EventError};
+use domain::channel::Upstream;
 use domain::event::{Command, Rejection, Status, Who};
 use domain::ids::{EventId, UserId};
 use testkit::{TestSystem, form};
@@ -110,7 +111,7 @@ async fn every_lone_actor_comes_back_and_the_rest_goes_on() {
         }
     };
     tokio::time::timeout(limit, back).await.expect("all came back");
-    assert_eq!(handles.breakers.view().await.len(), 9, "every breaker answers");
+    assert_eq!(handles.breakers.view().await.len(), Upstream::ALL.len(), "every breaker answers");
     let entered = event.enter(form(1_000_000)).await.unwrap();
     stop.store(true, std::sync::atomic::Ordering::Release);
     let acknowledged = customers.await.unwrap();

@@ -337,14 +337,14 @@ pub async fn begin_recall(c: &mut Conn, id: DistributionId) -> Result<Option<Dis
     if begun == 0 { Ok(None) } else { get(c, id).await }
 }
 
-/// Distributions with a channel that is being worked on, or reviewed, and due to be looked at, without an active job.
+/// Distributions with a channel that is being worked on, or reviewed or unknown, and due to be looked at, without an active job.
 ///
 /// # Errors
 /// Whatever the database said.
 pub async fn orphaned(c: &mut Conn) -> Result<Vec<(DistributionId, EventId, UserId)>> {
     let rows: Vec<Row> = sql("select distinct d.id, d.event_id, d.owner_id, d.recalling, d.version, d.ended_at
            from events.distributions d join events.publications p on p.distribution_id = d.id
-          where (p.status in ('queued', 'publishing', 'retrying') or (p.status = 'awaiting-review' and p.next_at < now()))
+          where (p.status in ('queued', 'publishing', 'retrying') or (p.status in ('awaiting-review', 'unknown') and p.next_at < now()))
             and p.updated_at < now() - interval '3 seconds'
             and not exists (select 1 from events.jobs j where j.key = 'distribution:' || d.id and j.status in ('queued', 'running'))
           limit 100")

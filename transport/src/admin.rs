@@ -26,17 +26,6 @@ struct Invalidate {
     event_id: Option<EventId>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct SetFault {
-    upstream: String,
-    /// `status`, `hang`, `lose-answer`, `garbage`; left out: healed.
-    #[serde(default)]
-    fault: Option<String>,
-    #[serde(default)]
-    status: Option<u16>,
-}
-
 /// The admin router.
 pub(crate) fn router(app: App) -> Router {
     let guarded = Router::new()
@@ -48,7 +37,9 @@ pub(crate) fn router(app: App) -> Router {
         .route("/admin/dlq/{id}/replay", post(replay))
         .route("/admin/cache/invalidate", post(invalidate))
         .route("/admin/audit", get(audit))
+        .route("/admin/simulator", get(simulator_state).delete(heal))
         .route("/admin/simulator/faults", post(fault))
+        .route("/admin/simulator/scenario", post(scenario))
         .route_layer(from_fn_with_state(app.clone(), by_token));
     Router::new()
         .merge(guarded)
@@ -152,17 +143,50 @@ async fn audit(State(app): State<App>, query: Query) -> ApiResult<Json<Value>> {
     Ok(Json(crate::extract::page(rows, limit, |r| r.id.to_string(), |r| json!(r))))
 }
 
-async fn fault(State(app): State<App>, Body(body): Body<SetFault>) -> ApiResult<StatusCode> {
-    let simulator = app.simulator.as_ref().ok_or_else(Problem::not_found)?;
-    let upstream = Upstream::parse(&body.upstream).ok_or_else(|| Problem::field("upstream", "invalid-value"))?;
-    let fault = match body.fault.as_deref() {
-        None => None,
-        Some("status") => Some(simulator::Fault::Status(body.status.unwrap_or(503))),
-        Some("hang") => Some(simulator::Fault::Hang),
-        Some("lose-answer") => Some(simulator::Fault::LoseAnswer),
-        Some("garbage") => Some(simulator::Fault::Garbage),
-        Some(_) => return Err(Problem::field("fault", "invalid-value")),
-    };
-    simulator.set_fault(upstream.code(), fault);
+fn simulator(app: &App) -> ApiResult<&simulator::Simulator> {
+    app.simulator.as_ref().ok_or_else(Problem::not_found)
+}
+
+async fn simulator_state(State(app): State<App>) -> ApiResult<Json<Value>> {
+    Ok(Json(simulator(&app)?.state()))
+}
+
+/// Adds a rule, or heals an upstream when no fault is named.
+async fn fault(State(app): State<App>, Origin(origin): Origin, Json(mut body): Json<Value>) -> ApiResult<StatusCode> {
+    let simulator = simulator(&app)?;
+    let upstream = body["upstream"].as_str().and_then(Upstream::parse);
+    let upstream = upstream.ok_or_else(|| Problem::field("upstream", "invalid-value"))?;
+    if body["fault"].is_null() {
+        simulator.set_fault(upstream.code(), None);
+    } else {
+        if body["fault"] == "status" && body["status"].is_null() {
+            body["status"] = json!(503);
+        }
+        let rule = serde_json::from_value(body.clone()).map_err(|_| Problem::field("fault", "invalid-value"))?;
+        simulator.add_rule(rule);
+    }
+    app.audit_as("admin".into(), origin, "simulator-fault", format!("upstream:{upstream}"), body);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Starts a scenario (TOML).
+async fn scenario(State(app): State<App>, Origin(origin): Origin, text: String) -> ApiResult<StatusCode> {
+    let simulator = simulator(&app)?;
+    let scenario = simulator::Scenario::parse(&text)
+        .map_err(|e| Problem::field("scenario", "invalid-value").with("reason", json!(e)))?;
+    app.audit_as(
+        "admin".into(),
+        origin,
+        "simulator-scenario",
+        "simulator".into(),
+        json!({"steps": scenario.steps.len()}),
+    );
+    simulator.play(scenario);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Ends every fault and the scenario.
+async fn heal(State(app): State<App>) -> ApiResult<StatusCode> {
+    simulator(&app)?.heal();
     Ok(StatusCode::NO_CONTENT)
 }

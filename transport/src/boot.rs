@@ -8,9 +8,7 @@ use crate::state::{App, Slugs, State};
 use crate::throttle::Throttle;
 use actors::system::{Config, Deps, System, Upstreams};
 use clients::channel::{client, default_base};
-use clients::claude::Claude;
 use clients::nts::Nts;
-use clients::stability::Stability;
 use clients::{Endpoint, Http};
 use creative::Fonts;
 use domain::channel::{Channel, Mode, Upstream};
@@ -52,8 +50,10 @@ fn endpoint(upstream: Upstream, s: &UpstreamSettings, simulator: Option<&Simulat
     let mode = s.mode.unwrap_or(if s.key.is_some() { Mode::Live } else { Mode::Sandbox });
     let provider = match upstream {
         Upstream::Nts => Some(clients::nts::BASE),
-        Upstream::Claude => Some(clients::claude::BASE),
-        Upstream::Stability => Some(clients::stability::BASE),
+        Upstream::Claude => Some(clients::llm::claude::BASE),
+        Upstream::OpenAi => Some(clients::llm::openai::BASE),
+        Upstream::Stability => Some(clients::image::stability::BASE),
+        Upstream::OpenAiImages => Some(clients::image::openai::BASE),
         other => Channel::ALL.iter().find(|c| Upstream::from(**c) == other).and_then(|c| default_base(*c)),
     };
     let simulated = simulator.map(|s| s.base(upstream.code()));
@@ -83,8 +83,8 @@ fn upstreams(settings: &Settings, simulator: Option<&Simulator>) -> Result<Upstr
     Ok(Upstreams {
         modes,
         nts: Nts::new(http.clone(), end(Upstream::Nts)),
-        claude: Claude::new(http.clone(), end(Upstream::Claude)),
-        stability: Stability::new(http.clone(), end(Upstream::Stability)),
+        models: clients::models(&http, end),
+        painters: clients::painters(&http, end),
         channels: Channel::ALL.iter().map(|c| (*c, client(*c, http.clone(), end((*c).into())))).collect(),
     })
 }

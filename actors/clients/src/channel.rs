@@ -44,6 +44,8 @@ pub struct Post {
     pub starts_at: DateTime<Utc>,
     /// When it closes.
     pub ends_at: DateTime<Utc>,
+    /// What earlier steps remembered.
+    pub remote: Value,
 }
 
 /// What a channel said of a post.
@@ -97,6 +99,12 @@ pub type Answered<'a, T> = BoxFuture<'a, Result<T, UpstreamError>>;
 
 /// A channel's API.
 pub trait ChannelClient: Send + Sync {
+    /// What comes before the publish and publishes nothing. What it gives is remembered before the publish begins and
+    /// handed to every later step, so that a repetition is the same post.
+    fn prepare<'a>(&'a self, _post: &'a Post) -> Answered<'a, Option<Value>> {
+        Box::pin(async { Ok(None) })
+    }
+
     /// Publishes. After an `unknown-outcome` the caller asks `find`, never publishes again blindly.
     fn publish<'a>(&'a self, post: &'a Post) -> Answered<'a, Published>;
 

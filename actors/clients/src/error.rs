@@ -1,6 +1,8 @@
 //! Failures of upstreams, in the classes that breakers, retries and owners understand.
 
+use crate::http::Answer;
 use domain::distribution::ErrorClass;
+use serde::Deserialize;
 use std::time::Duration;
 
 /// A failed call. `detail` is for operators: it holds no key, token or personal data.
@@ -13,13 +15,27 @@ pub struct UpstreamError {
     pub retry_after: Option<Duration>,
     /// More, for operators.
     pub detail: String,
+    /// Certainly nothing happened at the upstream: it was never reached, or said that it did not handle the request.
+    pub untouched: bool,
 }
 
 impl UpstreamError {
     /// A failure of a class.
     #[must_use]
     pub fn new(class: ErrorClass, detail: impl Into<String>) -> Self {
-        Self { class, retry_after: None, detail: detail.into() }
+        Self { class, retry_after: None, detail: detail.into(), untouched: false }
+    }
+
+    /// What an answer outside 2xx means. 503 is the one failure that says "not handled" (RFC 9110, 15.6.4).
+    #[must_use]
+    pub fn answered(class: ErrorClass, answer: &Answer, detail: impl Into<String>) -> Self {
+        Self { class, retry_after: answer.retry_after, detail: detail.into(), untouched: answer.status == 503 }
+    }
+
+    /// The upstream was not reached.
+    #[must_use]
+    pub fn unreached(detail: impl Into<String>) -> Self {
+        Self { untouched: true, ..Self::new(ErrorClass::Transient, detail) }
     }
 
     /// An answer that is not what it should be: counts as the upstream's failure.
@@ -32,10 +48,41 @@ impl UpstreamError {
     #[must_use]
     pub fn after_publish(self) -> Self {
         match self.class {
-            ErrorClass::Transient => Self { class: ErrorClass::UnknownOutcome, ..self },
+            ErrorClass::Transient if !self.untouched => Self { class: ErrorClass::UnknownOutcome, ..self },
             _ => self,
         }
     }
+}
+
+/// The beginning of what an upstream said: enough to know it by, too short for anything personal.
+pub(crate) fn brief(said: &str) -> String {
+    said.chars().filter(|c| !c.is_control()).take(60).collect()
+}
+
+#[derive(Deserialize)]
+struct OpenAiFailure {
+    error: OpenAiFailureBody,
+}
+
+#[derive(Deserialize)]
+struct OpenAiFailureBody {
+    #[serde(default, rename = "type")]
+    kind: Option<String>,
+    #[serde(default)]
+    code: Option<String>,
+}
+
+/// The class of an OpenAI failure: 429 is a rate or a used-up quota, 400 may be moderation.
+pub(crate) fn openai_failure(answer: &Answer) -> UpstreamError {
+    let said: Option<OpenAiFailure> = serde_json::from_slice(&answer.body).ok();
+    let code = said.and_then(|f| f.error.code.or(f.error.kind)).unwrap_or_default();
+    let class = match (answer.status, code.as_str()) {
+        (429, "insufficient_quota") | (_, "billing_hard_limit_reached") => ErrorClass::Quota,
+        (400, "moderation_blocked" | "content_policy_violation") => ErrorClass::Refused,
+        (403, _) => ErrorClass::Auth,
+        (status, _) => class_of_status(status),
+    };
+    UpstreamError::answered(class, answer, format!("status {} {}", answer.status, brief(&code)))
 }
 
 /// The class of an HTTP status where the provider has no finer rule.

@@ -111,11 +111,7 @@ impl Answer {
         if (200..300).contains(&self.status) {
             return Ok(self);
         }
-        Err(UpstreamError {
-            class: class_of_status(self.status),
-            retry_after: self.retry_after,
-            detail: format!("status {}", self.status),
-        })
+        Err(UpstreamError::answered(class_of_status(self.status), &self, format!("status {}", self.status)))
     }
 
     /// The body as JSON.
@@ -123,14 +119,20 @@ impl Answer {
     /// # Errors
     /// Transient: it is something else.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, UpstreamError> {
-        serde_json::from_slice(&self.body)
+        // JSON is UTF-8, in fields that nobody reads too: another encoding is another service's page.
+        let text = std::str::from_utf8(&self.body).map_err(|_| UpstreamError::garbage("not UTF-8"))?;
+        serde_json::from_str(text)
             .map_err(|e| UpstreamError::garbage(format!("not the expected JSON: {:?}", e.classify())))
     }
 }
 
 async fn read(request: RequestBuilder, cap: usize) -> Result<Answer, UpstreamError> {
     let transient = |e: reqwest::Error| UpstreamError::new(ErrorClass::Transient, e.without_url().to_string());
-    let mut response = request.send().await.map_err(transient)?;
+    let unsent = |e: reqwest::Error| match e.is_connect() {
+        true => UpstreamError::unreached(e.without_url().to_string()),
+        false => transient(e),
+    };
+    let mut response = request.send().await.map_err(unsent)?;
     let retry_after = response
         .headers()
         .get("retry-after")

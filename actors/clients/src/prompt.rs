@@ -19,6 +19,9 @@ pub fn system() -> &'static str {
      예상 참여자와 매출은 범위로, 근거는 짧은 문장으로 쓰세요. 답은 주어진 JSON 스키마만 따르세요."
 }
 
+/// Added to the instructions when the model refused.
+pub const SOFTENED: &str = " 민감할 수 있는 소재(주류, 건강 효능, 사행성)는 빼고, 누구에게나 무난한 제안만 하세요.";
+
 /// The data of a recommendation, as the user's message.
 #[must_use]
 pub fn recommendation(industry: &Industry, region: &Region, objective: Objective, season: Season) -> String {
@@ -70,6 +73,9 @@ pub fn picture(industry: &Industry, style: Style, season: Season) -> String {
         season.code().to_lowercase(),
     )
 }
+
+/// What is drawn when moderation refused the full prompt.
+pub const PLAIN_PICTURE: &str = "Soft abstract gradient background, gentle shapes, empty centre for a headline";
 
 /// What a background must not show.
 pub const NEGATIVE: &str = "text, letters, words, watermark, logo, signature, people, faces, hands";

@@ -166,8 +166,12 @@ codes! {
         Nts = "NTS",
         /// Anthropic Messages.
         Claude = "CLAUDE",
+        /// OpenAI chat completions, where Claude does not answer.
+        OpenAi = "OPENAI",
         /// Stability AI.
         Stability = "STABILITY",
+        /// OpenAI images, where Stability does not answer.
+        OpenAiImages = "OPENAI_IMAGES",
         /// 우리동네TV.
         WooriTv = "WOORI_TV",
         /// 링고비즈.
@@ -180,6 +184,32 @@ codes! {
         Naver = "NAVER",
         /// Kakao.
         Kakao = "KAKAO",
+    }
+}
+
+impl Upstream {
+    /// The Korean name.
+    #[must_use]
+    pub fn ko(self) -> &'static str {
+        match self {
+            Self::Nts => "국세청 사업자 확인",
+            Self::Claude => "AI 추천",
+            Self::OpenAi => "예비 AI 추천",
+            Self::Stability => "AI 이미지",
+            Self::OpenAiImages => "예비 AI 이미지",
+            Self::WooriTv => Channel::WooriTv.ko(),
+            Self::RingoBiz => Channel::RingoBiz.ko(),
+            Self::GenieTv => Channel::GenieTv.ko(),
+            Self::Instagram => Channel::Instagram.ko(),
+            Self::Naver => Channel::Naver.ko(),
+            Self::Kakao => Channel::Kakao.ko(),
+        }
+    }
+
+    /// The channel it is, if it is one.
+    #[must_use]
+    pub fn channel(self) -> Option<Channel> {
+        Channel::ALL.iter().copied().find(|c| Self::from(*c) == self)
     }
 }
 

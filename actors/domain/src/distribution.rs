@@ -205,6 +205,8 @@ pub enum Outcome {
     },
     /// Asked, the channel says that it never arrived.
     NotThere,
+    /// Asked again and again, the channel says nothing.
+    NobodyKnows,
 }
 
 /// Decides what follows from an attempt. `calls` counts this one; `jitter` in 0..1.
@@ -223,6 +225,7 @@ pub fn next(channel: Channel, outcome: Outcome, calls: i32, jitter: f64) -> Next
         Outcome::Published => Next::Settle(P::Published),
         Outcome::InReview => Next::Settle(P::AwaitingReview),
         Outcome::HandedOver => Next::Settle(P::Assisted),
+        Outcome::NobodyKnows => Next::Settle(P::Unknown),
         Outcome::NotThere => again(None).unwrap_or(Next::Settle(P::Failed)),
         Outcome::Failed { class: ErrorClass::UnknownOutcome, .. } => {
             if channel.can_be_asked() {
@@ -245,7 +248,7 @@ pub fn on_recovery(channel: Channel, status: PublicationStatus, mode: Mode) -> O
     let asks = if channel.can_be_asked() { Next::Ask } else { Next::Settle(PublicationStatus::Unknown) };
     match (status, mode) {
         (_, Mode::Assisted | Mode::Off) => None,
-        (PublicationStatus::Publishing, _) => Some(asks),
+        (PublicationStatus::Publishing | PublicationStatus::Unknown, _) => Some(asks),
         (PublicationStatus::Queued | PublicationStatus::Retrying, _) => Some(Next::RetryAfter(Duration::ZERO)),
         _ => None,
     }

@@ -54,12 +54,17 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
         ));
     };
     run.progress(10, "publishing", None).await?;
-    let reviewing = |p: &&Publication| p.status == PublicationStatus::AwaitingReview;
+    // What is reviewed, or unknown where the channel can be asked, may still change.
+    let open = |p: &&Publication| match p.status {
+        PublicationStatus::AwaitingReview => true,
+        PublicationStatus::Unknown => p.channel.can_be_asked(),
+        status => status.is_pending(),
+    };
     let tasks = loaded
         .distribution
         .publications
         .iter()
-        .filter(|p| (p.status.is_pending() || reviewing(p)) && matches!(p.mode, Mode::Live | Mode::Sandbox))
+        .filter(|p| open(p) && matches!(p.mode, Mode::Live | Mode::Sandbox))
         .map(|p| {
             let post = post(run, &loaded, p);
             run.shared.channels.publish(Task { distribution: loaded.distribution.id, publication: p.clone(), post })
@@ -91,6 +96,7 @@ fn post(run: &Run, l: &Loaded, p: &Publication) -> Post {
         region: l.shop.region.to_string(),
         starts_at: l.event.starts_at.unwrap_or(l.event.created_at),
         ends_at: l.event.ends_at.unwrap_or(l.event.created_at),
+        remote: p.remote.clone(),
     }
 }
 

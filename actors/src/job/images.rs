@@ -4,17 +4,22 @@ use super::{Run, blocking, fallback};
 use crate::pictures::{Composition, compose_picture};
 use clients::prompt;
 use domain::catalog::{INDUSTRIES, industry_of};
-use domain::channel::{Platform, Style, Upstream};
+use domain::channel::{Platform, Style};
+use domain::distribution::ErrorClass;
 use domain::event::Event;
 use domain::ids::{ImageId, StoreId};
 use domain::time::{Season, kst};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::time::Duration;
 use storage::StorageError;
 use storage::images::Image;
 use storage::jobs::End;
 use storage::offers::PaidCall;
 use storage::stores::Shop;
+
+/// How long the models of one style are asked: three styles and their pictures must fit into five minutes (RS-05).
+const DRAWING: Duration = Duration::from_secs(85);
 
 /// What pictures are asked with.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -77,24 +82,43 @@ fn percent(done: usize, total: usize, plus: i16) -> i16 {
 async fn background(run: &Run, shop: &Shop, style: Style) -> Option<String> {
     let industry = industry_of(&shop.industry).unwrap_or(&INDUSTRIES[0]);
     let words = prompt::picture(industry, style, Season::at(chrono::Utc::now()));
-    let stability = &run.shared.upstreams.stability;
     let seed: u32 = rand::random::<u32>() >> 1;
-    let drawn =
-        run.shared.breakers.retrying(Upstream::Stability, || stability.draw(&words, prompt::NEGATIVE, seed)).await;
-    let call = PaidCall {
-        store: Some(shop.id),
-        upstream: Upstream::Stability.code(),
-        purpose: "images",
-        prompt: Some(prompt::PICTURE.to_owned()),
-        tokens: (0, 0),
-        cost_centiwon: if drawn.is_ok() { clients::stability::COST_CENTIWON } else { 0 },
-        succeeded: drawn.is_ok(),
-    };
-    record(run, call).await;
-    let png = drawn.inspect_err(|e| tracing::warn!(job = %run.job.id, error = %e, "no background was drawn")).ok()?;
+    let png = draw(run, shop, &words, seed).await?;
     let name = format!("{}.png", crate::pictures::unguessable());
     run.shared.objects.put(&name, png.to_vec()).await.ok()?;
     Some(name)
+}
+
+/// Asks the picture models in turn; one that refuses is asked once more, without the season and the mood.
+async fn draw(run: &Run, shop: &Shop, words: &str, seed: u32) -> Option<bytes::Bytes> {
+    let upstreams = &run.shared.upstreams;
+    let deadline = tokio::time::Instant::now() + DRAWING;
+    for (upstream, painter) in upstreams.usable(&upstreams.painters) {
+        for words in [words, prompt::PLAIN_PICTURE] {
+            let drawing = run.shared.breakers.retrying(*upstream, || painter.draw(words, prompt::NEGATIVE, seed));
+            let drawn = tokio::time::timeout_at(deadline, drawing).await.ok()?;
+            let call = PaidCall {
+                store: Some(shop.id),
+                upstream: upstream.code(),
+                purpose: "images",
+                prompt: Some(prompt::PICTURE.to_owned()),
+                tokens: (0, 0),
+                cost_centiwon: drawn.as_ref().map_or(0, |d| d.cost_centiwon),
+                succeeded: drawn.is_ok(),
+            };
+            record(run, call).await;
+            match drawn {
+                Ok(drawn) => return Some(drawn.png),
+                Err(e) => {
+                    tracing::warn!(job = %run.job.id, upstream = upstream.code(), error = %e, "no background was drawn");
+                    if e.class != ErrorClass::Refused {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    None
 }
 
 /// Records a paid call; that it cannot is logged, never fatal.

@@ -3,6 +3,7 @@
 use super::{Run, fallback};
 use chrono::Utc;
 use clients::UpstreamError;
+use clients::llm::{Completion, LanguageModel};
 use clients::prompt;
 use domain::catalog::{INDUSTRIES, Industry, Objective, Region, industry_of};
 use domain::channel::Upstream;
@@ -12,10 +13,14 @@ use domain::offer::Proposal;
 use domain::time::{Instant, Season};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::time::Duration;
 use storage::StorageError;
 use storage::jobs::End;
 use storage::offers::{self, OfferSource, PaidCall};
 use uuid::Uuid;
+
+/// How long models are asked: the job has five minutes (RS-05), and the stand-in needs a moment of them.
+const ASKING: Duration = Duration::from_secs(270);
 
 /// What a recommendation is asked with.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -68,29 +73,59 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
     Ok(End::Succeeded { result, fallback: reason.map(|r| fallback(r, Some(as_of))) })
 }
 
-/// Asks the model, and once more with what was wrong.
+/// Asks the models in turn, within a limit that leaves time for the stand-in.
 async fn ask(run: &Run, input: &Input, industry: &Industry) -> Result<Proposal, UpstreamError> {
-    let question = prompt::recommendation(industry, &input.region, input.objective, input.season);
-    let mut turns = vec![question];
+    let upstreams = &run.shared.upstreams;
+    let mut last = UpstreamError::new(ErrorClass::Transient, "no model may be asked");
+    let deadline = tokio::time::Instant::now() + ASKING;
+    for (upstream, model) in upstreams.usable(&upstreams.models) {
+        let asking = ask_one(run, input, industry, *upstream, model.as_ref());
+        match tokio::time::timeout_at(deadline, asking).await {
+            Ok(Ok(proposal)) => return Ok(proposal),
+            Ok(Err(e)) => {
+                tracing::warn!(job = %run.job.id, upstream = upstream.code(), error = %e, "no usable proposal");
+                last = e;
+            }
+            Err(_) => return Err(UpstreamError::garbage("no time left")),
+        }
+    }
+    Err(last)
+}
+
+/// Asks one model, and once more: with what was wrong with its answer, or more softly when it refused.
+async fn ask_one(
+    run: &Run,
+    input: &Input,
+    industry: &Industry,
+    upstream: Upstream,
+    model: &dyn LanguageModel,
+) -> Result<Proposal, UpstreamError> {
+    let (mut system, schema) = (prompt::system().to_owned(), prompt::schema());
+    let mut turns = vec![prompt::recommendation(industry, &input.region, input.objective, input.season)];
     let mut last = UpstreamError::new(ErrorClass::Transient, "not asked");
     for _ in 0..2 {
-        let (claude, schema) = (&run.shared.upstreams.claude, prompt::schema());
-        let completion = run
-            .shared
-            .breakers
-            .retrying(Upstream::Claude, || claude.complete(prompt::system(), &turns, &schema))
-            .await?;
+        let answered = run.shared.breakers.retrying(upstream, || model.complete(&system, &turns, &schema)).await;
+        let completion = match answered {
+            Ok(completion) => completion,
+            Err(e) if e.class == ErrorClass::Refused => {
+                last = e;
+                turns.truncate(1);
+                system.push_str(prompt::SOFTENED);
+                continue;
+            }
+            Err(e) => return Err(e),
+        };
         let parsed =
             serde_json::from_str::<Proposal>(&completion.text).map_err(|e| format!("not the JSON asked for: {e}"));
         let checked = parsed.and_then(|p| p.validate().map_err(|e| e.to_string()));
-        paid(run, input.store, completion.tokens, completion.cost_centiwon(), checked.is_ok()).await;
+        paid(run, input.store, upstream, &completion, checked.is_ok()).await;
         match checked {
             Ok(proposal) => return Ok(with_own_ids(proposal)),
             Err(problem) => {
-                last = UpstreamError::garbage(problem.clone());
                 turns.push(completion.text);
                 turns
                     .push(format!("The answer was not usable: {problem}. Answer again, following the schema exactly."));
+                last = UpstreamError::garbage(problem);
             }
         }
     }
@@ -105,14 +140,14 @@ fn with_own_ids(mut proposal: Proposal) -> Proposal {
     proposal
 }
 
-async fn paid(run: &Run, store: Option<StoreId>, tokens: (i64, i64), cost_centiwon: i64, succeeded: bool) {
+async fn paid(run: &Run, store: Option<StoreId>, upstream: Upstream, c: &Completion, succeeded: bool) {
     let call = PaidCall {
         store,
-        upstream: Upstream::Claude.code(),
+        upstream: upstream.code(),
         purpose: "recommendation",
         prompt: Some(prompt::RECOMMENDATION.to_owned()),
-        tokens,
-        cost_centiwon,
+        tokens: c.tokens,
+        cost_centiwon: c.cost_centiwon,
         succeeded,
     };
     super::images::record(run, call).await;

@@ -5,7 +5,7 @@ use actors::system::{Config, Deps, System, Upstreams};
 use actors::{EnterRequest, Handles};
 use chrono::{Duration, NaiveDate, Utc};
 use clients::channel::client;
-use clients::{Endpoint, Http, claude::Claude, nts::Nts, stability::Stability};
+use clients::{Endpoint, Http, nts::Nts};
 use domain::catalog::{Objective, Region};
 use domain::channel::{Channel, Mode, Platform, Source, Style, Upstream};
 use domain::entry::{Consents, EntryForm};
@@ -46,8 +46,8 @@ impl TestSystem {
         let upstreams = Upstreams {
             modes: Upstream::ALL.iter().map(|u| (*u, Mode::Sandbox)).collect(),
             nts: Nts::new(http.clone(), at(Upstream::Nts)),
-            claude: Claude::new(http.clone(), at(Upstream::Claude)),
-            stability: Stability::new(http.clone(), at(Upstream::Stability)),
+            models: clients::models(&http, at),
+            painters: clients::painters(&http, at),
             channels: Channel::ALL.iter().map(|c| (*c, client(*c, http.clone(), at((*c).into())))).collect(),
         };
         let deps = Deps {

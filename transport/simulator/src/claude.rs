@@ -1,6 +1,8 @@
 //! Claude: reads the data of the prompt and answers with proposals as JSON text.
 
+use crate::faults::Fault;
 use crate::server::Shared;
+use axum::extract::Extension;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use axum::{Json, Router};
@@ -10,7 +12,11 @@ pub(crate) fn routes() -> Router<Shared> {
     Router::new().route("/v1/messages", post(messages))
 }
 
-async fn messages(headers: HeaderMap, Json(body): Json<Value>) -> (StatusCode, Json<Value>) {
+async fn messages(
+    headers: HeaderMap,
+    fault: Option<Extension<Fault>>,
+    Json(body): Json<Value>,
+) -> (StatusCode, Json<Value>) {
     if !headers.contains_key("x-api-key") || !headers.contains_key("anthropic-version") {
         return failure(StatusCode::UNAUTHORIZED, "authentication_error", "invalid x-api-key");
     }
@@ -22,9 +28,14 @@ async fn messages(headers: HeaderMap, Json(body): Json<Value>) -> (StatusCode, J
     let text = crate::proposals::proposal(&data).to_string();
     // Hangul is about one token per character, JSON less.
     let (sent, received) = (body.to_string().chars().count() / 3, text.chars().count() / 2);
+    let (text, reason) = match fault.map(|f| f.0) {
+        Some(Fault::Refusal) => (String::new(), "refusal"),
+        Some(Fault::CutShort) => (text.chars().take(80).collect(), "max_tokens"),
+        _ => (text, "end_turn"),
+    };
     let answer = json!({
         "id": format!("msg_{}", uuid::Uuid::now_v7().simple()), "type": "message", "role": "assistant",
-        "model": body["model"], "content": [{"type": "text", "text": text}], "stop_reason": "end_turn",
+        "model": body["model"], "content": [{"type": "text", "text": text}], "stop_reason": reason,
         "stop_sequence": null, "usage": {"input_tokens": sent, "output_tokens": received},
     });
     (StatusCode::OK, Json(answer))

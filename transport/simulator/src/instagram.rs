@@ -13,6 +13,11 @@ use std::collections::HashMap;
 /// How long a container is in progress.
 const PREPARING: Duration = Duration::milliseconds(300);
 
+/// How long a container may be published.
+const LIFETIME: Duration = Duration::hours(24);
+/// Media of one page at most.
+const PAGE: usize = 100;
+
 type Answer = (StatusCode, Json<Value>);
 
 pub(crate) fn routes() -> Router<Shared> {
@@ -78,11 +83,12 @@ async fn publish(State(s): State<Shared>, headers: HeaderMap, Form(form): Form<H
     }
     let id = format!("18{}", crate::background::seed(&container.id));
     // A container is published once: its id is the key.
+    let event = container.body["caption"].as_str().and_then(crate::naver_kakao::slug_in);
     let post = Post {
         upstream: "INSTAGRAM".into(),
         id,
         key: Some(container.id),
-        event: None,
+        event,
         body: container.body,
         at: Utc::now(),
         gone: false,
@@ -96,11 +102,14 @@ fn media(post: &Post) -> Value {
 
 async fn one(State(s): State<Shared>, Path(id): Path<String>, Query(_q): Query<HashMap<String, String>>) -> Answer {
     if let Some(container) = s.posts.find("INSTAGRAM_CONTAINER", |p| p.id == id) {
-        let ready = Utc::now() - container.at >= PREPARING;
-        return (
-            StatusCode::OK,
-            Json(json!({"id": id, "status_code": if ready { "FINISHED" } else { "IN_PROGRESS" }})),
-        );
+        let published = s.posts.find("INSTAGRAM", |p| p.key.as_ref() == Some(&id)).is_some();
+        let state = match (published, Utc::now() - container.at) {
+            (true, _) => "PUBLISHED",
+            (_, age) if age > LIFETIME => "EXPIRED",
+            (_, age) if age >= PREPARING => "FINISHED",
+            _ => "IN_PROGRESS",
+        };
+        return (StatusCode::OK, Json(json!({"id": id, "status_code": state})));
     }
     match s.posts.find("INSTAGRAM", |p| p.id == id) {
         Some(post) => (StatusCode::OK, Json(media(&post))),
@@ -108,11 +117,16 @@ async fn one(State(s): State<Shared>, Path(id): Path<String>, Query(_q): Query<H
     }
 }
 
-async fn list(State(s): State<Shared>) -> Json<Value> {
+/// Newest first, by pages.
+async fn list(State(s): State<Shared>, Query(q): Query<HashMap<String, String>>) -> Json<Value> {
+    let limit = q.get("limit").and_then(|l| l.parse().ok()).unwrap_or(25).clamp(1, PAGE);
     let mut posts = s.posts.of("INSTAGRAM");
     posts.reverse();
-    posts.truncate(50);
-    Json(json!({"data": posts.iter().map(media).collect::<Vec<_>>()}))
+    let from = q.get("after").and_then(|a| posts.iter().position(|p| &p.id == a)).map_or(0, |i| i + 1);
+    let more = posts.len() > from + limit;
+    let page: Vec<Value> = posts.iter().skip(from).take(limit).map(media).collect();
+    let cursor = page.last().map(|m| m["id"].clone()).filter(|_| more);
+    Json(json!({"data": page, "paging": {"cursors": {"after": cursor}}}))
 }
 
 async fn insights(State(s): State<Shared>, Path(id): Path<String>) -> Answer {

@@ -38,9 +38,9 @@ async fn article(
         );
     };
     let (subject, content) = (decoded(subject), decoded(content));
-    let number = s.posts.of("NAVER").len() + 1;
+    let number = s.posts.count("NAVER") + 1;
     // The link in the text is all that ties the article to an event here.
-    let event = content.split("/e/").nth(1).map(|rest| rest.chars().take_while(char::is_ascii_alphanumeric).collect());
+    let event = slug_in(&content);
     let body = json!({"club": club, "menu": menu, "subject": subject, "content": content});
     s.posts.add(Post {
         upstream: "NAVER".into(),
@@ -58,6 +58,11 @@ async fn article(
             json!({"message": {"status": "200", "result": {"cafeUrl": club, "articleId": number, "articleUrl": url}}}),
         ),
     )
+}
+
+/// The event's name in a tracking link.
+pub(crate) fn slug_in(text: &str) -> Option<String> {
+    text.split("/e/").nth(1).map(|rest| rest.chars().take_while(char::is_ascii_alphanumeric).collect())
 }
 
 fn decoded(s: &str) -> String {
@@ -81,8 +86,8 @@ fn decoded(s: &str) -> String {
 
 /// EP-17: the newest article stands for the event, for the café does not know events.
 async fn views(State(s): State<Shared>, Path(_event): Path<String>) -> Answer {
-    match s.posts.of("NAVER").last() {
-        Some(post) => (StatusCode::OK, Json(json!({"views": growth(post, 300.0)}))),
+    match s.posts.find("NAVER", |p| !p.gone) {
+        Some(post) => (StatusCode::OK, Json(json!({"views": growth(&post, 300.0)}))),
         None => (StatusCode::NOT_FOUND, Json(json!({"errorMessage": "no such post"}))),
     }
 }
@@ -95,6 +100,8 @@ async fn memo(State(s): State<Shared>, headers: HeaderMap, Form(form): Form<Hash
         return (StatusCode::BAD_REQUEST, Json(json!({"msg": "template_object is not JSON", "code": -2})));
     };
     let id = uuid::Uuid::now_v7().to_string();
-    s.posts.add(Post { upstream: "KAKAO".into(), id, key: None, event: None, body: card, at: Utc::now(), gone: false });
+    let link = card["link"]["web_url"].as_str().unwrap_or_default();
+    let event = slug_in(link);
+    s.posts.add(Post { upstream: "KAKAO".into(), id, key: None, event, body: card, at: Utc::now(), gone: false });
     (StatusCode::OK, Json(json!({"result_code": 0})))
 }

@@ -96,6 +96,12 @@ impl Posts {
         self.lock().posts.iter().filter(|p| p.upstream == upstream && !p.gone).cloned().collect()
     }
 
+    /// How many an upstream has, taken back or not.
+    #[must_use]
+    pub fn count(&self, upstream: &str) -> usize {
+        self.lock().posts.iter().filter(|p| p.upstream == upstream).count()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
         self.inner.lock().expect("nobody panics holding it")
     }

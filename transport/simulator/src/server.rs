@@ -1,16 +1,18 @@
-//! The server: one path prefix per upstream, latency and faults in front of each.
+//! The server: one path prefix per upstream.
 
+use crate::behaviour::behave;
+use crate::connection::{Breakable, Listening};
+use crate::faults::{Fault, Rule};
 use crate::posts::Posts;
+use crate::scenario::Scenario;
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::http::StatusCode;
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
+use axum::middleware::from_fn_with_state;
+use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +20,9 @@ use tokio_util::sync::CancellationToken;
 pub const UPSTREAMS: &[(&str, &str, u64)] = &[
     ("NTS", "nts", 250),
     ("CLAUDE", "claude", 750),
+    ("OPENAI", "openai", 750),
     ("STABILITY", "stability", 400),
+    ("OPENAI_IMAGES", "openai-images", 400),
     ("WOORI_TV", "woori-tv", 150),
     ("RINGO_BIZ", "ringo-biz", 100),
     ("GENIE_TV", "genie-tv", 150),
@@ -38,19 +42,6 @@ pub struct Config {
     pub latency: f64,
 }
 
-/// What an upstream does instead of answering.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// Answers with this status, before anything happens.
-    Status(u16),
-    /// Never answers, and nothing happens.
-    Hang,
-    /// Does what was asked, and the answer is lost.
-    LoseAnswer,
-    /// Answers 200 with a page instead of what was asked for.
-    Garbage,
-}
-
 /// A running simulator.
 #[derive(Clone)]
 pub struct Simulator {
@@ -63,9 +54,54 @@ pub struct Simulator {
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) posts: Posts,
-    faults: Arc<Mutex<HashMap<String, Fault>>>,
-    calls: Arc<Mutex<HashMap<String, u64>>>,
-    latency: f64,
+    pub(crate) latency: f64,
+    faults: Arc<Mutex<Faults>>,
+    received: Arc<Mutex<HashMap<String, Received>>>,
+}
+
+#[derive(Default)]
+struct Faults {
+    /// Set by hand; these come first.
+    rules: Vec<Rule>,
+    playing: Option<(Instant, Scenario)>,
+}
+
+/// What an upstream received.
+#[derive(Clone, Debug, Default)]
+struct Received {
+    calls: u64,
+    by_key: HashMap<String, u64>,
+}
+
+impl Shared {
+    fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().expect("nobody panics holding it")
+    }
+
+    pub(crate) fn set_rules(&self, rules: Vec<Rule>) {
+        self.faults().rules = rules;
+    }
+
+    pub(crate) fn play(&self, scenario: Option<Scenario>) {
+        self.faults().playing = scenario.map(|s| (Instant::now(), s));
+    }
+
+    /// The fault that a request meets now.
+    pub(crate) fn fault(&self, upstream: &str, path: &str) -> Option<Fault> {
+        let faults = self.faults();
+        let scripted = faults.playing.as_ref().map(|(since, s)| s.rules_at(since.elapsed())).unwrap_or_default();
+        let mut rules = faults.rules.iter().chain(&scripted);
+        rules.find(|r| r.meets(upstream, path, rand::random())).map(|r| r.fault.clone())
+    }
+
+    pub(crate) fn count(&self, upstream: &str, key: Option<String>) {
+        let mut all = self.received.lock().expect("nobody panics holding it");
+        let received = all.entry(upstream.to_owned()).or_default();
+        received.calls += 1;
+        if let Some(key) = key {
+            *received.by_key.entry(key).or_default() += 1;
+        }
+    }
 }
 
 impl Simulator {
@@ -76,17 +112,17 @@ impl Simulator {
     pub async fn start(config: Config) -> std::io::Result<Self> {
         let shared = Shared {
             posts: Posts::open(config.data.as_deref())?,
-            faults: Arc::default(),
-            calls: Arc::default(),
             latency: config.latency,
+            faults: Arc::default(),
+            received: Arc::default(),
         };
         let listener = TcpListener::bind(config.listen).await?;
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
-        let app = router(shared.clone());
+        let app = router(shared.clone()).into_make_service_with_connect_info::<Breakable>();
         tokio::spawn(async move {
-            if let Err(e) = axum::serve(listener, app).with_graceful_shutdown(stopped).await {
+            if let Err(e) = axum::serve(Listening(listener), app).with_graceful_shutdown(stopped).await {
                 tracing::error!(error = %e, "simulator");
             }
         });
@@ -106,25 +142,69 @@ impl Simulator {
         self.address
     }
 
-    /// Switches a fault of an upstream on, or off with `None`.
+    /// Sets the one fault of an upstream, whatever the route; `None` heals it.
     pub fn set_fault(&self, upstream: &str, fault: Option<Fault>) {
-        let mut faults = self.shared.faults.lock().expect("nobody panics holding it");
-        match fault {
-            Some(fault) => faults.insert(upstream.to_owned(), fault),
-            None => faults.remove(upstream),
-        };
+        let mut faults = self.shared.faults();
+        faults.rules.retain(|r| r.upstream != upstream);
+        faults.rules.extend(fault.map(|fault| Rule::of(upstream, fault)));
+    }
+
+    /// Adds a rule.
+    pub fn add_rule(&self, rule: Rule) {
+        self.shared.faults().rules.push(rule);
+    }
+
+    /// Removes every rule and ends the scenario.
+    pub fn heal(&self) {
+        self.shared.set_rules(Vec::new());
+        self.shared.play(None);
+    }
+
+    /// Starts a scenario, in place of the one that plays.
+    pub fn play(&self, scenario: Scenario) {
+        self.shared.play(Some(scenario));
     }
 
     /// Requests an upstream has received.
     #[must_use]
     pub fn calls(&self, upstream: &str) -> u64 {
-        self.shared.calls.lock().expect("nobody panics holding it").get(upstream).copied().unwrap_or(0)
+        let all = self.shared.received.lock().expect("nobody panics holding it");
+        all.get(upstream).map_or(0, |r| r.calls)
+    }
+
+    /// How often an upstream received each idempotency key.
+    #[must_use]
+    pub fn keys(&self, upstream: &str) -> HashMap<String, u64> {
+        let all = self.shared.received.lock().expect("nobody panics holding it");
+        all.get(upstream).map(|r| r.by_key.clone()).unwrap_or_default()
     }
 
     /// What was posted.
     #[must_use]
     pub fn posts(&self) -> Posts {
         self.shared.posts.clone()
+    }
+
+    /// What it received, keeps, and does wrong, per upstream.
+    #[must_use]
+    pub fn state(&self) -> Value {
+        Self::state_of(&self.shared)
+    }
+
+    pub(crate) fn state_of(shared: &Shared) -> Value {
+        let received = shared.received.lock().expect("nobody panics holding it").clone();
+        let each = |name: &str| {
+            let r = received.get(name).cloned().unwrap_or_default();
+            let most = r.by_key.values().max().copied().unwrap_or(0);
+            json!({"upstream": name, "calls": r.calls, "keys": r.by_key.len(), "mostCallsOfAKey": most,
+                   "posts": shared.posts.count(name)})
+        };
+        let faults = shared.faults();
+        let playing = faults.playing.as_ref().map(|(since, s)| {
+            json!({"seconds": since.elapsed().as_secs_f64(), "steps": s.steps.len(), "now": s.rules_at(since.elapsed())})
+        });
+        let items: Vec<Value> = UPSTREAMS.iter().map(|(name, ..)| each(name)).collect();
+        json!({"items": items, "rules": faults.rules, "scenario": playing})
     }
 
     /// Stops it.
@@ -134,9 +214,11 @@ impl Simulator {
 }
 
 fn router(shared: Shared) -> Router {
-    Router::new()
+    let upstreams = Router::new()
         .nest("/nts", crate::nts::routes())
         .nest("/claude", crate::claude::routes())
+        .nest("/openai", crate::openai::chat())
+        .nest("/openai-images", crate::openai::images())
         .nest("/stability", crate::stability::routes())
         .nest("/woori-tv", crate::television::woori())
         .nest("/genie-tv", crate::television::genie())
@@ -144,36 +226,6 @@ fn router(shared: Shared) -> Router {
         .nest("/instagram", crate::instagram::routes())
         .nest("/naver", crate::naver_kakao::naver())
         .nest("/kakao", crate::naver_kakao::kakao())
-        .layer(from_fn_with_state(shared.clone(), behave))
-        .with_state(shared)
-}
-
-/// Counts the call, takes its time, and fails where a fault is on.
-async fn behave(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    let prefix = request.uri().path().trim_start_matches('/').split('/').next().unwrap_or("");
-    let Some((name, _, latency)) = UPSTREAMS.iter().find(|(_, p, _)| *p == prefix) else {
-        return StatusCode::NOT_FOUND.into_response();
-    };
-    *shared.calls.lock().expect("nobody panics holding it").entry((*name).to_owned()).or_default() += 1;
-    let spread = 0.7 + 0.6 * rand::random::<f64>();
-    let wait = Duration::from_millis(*latency).mul_f64(shared.latency * spread);
-    if !wait.is_zero() {
-        tokio::time::sleep(wait).await;
-    }
-    let fault = shared.faults.lock().expect("nobody panics holding it").get(*name).cloned();
-    match fault {
-        None => next.run(request).await,
-        Some(Fault::Status(status)) => {
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            (status, [("retry-after", "1")], "{\"error\":\"simulated\"}").into_response()
-        }
-        Some(Fault::Hang) => std::future::pending().await,
-        Some(Fault::LoseAnswer) => {
-            let _ = next.run(request).await;
-            std::future::pending().await
-        }
-        Some(Fault::Garbage) => {
-            ([("content-type", "text/html")], "<html><body>점검 중입니다</body></html>").into_response()
-        }
-    }
+        .layer(from_fn_with_state(shared.clone(), behave));
+    Router::new().merge(upstreams).nest("/_control", crate::control::routes()).with_state(shared)
 }

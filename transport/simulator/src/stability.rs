@@ -1,7 +1,8 @@
 //! Stability: multipart in, a drawn PNG out.
 
+use crate::faults::Fault;
 use crate::server::Shared;
-use axum::extract::Multipart;
+use axum::extract::{Extension, Multipart};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -12,7 +13,7 @@ pub(crate) fn routes() -> Router<Shared> {
     Router::new().route("/v2beta/stable-image/generate/core", post(generate))
 }
 
-async fn generate(headers: HeaderMap, mut form: Multipart) -> Response {
+async fn generate(headers: HeaderMap, fault: Option<Extension<Fault>>, mut form: Multipart) -> Response {
     if !headers.contains_key("authorization") {
         return (StatusCode::UNAUTHORIZED, Json(json!({"name": "unauthorized", "errors": ["missing key"]})))
             .into_response();
@@ -30,6 +31,10 @@ async fn generate(headers: HeaderMap, mut form: Multipart) -> Response {
     if prompt.is_empty() {
         return (StatusCode::BAD_REQUEST, Json(json!({"name": "bad_request", "errors": ["prompt: required"]})))
             .into_response();
+    }
+    if matches!(fault, Some(Extension(Fault::Refusal))) {
+        let body = json!({"name": "content_moderation", "errors": ["Your request was flagged"]});
+        return (StatusCode::FORBIDDEN, Json(body)).into_response();
     }
     match tokio::task::spawn_blocking(move || crate::background::draw(&prompt, seed)).await {
         Ok(png) if !png.is_empty() => {

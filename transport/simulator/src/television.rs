@@ -1,8 +1,9 @@
 //! 우리동네TV, 지니TV and 링고비즈.
 
+use crate::faults::Fault;
 use crate::posts::{Post, growth};
 use crate::server::Shared;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Extension, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
@@ -17,14 +18,14 @@ type Answer = (StatusCode, Json<Value>);
 
 pub(crate) fn woori() -> Router<Shared> {
     Router::new()
-        .route("/videos", post(|s, h, b| accept("WOORI_TV", s, h, b)).get(|s, q| find("WOORI_TV", s, q)))
+        .route("/videos", post(|s, h, f, b| accept("WOORI_TV", s, h, f, b)).get(|s, q| find("WOORI_TV", s, q)))
         .route("/videos/{id}", delete(|s, p| remove("WOORI_TV", s, p)))
         .route("/stats/{event}", get(|s, p| stats("WOORI_TV", s, p)))
 }
 
 pub(crate) fn genie() -> Router<Shared> {
     Router::new()
-        .route("/campaigns", post(|s, h, b| accept("GENIE_TV", s, h, b)).get(|s, q| find("GENIE_TV", s, q)))
+        .route("/campaigns", post(|s, h, f, b| accept("GENIE_TV", s, h, f, b)).get(|s, q| find("GENIE_TV", s, q)))
         .route("/campaigns/{id}", delete(|s, p| remove("GENIE_TV", s, p)))
         .route("/campaign/{event}/stats", get(|s, p| stats("GENIE_TV", s, p)))
 }
@@ -60,11 +61,14 @@ fn new_post(upstream: &str, headers: &HeaderMap, body: Value) -> Option<Post> {
 }
 
 fn body_of(post: &Post) -> Value {
-    let reviewing = post.upstream == "GENIE_TV" && Utc::now() - post.at < REVIEW;
-    let rejected = post.body["title"].as_str().is_some_and(|t| t.contains("심의거절"));
+    let late = post.body["reviewSeconds"].as_i64().map(Duration::seconds);
+    let review = late.or((post.upstream == "GENIE_TV").then_some(REVIEW));
+    let reviewing = review.is_some_and(|r| Utc::now() - post.at < r);
+    let rejected =
+        post.body["review"] == "rejected" || post.body["title"].as_str().is_some_and(|t| t.contains("심의거절"));
     let status = match (rejected, reviewing) {
-        (true, _) => "REJECTED",
         (_, true) => "IN_REVIEW",
+        (true, _) => "REJECTED",
         _ => "ON_AIR",
     };
     json!({"id": post.id, "status": status, "url": format!("https://{}.example/{}", post.upstream.to_lowercase().replace('_', "-"), post.id)})
@@ -74,8 +78,14 @@ async fn accept(
     upstream: &'static str,
     State(s): State<Shared>,
     headers: HeaderMap,
-    Json(body): Json<Value>,
+    fault: Option<Extension<Fault>>,
+    Json(mut body): Json<Value>,
 ) -> Answer {
+    match fault.map(|f| f.0) {
+        Some(Fault::Rejected) => body["review"] = json!("rejected"),
+        Some(Fault::LateReview { seconds }) => body["reviewSeconds"] = json!(seconds),
+        _ => {}
+    }
     match new_post(upstream, &headers, body) {
         Some(post) => (StatusCode::CREATED, Json(body_of(&s.posts.add(post)))),
         None => {
@@ -114,7 +124,7 @@ fn tone_body(post: &Post) -> Value {
 }
 
 async fn tone(State(s): State<Shared>, headers: HeaderMap, Json(mut body): Json<Value>) -> Answer {
-    let before = s.posts.of("RINGO_BIZ").last().map_or_else(|| "tone-default".to_owned(), |p| p.id.clone());
+    let before = s.posts.find("RINGO_BIZ", |p| !p.gone).map_or_else(|| "tone-default".to_owned(), |p| p.id);
     body["previousToneId"] = json!(before);
     match new_post("RINGO_BIZ", &headers, body) {
         Some(post) => (StatusCode::OK, Json(tone_body(&s.posts.add(post)))),

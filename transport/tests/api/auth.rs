@@ -106,7 +106,7 @@ fn pending_stores_are_verified_by_themselves() {
     run(async {
         let own = start(|_| {}).await;
         let simulator = own.running.simulator().unwrap();
-        simulator.set_fault("NTS", Some(Fault::Status(500)));
+        simulator.set_fault("NTS", Some(Fault::Status { status: 500, retry_after: None, body: None }));
         let mut api = at(&own.base);
         let made = api.post("/api/users/signup", signup_body()).await.is(201);
         assert_eq!(made["store"]["verification"], "PENDING");

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use simulator::Fault;
 use std::time::Duration;
 
+const BAD_REQUEST: Fault = Fault::Status { status: 400, retry_after: None, body: None };
+
 #[test]
 fn a_recommendation_is_one_job_for_one_request_and_then_cached() {
     run(async {
@@ -50,13 +52,13 @@ fn without_the_model_there_is_a_marked_stand_in() {
         let own = start(|s| s.redis_url = None).await;
         let simulator = own.running.simulator().unwrap();
         let api = owner_at(&own.base).await;
-        simulator.set_fault("CLAUDE", Some(Fault::Status(400)));
+        simulator.set_fault("CLAUDE", Some(BAD_REQUEST));
         let ask = json!({"industry": "FLOWER", "region": "대구 중구", "objective": "SALES", "season": "WINTER"});
         let started = api.post("/api/ai/recommendations", ask).await.is(202);
         let job = api.job(&started["jobId"]).await;
         assert_eq!(job["fallback"]["reason"], "template");
         assert_eq!(job["result"]["options"].as_array().unwrap().len(), 3);
-        simulator.set_fault("STABILITY", Some(Fault::Status(400)));
+        simulator.set_fault("STABILITY", Some(BAD_REQUEST));
         let id = api.ready(json!({}), json!(["NAVER"])).await;
         let images = api.get(&format!("/api/events/{id}/images")).await.is(200);
         assert_eq!(images["items"].as_array().unwrap().len(), 1, "a built-in background stands in");
@@ -202,7 +204,7 @@ fn a_dead_channel_is_retried_alone() {
         let simulator = own.running.simulator().unwrap();
         let api = owner_at(&own.base).await;
         let id = api.ready(json!({}), json!(["WOORI_TV", "RINGO_BIZ", "NAVER"])).await;
-        simulator.set_fault("WOORI_TV", Some(Fault::Status(400)));
+        simulator.set_fault("WOORI_TV", Some(BAD_REQUEST));
         let approved = api.post(&format!("/api/events/{id}/approve?wait=30"), json!({})).await.is(200);
         assert_eq!(approved["event"]["status"], "live", "the event is live all the same");
         let path = format!("/api/distribution/{}", approved["distributionId"].as_str().unwrap());

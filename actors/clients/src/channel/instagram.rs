@@ -1,8 +1,8 @@
 //! Instagram (Meta Graph API): container, poll, publish.
 //!
 //! `POST /me/media`, `GET /{container}?fields=status_code`, `POST /me/media_publish`, `GET /{media}?fields=permalink`,
-//! `GET /{media}/insights`. Codes 4/2207051 and timeouts after the publish leave the outcome unknown: the caption holds
-//! our tracking link, so the newest media tell.
+//! `GET /{media}/insights`. Codes 4/2207051 and timeouts after the publish leave the outcome unknown: the container's
+//! status tells.
 
 use super::{Answered, ChannelClient, Figures, PUBLISH_LIMIT, Post, Published, Recall, STATS_LIMIT};
 use crate::error::{UpstreamError, class_of_status};
@@ -19,6 +19,9 @@ const CAPTION_MAX: usize = 2200;
 /// How often a container is looked at, and how long between: 8 s in all, within the attempt's limit.
 const POLLS: u32 = 16;
 const POLL_EVERY: Duration = Duration::from_millis(500);
+
+/// Pages of our media that are looked through for a post.
+const PAGES: u32 = 5;
 
 /// The client.
 #[derive(Clone, Debug)]
@@ -40,6 +43,20 @@ struct Container {
 #[derive(Deserialize)]
 struct MediaList {
     data: Vec<Media>,
+    #[serde(default)]
+    paging: Option<Paging>,
+}
+
+#[derive(Deserialize)]
+struct Paging {
+    #[serde(default)]
+    cursors: Option<Cursors>,
+}
+
+#[derive(Deserialize)]
+struct Cursors {
+    #[serde(default)]
+    after: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -100,20 +117,54 @@ impl Instagram {
         if (200..300).contains(&answer.status) { answer.json() } else { Err(failure(&answer)) }
     }
 
+    async fn state(&self, container: &str) -> Result<String, UpstreamError> {
+        let state: Container =
+            self.call(self.get(&format!("/{container}")).query(&[("fields", "status_code")])).await?;
+        Ok(state.status_code)
+    }
+
     /// Waits until the container is ready; nothing is published before that.
-    async fn ready(&self, container: &str) -> Result<(), UpstreamError> {
+    async fn ready(&self, container: &str) -> Result<Ready, UpstreamError> {
         for _ in 0..POLLS {
-            let state: Container =
-                self.call(self.get(&format!("/{container}")).query(&[("fields", "status_code")])).await?;
-            match state.status_code.as_str() {
-                "FINISHED" => return Ok(()),
+            match self.state(container).await?.as_str() {
+                "FINISHED" => return Ok(Ready::Finished),
+                "PUBLISHED" => return Ok(Ready::Published),
                 "IN_PROGRESS" => tokio::time::sleep(POLL_EVERY).await,
-                "EXPIRED" => return Err(UpstreamError::garbage("container expired")),
+                "EXPIRED" => return Err(UpstreamError::unreached("container expired")),
                 _ => return Err(UpstreamError::new(ErrorClass::Caller, "container refused")),
             }
         }
-        Err(UpstreamError::garbage("container not ready in time"))
+        Err(UpstreamError::unreached("container not ready in time"))
     }
+
+    /// The media that a published container became: the newest with our link. One that is not among them is known by
+    /// its container.
+    async fn media_of(&self, post: &Post, container: &str) -> Result<Published, UpstreamError> {
+        let mut after: Option<String> = None;
+        for _ in 0..PAGES {
+            let mut fields = vec![("fields", "id,caption,permalink".to_owned()), ("limit", "100".to_owned())];
+            fields.extend(after.map(|a| ("after", a)));
+            let list: MediaList = self.call(self.get("/me/media").query(&fields)).await?;
+            if let Some(m) = list.data.into_iter().find(|m| m.caption.contains(&post.link)) {
+                return Ok(Published::Out { id: m.id, url: m.permalink, remote: json!({}) });
+            }
+            after = list.paging.and_then(|p| p.cursors).and_then(|c| c.after);
+            if after.is_none() {
+                break;
+            }
+        }
+        Ok(Published::Out { id: container.to_owned(), url: None, remote: json!({}) })
+    }
+}
+
+fn container_of(post: &Post) -> Option<&str> {
+    post.remote["container"].as_str()
+}
+
+#[derive(PartialEq, Eq)]
+enum Ready {
+    Finished,
+    Published,
 }
 
 /// The class of a Graph API failure.
@@ -129,19 +180,34 @@ fn failure(answer: &Answer) -> UpstreamError {
         _ => class_of_status(answer.status),
     };
     let detail = said.map_or_else(String::new, |f| format!(" code {}/{}", f.error.code, f.error.error_subcode));
-    UpstreamError { class, retry_after: answer.retry_after, detail: format!("status {}{detail}", answer.status) }
+    UpstreamError::answered(class, answer, format!("status {}{detail}", answer.status))
 }
 
 impl ChannelClient for Instagram {
-    fn publish<'a>(&'a self, post: &'a Post) -> Answered<'a, Published> {
+    /// Makes the container. One container is published once, however often that is asked: it is the post's key.
+    fn prepare<'a>(&'a self, post: &'a Post) -> Answered<'a, Option<Value>> {
         Box::pin(async move {
+            if let Some(container) = container_of(post)
+                && !matches!(self.state(container).await?.as_str(), "EXPIRED" | "ERROR")
+            {
+                return Ok(None);
+            }
             let image = post.image_url.as_deref().ok_or_else(|| UpstreamError::new(ErrorClass::Caller, "no JPEG"))?;
             let caption: String = post.text.chars().take(CAPTION_MAX).collect();
             let form = [("image_url", image), ("caption", caption.as_str()), ("alt_text", post.title.as_str())];
             let container: Id = self.call(self.post("/me/media", &form)).await?;
-            self.ready(&container.id).await?;
+            Ok(Some(json!({"container": container.id})))
+        })
+    }
+
+    fn publish<'a>(&'a self, post: &'a Post) -> Answered<'a, Published> {
+        Box::pin(async move {
+            let container = container_of(post).ok_or_else(|| UpstreamError::new(ErrorClass::Caller, "no container"))?;
+            if self.ready(container).await? == Ready::Published {
+                return self.media_of(post, container).await;
+            }
             let media: Id = self
-                .call(self.post("/me/media_publish", &[("creation_id", container.id.as_str())]))
+                .call(self.post("/me/media_publish", &[("creation_id", container)]))
                 .await
                 .map_err(UpstreamError::after_publish)?;
             // The post is out; not knowing its address is no failure.
@@ -151,12 +217,14 @@ impl ChannelClient for Instagram {
         })
     }
 
+    /// The container knows whether it was published; without one, nothing ever was.
     fn find<'a>(&'a self, post: &'a Post) -> Answered<'a, Option<Published>> {
         Box::pin(async move {
-            let fields = [("fields", "id,caption,permalink"), ("limit", "50")];
-            let list: MediaList = self.call(self.get("/me/media").query(&fields)).await?;
-            let ours = list.data.into_iter().find(|m| m.caption.contains(&post.link));
-            Ok(ours.map(|m| Published::Out { id: m.id, url: m.permalink, remote: json!({}) }))
+            let Some(container) = container_of(post) else { return Ok(None) };
+            match self.state(container).await?.as_str() {
+                "PUBLISHED" => self.media_of(post, container).await.map(Some),
+                _ => Ok(None),
+            }
         })
     }
 

@@ -43,6 +43,10 @@ fn card(post: &Post) -> Value {
     json!({"object_type": "text", "text": text, "link": {"web_url": post.link, "mobile_web_url": post.link}, "button_title": "응모하기"})
 }
 
+fn handed_over(post: &Post) -> Published {
+    Published::HandedOver { id: post.request_key.to_string(), url: post.link.clone() }
+}
+
 impl ChannelClient for Kakao {
     fn publish<'a>(&'a self, post: &'a Post) -> Answered<'a, Published> {
         Box::pin(async move {
@@ -52,7 +56,8 @@ impl ChannelClient for Kakao {
                 .post(format!("{}/v2/api/talk/memo/default/send", self.at.base))
                 .bearer_auth(&self.at.key)
                 .form(&[("template_object", card(post).to_string())]);
-            let answer = self.http.send(request, PUBLISH_LIMIT, JSON_CAP).await?;
+            let answer =
+                self.http.send(request, PUBLISH_LIMIT, JSON_CAP).await.map_err(UpstreamError::after_publish)?;
             if !(200..300).contains(&answer.status) {
                 let code = serde_json::from_slice::<Failure>(&answer.body).map_or(0, |f| f.code);
                 let class = match code {
@@ -60,22 +65,19 @@ impl ChannelClient for Kakao {
                     -10 | -532 => ErrorClass::Throttled,
                     _ => class_of_status(answer.status),
                 };
-                return Err(UpstreamError {
-                    class,
-                    retry_after: answer.retry_after,
-                    detail: format!("status {} code {code}", answer.status),
-                });
+                let failure = UpstreamError::answered(class, &answer, format!("status {} code {code}", answer.status));
+                return Err(failure.after_publish());
             }
-            match answer.json::<Sent>()?.result_code {
-                0 => Ok(Published::HandedOver { id: post.request_key.to_string(), url: post.link.clone() }),
+            match answer.json::<Sent>().map_err(UpstreamError::after_publish)?.result_code {
+                0 => Ok(handed_over(post)),
                 other => Err(UpstreamError::new(ErrorClass::Caller, format!("result {other}"))),
             }
         })
     }
 
-    /// A card in the owner's own chat twice harms nobody: it may simply be sent again.
-    fn find<'a>(&'a self, _post: &'a Post) -> Answered<'a, Option<Published>> {
-        Box::pin(async { Ok(None) })
+    /// Whether or not the card arrived, the last step is the owner's, who has text and link: it is not sent again.
+    fn find<'a>(&'a self, post: &'a Post) -> Answered<'a, Option<Published>> {
+        Box::pin(async move { Ok(Some(handed_over(post))) })
     }
 
     fn recall<'a>(&'a self, _external_id: &'a str, _remote: &'a Value) -> Answered<'a, Recall> {

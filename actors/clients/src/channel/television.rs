@@ -82,7 +82,7 @@ impl ChannelClient for Television {
                 .json(&body);
             let accepted: Accepted =
                 self.http.json(request, PUBLISH_LIMIT).await.map_err(UpstreamError::after_publish)?;
-            published(accepted)
+            published(accepted).map_err(UpstreamError::after_publish)
         })
     }
 

@@ -1,38 +1,19 @@
 //! Anthropic Messages: `POST /v1/messages` with a JSON schema for the answer.
 
+use super::{Completion, LIMIT, LanguageModel, cost_centiwon};
 use crate::error::UpstreamError;
 use crate::http::{Answer, Endpoint, Http, JSON_CAP};
 use domain::distribution::ErrorClass;
+use futures_util::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 /// The provider's own address.
 pub const BASE: &str = "https://api.anthropic.com";
 /// The model asked.
 pub const MODEL: &str = "claude-sonnet-4-5";
-/// One attempt (RS-04).
-pub const LIMIT: Duration = Duration::from_secs(30);
 /// Won per million tokens sent and received: the list prices of 3 and 15 US dollars at 1,400 won.
 pub const WON_PER_MILLION: (i64, i64) = (4_200, 21_000);
-
-/// A finished answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Completion {
-    /// The text.
-    pub text: String,
-    /// Tokens sent and received.
-    pub tokens: (i64, i64),
-}
-
-impl Completion {
-    /// What it cost, in hundredths of a won, rounded up.
-    #[must_use]
-    pub fn cost_centiwon(&self) -> i64 {
-        let (sent, received) = self.tokens;
-        (sent * WON_PER_MILLION.0 + received * WON_PER_MILLION.1 + 9_999) / 10_000
-    }
-}
 
 #[derive(Deserialize)]
 struct Message {
@@ -82,29 +63,34 @@ impl Claude {
     pub fn new(http: Http, at: Endpoint) -> Self {
         Self { http, at }
     }
+}
 
-    /// Asks for an answer that follows a schema. `turns` alternate user, assistant, user …
-    ///
-    /// # Errors
-    /// By class; a refusal is `refused`, a truncated answer `transient`.
-    pub async fn complete(&self, system: &str, turns: &[String], schema: &Value) -> Result<Completion, UpstreamError> {
-        let messages: Vec<Value> = turns
-            .iter()
-            .enumerate()
-            .map(|(i, text)| json!({"role": if i % 2 == 0 { "user" } else { "assistant" }, "content": text}))
-            .collect();
-        let body = json!({
-            "model": MODEL, "max_tokens": 8192, "system": system, "messages": messages,
-            "output_config": {"format": {"type": "json_schema", "schema": schema}},
-        });
-        let request = self
-            .http
-            .client()
-            .post(format!("{}/v1/messages", self.at.base))
-            .header("x-api-key", &self.at.key)
-            .header("anthropic-version", "2023-06-01")
-            .json(&body);
-        decode(&self.http.send(request, LIMIT, JSON_CAP).await?)
+impl LanguageModel for Claude {
+    fn complete<'a>(
+        &'a self,
+        system: &'a str,
+        turns: &'a [String],
+        schema: &'a Value,
+    ) -> BoxFuture<'a, Result<Completion, UpstreamError>> {
+        Box::pin(async move {
+            let messages: Vec<Value> = turns
+                .iter()
+                .enumerate()
+                .map(|(i, text)| json!({"role": if i % 2 == 0 { "user" } else { "assistant" }, "content": text}))
+                .collect();
+            let body = json!({
+                "model": MODEL, "max_tokens": 8192, "system": system, "messages": messages,
+                "output_config": {"format": {"type": "json_schema", "schema": schema}},
+            });
+            let request = self
+                .http
+                .client()
+                .post(format!("{}/v1/messages", self.at.base))
+                .header("x-api-key", &self.at.key)
+                .header("anthropic-version", "2023-06-01")
+                .json(&body);
+            decode(&self.http.send(request, LIMIT, JSON_CAP).await?)
+        })
     }
 }
 
@@ -120,10 +106,11 @@ pub fn decode(answer: &Answer) -> Result<Completion, UpstreamError> {
     let text: String = message.content.iter().filter(|b| b.kind == "text").map(|b| b.text.as_str()).collect();
     match message.stop_reason.as_deref() {
         Some("end_turn" | "stop_sequence") if !text.is_empty() => {
-            Ok(Completion { text, tokens: (message.usage.input_tokens, message.usage.output_tokens) })
+            let tokens = (message.usage.input_tokens, message.usage.output_tokens);
+            Ok(Completion { text, tokens, cost_centiwon: cost_centiwon(tokens, WON_PER_MILLION) })
         }
         Some("refusal") => Err(UpstreamError::new(ErrorClass::Refused, "refusal")),
-        other => Err(UpstreamError::garbage(format!("stopped by {other:?}"))),
+        other => Err(UpstreamError::garbage(format!("stopped by {:?}", other.map(crate::error::brief)))),
     }
 }
 
@@ -137,6 +124,6 @@ fn failure(answer: &Answer) -> UpstreamError {
         (_, 403) => ErrorClass::Auth,
         _ => by_status,
     };
-    let kind = said.map_or_else(String::new, |f| f.error.kind.chars().take(60).collect());
-    UpstreamError { class, retry_after: answer.retry_after, detail: format!("status {} {kind}", answer.status) }
+    let kind = said.map_or_else(String::new, |f| crate::error::brief(&f.error.kind));
+    UpstreamError::answered(class, answer, format!("status {} {kind}", answer.status))
 }
