@@ -8,7 +8,7 @@ mod commands;
 mod dashboard;
 mod drawing;
 
-use crate::entry::{EnterError, EntryMeta, Pending, WRONG_CODES, WRONG_CODES_FOR};
+use crate::entry::{EnterError, Entered, EntryMeta, Pending, WRONG_CODES, WRONG_CODES_FOR};
 use crate::events::{Events, Known};
 use crate::system::Shared;
 use bytes::{BufMut, Bytes, BytesMut};
@@ -276,6 +276,24 @@ impl Actor for EventActor {
     }
 }
 
+/// What this very request was answered before, if it was: whatever became of the event or the code since, a repetition
+/// hears the same.
+async fn stored_before(shared: &Shared, pending: &Pending) -> Option<Entered> {
+    let (event, phone, key) = (pending.row.event, pending.row.phone_index, pending.row.request_key?);
+    let found = shared
+        .store
+        .run(move |c| Box::pin(async move { storage::entries::stored_by(c, event, phone, key).await }))
+        .await
+        .ok()??;
+    let receipt = crate::entry::receipt(&shared.keys, found.id);
+    Some(Entered { entry_no: found.entry_no, receipt, entered_at: found.entered_at })
+}
+
+async fn refuse_unless_stored(shared: &Shared, pending: Pending, refusal: EnterError) {
+    let result = stored_before(shared, &pending).await.ok_or(refusal);
+    pending.refuse_or(result);
+}
+
 fn answer<T: Send + 'static>(reply: Reply<T>, result: Result<T, EventError>) {
     let _ = reply.send(result);
 }
@@ -383,15 +401,22 @@ impl State {
             Err(EventError::NotFound) => return pending.refuse_or(Err(EnterError::NotFound)),
             Err(_) => return pending.refuse_or(Err(EnterError::Overloaded)),
         };
-        if status.is_drafting() {
+        if status.is_drafting() || self.loaded().is_ok_and(|l| l.event.commitment.is_none()) {
             return pending.refuse_or(Err(EnterError::NotFound));
         }
         if status != Status::Live
             && let Some(refusal) = self.refusal(status).await
         {
-            return pending.refuse_or(Err(refusal));
+            let shared = self.shared.clone();
+            self.shared.tracker.spawn(async move { refuse_unless_stored(&shared, pending, refusal).await });
+            return;
         }
         if let Some(code) = code {
+            // A repetition may come with a code that was good when it was first sent: it is no wrong try.
+            let good = visit_code::accepts(&visit_key(&self.shared, self.args.id), &code, Utc::now());
+            if !good && let Some(stored) = stored_before(&self.shared, &pending).await {
+                return pending.refuse_or(Ok(stored));
+            }
             match self.check_code(pending.row.phone_index, &code) {
                 Ok(0) => {}
                 Ok(weight) => {

@@ -57,6 +57,8 @@ pub enum Next {
     Frame(Frame),
     /// The reader fell behind the ring: it must subscribe anew.
     Gap,
+    /// There is nothing to read here any more: the right to it is lost.
+    Lost,
 }
 
 impl Hub {
@@ -116,6 +118,15 @@ impl Hub {
         self.shard(topic).lock().expect("nobody panics holding it").contains_key(topic)
     }
 
+    /// The topic's object is gone: its readers are told so, once.
+    pub fn lose(&self, topic: &Topic) {
+        let mut cells = self.shard(topic).lock().expect("nobody panics holding it");
+        if let Some(Cell::State { newest, .. }) = cells.get(topic) {
+            newest.send_replace(Some(Frame::lost()));
+        }
+        cells.remove(topic);
+    }
+
     /// Publishes an update. Encoded only when somebody listens.
     pub fn publish(&self, topic: &Topic, offset: i64, kind: &str, at: At, data: impl FnOnce() -> Value) {
         if !self.has_readers(topic) {
@@ -154,7 +165,7 @@ impl Subscription {
                     return Next::Gap;
                 }
                 if let Some(frame) = newest.borrow_and_update().clone() {
-                    return Next::Frame(frame);
+                    return if frame.is_lost() { Next::Lost } else { Next::Frame(frame) };
                 }
             },
             Source::Log(updates) => match updates.recv().await {

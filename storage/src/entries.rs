@@ -307,6 +307,39 @@ pub async fn by_receipt(c: &mut Conn, receipt_hash: [u8; 32]) -> Result<Option<R
         .await
 }
 
+/// An entry as its own request is answered again.
+#[derive(QueryableByName, Clone, Debug)]
+pub struct Repeated {
+    /// Its number.
+    #[diesel(sql_type = t::BigInt)]
+    pub entry_no: i64,
+    /// Its id.
+    #[diesel(sql_type = t::Uuid)]
+    pub id: Uuid,
+    /// When it became durable.
+    #[diesel(sql_type = t::Timestamptz)]
+    pub entered_at: Instant,
+}
+
+/// The entry that this very request stored before, if it did, whatever became of the event since.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn stored_by(
+    c: &mut Conn,
+    event: EventId,
+    phone_index: [u8; 16],
+    request_key: [u8; 16],
+) -> Result<Option<Repeated>> {
+    sql("select entry_no, id, entered_at from participation.entries
+          where event_id = ? and phone_index = ? and request_key = ? and erased_at is null")
+    .bind::<t::Uuid, _>(event.0)
+    .bind::<t::Binary, _>(phone_index.to_vec())
+    .bind::<t::Binary, _>(request_key.to_vec())
+    .first(c)
+    .await
+}
+
 /// What an erasure did.
 #[derive(QueryableByName, Clone, Debug)]
 pub struct Erased {

@@ -30,7 +30,7 @@ pub async fn claim(c: &mut Conn, scope: [u8; 32], fingerprint: [u8; 32]) -> Resu
                        values (?, ?, now() + interval '24 hours')
                        on conflict (scope) do update set fingerprint = excluded.fingerprint, status = null, sealed = null,
                                                          claimed_at = now(), expires_at = excluded.expires_at
-                          where k.expires_at < now() or (k.status is null and k.claimed_at < now() - interval '1 minute')")
+                          where k.expires_at < now() or (k.status is null and k.claimed_at < now() - interval '90 seconds')")
     .bind::<t::Binary, _>(scope.to_vec())
     .bind::<t::Binary, _>(fingerprint.to_vec())
     .run(c)

@@ -126,8 +126,8 @@ impl TryFrom<Row> for Shop {
 /// # Errors
 /// Whatever the database said.
 pub async fn insert(c: &mut Conn, s: &Shop) -> Result<()> {
-    sql("insert into identity.stores (id, user_id, name, industry, region, address, verification, mode, verified_at, index_kid)
-         values (?, ?, ?, ?, ?, ?, ?, ?, case when ? then now() end, ?)")
+    sql("insert into identity.stores (id, user_id, name, industry, region, address, verification, mode, verified_at, index_kid, created_at)
+         values (?, ?, ?, ?, ?, ?, ?, ?, case when ? then now() end, ?, ?)")
     .bind::<t::Uuid, _>(s.id.0)
     .bind::<t::Uuid, _>(s.user.0)
     .bind::<t::Text, _>(s.name.clone())
@@ -138,6 +138,7 @@ pub async fn insert(c: &mut Conn, s: &Shop) -> Result<()> {
     .bind::<t::Text, _>(s.mode.code())
     .bind::<t::Bool, _>(s.verification == Verification::Verified)
     .bind::<t::Text, _>(s.index_kid.clone())
+    .bind::<t::Timestamptz, _>(s.created_at)
     .run(c)
     .await?;
     Ok(())

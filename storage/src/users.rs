@@ -10,6 +10,7 @@ use domain::business_number::BusinessNumber;
 use domain::ids::UserId;
 use domain::phone::Phone;
 use domain::text::PersonName;
+use domain::time::Instant;
 use uuid::Uuid;
 
 /// An account to be made.
@@ -28,6 +29,8 @@ pub struct NewUser {
     pub opened_on: NaiveDate,
     /// bcrypt.
     pub password_hash: String,
+    /// When it was made.
+    pub created_at: Instant,
 }
 
 /// An account, opened.
@@ -107,7 +110,7 @@ pub async fn business_taken(c: &mut Conn, keys: &Keyring, business: &BusinessNum
 pub async fn insert(c: &mut Conn, keys: &Keyring, user: NewUser) -> Result<()> {
     let id = user.id;
     sql("insert into identity.users (id, email_index, email_sealed, name_sealed, phone_sealed, business_index, business_sealed,
-                                     opened_on, password_hash) values (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+                                     opened_on, password_hash, created_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
     .bind::<t::Uuid, _>(id.0)
     .bind::<t::Binary, _>(keys.index("email", &user.email).to_vec())
     .bind::<t::Binary, _>(keys.seal("users.email", id, user.email.as_bytes()))
@@ -117,6 +120,7 @@ pub async fn insert(c: &mut Conn, keys: &Keyring, user: NewUser) -> Result<()> {
     .bind::<t::Binary, _>(keys.seal("users.business", id, user.business.expose().as_bytes()))
     .bind::<t::Date, _>(user.opened_on)
     .bind::<t::Text, _>(user.password_hash)
+    .bind::<t::Timestamptz, _>(user.created_at)
     .run(c)
     .await?;
     Ok(())

@@ -48,14 +48,7 @@ type BootError = Box<dyn std::error::Error + Send + Sync>;
 /// The address and key an upstream is reached with, and its mode.
 fn endpoint(upstream: Upstream, s: &UpstreamSettings, simulator: Option<&Simulator>) -> (Endpoint, Mode) {
     let mode = s.mode.unwrap_or(if s.key.is_some() { Mode::Live } else { Mode::Sandbox });
-    let provider = match upstream {
-        Upstream::Nts => Some(clients::nts::BASE),
-        Upstream::Claude => Some(clients::llm::claude::BASE),
-        Upstream::OpenAi => Some(clients::llm::openai::BASE),
-        Upstream::Stability => Some(clients::image::stability::BASE),
-        Upstream::OpenAiImages => Some(clients::image::openai::BASE),
-        other => Channel::ALL.iter().find(|c| Upstream::from(**c) == other).and_then(|c| default_base(*c)),
-    };
+    let provider = provider(upstream);
     let simulated = simulator.map(|s| s.base(upstream.code()));
     let base = match mode {
         Mode::Sandbox => s.url.clone().or(simulated),
@@ -64,6 +57,18 @@ fn endpoint(upstream: Upstream, s: &UpstreamSettings, simulator: Option<&Simulat
     // The café's key carries its address; a simulated one is any.
     let key = s.key.clone().unwrap_or_else(|| "sandbox@1/1".into());
     (Endpoint { base: base.unwrap_or_default(), key }, mode)
+}
+
+/// The provider's own address, where it has a public one.
+pub(crate) fn provider(upstream: Upstream) -> Option<&'static str> {
+    match upstream {
+        Upstream::Nts => Some(clients::nts::BASE),
+        Upstream::Claude => Some(clients::llm::claude::BASE),
+        Upstream::OpenAi => Some(clients::llm::openai::BASE),
+        Upstream::Stability => Some(clients::image::stability::BASE),
+        Upstream::OpenAiImages => Some(clients::image::openai::BASE),
+        other => other.channel().and_then(default_base),
+    }
 }
 
 fn upstreams(settings: &Settings, simulator: Option<&Simulator>) -> Result<Upstreams, BootError> {
@@ -114,8 +119,7 @@ impl Running {
     /// # Errors
     /// Whatever kept it from starting, in one line.
     pub async fn start(settings: Settings, metrics: Option<PrometheusHandle>) -> Result<Self, BootError> {
-        let keys_file = settings.keys_file.clone().unwrap_or_else(|| settings.data_dir.join("keys.json"));
-        let keys = Keyring::open(&keys_file, !settings.production)?;
+        let keys = Keyring::open(&settings.keys_file(), !settings.production)?;
         let tls = match &settings.tls {
             Some((cert, key)) => Some(crate::server::tls(cert, key)?),
             None => None,
@@ -157,7 +161,7 @@ impl Running {
             tokens: Tokens::new(keys),
             passwords: Passwords::new(settings.bcrypt_cost),
             rate: RateLimit::new(settings.requests_per_minute),
-            throttle: Throttle::default(),
+            throttle: Throttle::new(settings.login_failures),
             revocations: Revocations::new(),
             slugs: Slugs::default(),
             sockets: Mutex::default(),

@@ -6,7 +6,7 @@ use crate::demo;
 use clap::{Args, Parser, Subcommand};
 use domain::channel::Mode;
 use domain::draw::{DrawProof, verify};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 /// Madang (마당): promotional events for small shops.
@@ -58,9 +58,9 @@ enum Command {
         /// Folder of what is posted.
         #[arg(long, default_value = "./.madang/simulator")]
         data: PathBuf,
-        /// Where to listen (loopback).
-        #[arg(long, default_value = "127.0.0.1:8090")]
-        port: SocketAddr,
+        /// Port of 127.0.0.1 to listen on.
+        #[arg(long, default_value_t = 8090)]
+        port: u16,
         /// Scale of the latency; 0 is none.
         #[arg(long, default_value_t = 1.0)]
         latency: f64,
@@ -132,11 +132,20 @@ enum AdminCommand {
         /// Its id.
         id: String,
     },
-    /// Forget a cached value.
+    /// Forget a cached value, or an event's dashboard.
     Invalidate {
-        /// Its key.
+        /// Its key, or the id of an event.
         key: String,
     },
+    /// What the simulator received, keeps and does wrong.
+    Simulator,
+    /// Play a scenario of faults.
+    Scenario {
+        /// TOML file.
+        file: PathBuf,
+    },
+    /// End every fault of the simulator and its scenario.
+    Heal,
     /// The newest audit records.
     Audit,
     /// The metrics.
@@ -258,10 +267,8 @@ impl Signals {
     }
 }
 
-async fn simulate(data: PathBuf, listen: SocketAddr, latency: f64) -> Result<(), CliError> {
-    if !listen.ip().is_loopback() {
-        return Err("the simulator listens on loopback only".into());
-    }
+async fn simulate(data: PathBuf, port: u16, latency: f64) -> Result<(), CliError> {
+    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     crate::telemetry::logs("info");
     let mut signals = Signals::install()?;
     let simulator = simulator::Simulator::start(simulator::Config { listen, data: Some(data), latency }).await?;
@@ -307,8 +314,7 @@ fn verify_file(file: &std::path::Path) -> Result<(), CliError> {
 
 async fn admin(flags: &Flags, url: &str, what: AdminCommand) -> Result<(), CliError> {
     let settings = Settings::load(&flags.pairs())?;
-    let keys_file = settings.keys_file.clone().unwrap_or_else(|| settings.data_dir.join("keys.json"));
-    let keys = storage::crypto::Keyring::open(&keys_file, false)?;
+    let keys = storage::crypto::Keyring::open(&settings.keys_file(), false)?;
     let client = reqwest::Client::builder().no_proxy().build()?;
     let get = |path: &str| client.get(format!("{url}{path}"));
     let post = |path: &str| client.post(format!("{url}{path}"));
@@ -320,7 +326,16 @@ async fn admin(flags: &Flags, url: &str, what: AdminCommand) -> Result<(), CliEr
         AdminCommand::ForceClosed { upstream } => post(&format!("/admin/breakers/{upstream}/force-closed")),
         AdminCommand::Dlq => get("/admin/dlq"),
         AdminCommand::Replay { id } => post(&format!("/admin/dlq/{id}/replay")),
-        AdminCommand::Invalidate { key } => post("/admin/cache/invalidate").json(&serde_json::json!({"key": key})),
+        AdminCommand::Invalidate { key } => {
+            let what = if key.parse::<domain::ids::EventId>().is_ok() { "eventId" } else { "key" };
+            post("/admin/cache/invalidate").json(&serde_json::json!({what: key}))
+        }
+        AdminCommand::Simulator => get("/admin/simulator"),
+        AdminCommand::Scenario { file } => {
+            let text = std::fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
+            post("/admin/simulator/scenario").body(text)
+        }
+        AdminCommand::Heal => client.delete(format!("{url}/admin/simulator")),
         AdminCommand::Audit => get("/admin/audit"),
         AdminCommand::Metrics => get("/metrics"),
     };

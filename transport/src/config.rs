@@ -47,6 +47,8 @@ pub const SETTINGS: &[Setting] = &[
     setting("MADANG_LIMIT_SOCKETS_PER_USER", "5", "Open sockets of a user"),
     setting("MADANG_LIMIT_TOPICS_PER_SOCKET", "20", "Topics of a socket"),
     setting("MADANG_LIMIT_MESSAGES_PER_SECOND", "20", "Messages of a socket in a second"),
+    setting("MADANG_LIMIT_FRAME_BYTES", "65536", "The largest message a socket may send"),
+    setting("MADANG_LIMIT_LOGIN_FAILURES", "5", "Failed logins of an account from an address in 15 minutes"),
     setting("MADANG_LIMIT_RECOMMENDATIONS_PER_DAY", "50", "Recommendations a shop may ask for in a day"),
     setting("MADANG_LIMIT_IMAGE_JOBS_PER_DAY", "50", "Picture jobs a shop may ask for in a day"),
     setting("MADANG_BCRYPT_COST", "10", "Cost of password hashes, 10 to 14"),
@@ -108,6 +110,10 @@ pub struct Settings {
     pub topics_per_socket: usize,
     /// Messages of a socket in a second.
     pub messages_per_second: u32,
+    /// The largest message a socket may send, in bytes.
+    pub frame_bytes: usize,
+    /// Failed logins of an account from an address in 15 minutes.
+    pub login_failures: usize,
     /// Recommendations of a shop in a day.
     pub recommendations_per_day: i64,
     /// Picture jobs of a shop in a day.
@@ -212,7 +218,12 @@ impl Settings {
         let list = |name: &str| -> Vec<String> {
             text(name).unwrap_or_default().split(',').map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect()
         };
-        let n = |name: &'static str| number::<u64>(name, text(name));
+        // Every limit fits 31 bits, and none of them is 0.
+        let n = |name: &'static str| match number::<u64>(name, text(name))? {
+            0 => Err(bad(format!("{name}: 0 would refuse everything"))),
+            n if n > u64::from(u32::MAX / 2) => Err(bad(format!("{name}: {n} is too large"))),
+            n => Ok(n),
+        };
         let production = match text("MADANG_ENV").as_deref() {
             Some("development") => false,
             Some("production") => true,
@@ -255,6 +266,8 @@ impl Settings {
             sockets_per_user: n("MADANG_LIMIT_SOCKETS_PER_USER")? as usize,
             topics_per_socket: n("MADANG_LIMIT_TOPICS_PER_SOCKET")? as usize,
             messages_per_second: n("MADANG_LIMIT_MESSAGES_PER_SECOND")? as u32,
+            frame_bytes: n("MADANG_LIMIT_FRAME_BYTES")? as usize,
+            login_failures: n("MADANG_LIMIT_LOGIN_FAILURES")? as usize,
             recommendations_per_day: n("MADANG_LIMIT_RECOMMENDATIONS_PER_DAY")? as i64,
             image_jobs_per_day: n("MADANG_LIMIT_IMAGE_JOBS_PER_DAY")? as i64,
             bcrypt_cost: n("MADANG_BCRYPT_COST")? as u32,
@@ -268,9 +281,6 @@ impl Settings {
         if !(10..=14).contains(&self.bcrypt_cost) {
             return Err(bad("MADANG_BCRYPT_COST: must be 10 to 14"));
         }
-        if self.requests_per_minute == 0 || self.entries_in_flight == 0 || self.request_seconds == 0 {
-            return Err(bad("a MADANG_LIMIT_… of 0 would refuse everything"));
-        }
         if !(0.0..=100.0).contains(&self.simulator_latency) {
             return Err(bad("MADANG_SIMULATOR_LATENCY: must be 0 to 100"));
         }
@@ -279,12 +289,60 @@ impl Settings {
                 "in production a listener beyond loopback needs MADANG_TLS_CERT and MADANG_TLS_KEY, or MADANG_TRUSTED_PROXIES",
             ));
         }
+        self.check_addresses()?;
+        self.check_files()?;
         for (upstream, s) in &self.upstreams {
+            let real = crate::boot::provider(*upstream);
+            if s.mode == Some(Mode::Sandbox) && s.url.is_some() && s.url.as_deref().map(host) == real.map(host) {
+                return Err(bad(format!(
+                    "MADANG_{}_MODE is SANDBOX but MADANG_{0}_URL is the provider itself",
+                    upstream.code()
+                )));
+            }
             if s.mode == Some(Mode::Live) && s.key.is_none() {
                 return Err(bad(format!("MADANG_{}_MODE is LIVE but MADANG_{0}_KEY is unset", upstream.code())));
             }
         }
         Ok(())
+    }
+
+    fn check_addresses(&self) -> Result<(), ConfigError> {
+        if self.listen == self.admin_listen && self.listen.port() != 0 {
+            return Err(bad(format!("MADANG_LISTEN and MADANG_ADMIN_LISTEN are both {}", self.listen)));
+        }
+        let named = |name: &str, value: &Option<String>, schemes: &[&str]| match value {
+            Some(v) if !schemes.iter().any(|s| v.strip_prefix(s).is_some_and(|rest| !rest.is_empty())) => {
+                Err(bad(format!("{name}: must begin with {}", schemes.join(" or "))))
+            }
+            _ => Ok(()),
+        };
+        named("DATABASE_URL", &self.database_url, &["postgres://", "postgresql://"])?;
+        named("REDIS_URL", &self.redis_url, &["redis://", "rediss://", "redis-cluster://", "redis-sentinel://"])?;
+        named("MADANG_PUBLIC_URL", &self.public_url, &["http://", "https://"])?;
+        for origin in &self.allowed_origins {
+            named("MADANG_ALLOWED_ORIGINS", &Some(origin.clone()), &["http://", "https://"])?;
+        }
+        Ok(())
+    }
+
+    fn check_files(&self) -> Result<(), ConfigError> {
+        let tls = self.tls.iter().flat_map(|(cert, key)| [("MADANG_TLS_CERT", cert), ("MADANG_TLS_KEY", key)]);
+        for (name, file) in tls {
+            if !file.is_file() {
+                return Err(bad(format!("{name}: {} is no file", file.display())));
+            }
+        }
+        let keys = self.keys_file();
+        if self.production && !keys.is_file() {
+            return Err(bad(format!("MADANG_KEYS_FILE: {} must exist in production", keys.display())));
+        }
+        Ok(())
+    }
+
+    /// Where the keys are.
+    #[must_use]
+    pub fn keys_file(&self) -> PathBuf {
+        self.keys_file.clone().unwrap_or_else(|| self.data_dir.join("keys.json"))
     }
 
     /// The address customers see, without a trailing slash.
@@ -293,6 +351,11 @@ impl Settings {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         self.public_url.clone().unwrap_or_else(|| format!("{scheme}://{listening}"))
     }
+}
+
+/// The host of an address.
+fn host(url: &str) -> &str {
+    url.split("://").nth(1).unwrap_or(url).split(['/', ':']).next().unwrap_or_default()
 }
 
 fn upstreams(text: &dyn Fn(&str) -> Option<String>) -> Result<BTreeMap<Upstream, UpstreamSettings>, ConfigError> {
@@ -371,6 +434,20 @@ mod tests {
             (None, vec![("MADANG_NTS_MODE", "live")], "none of"),
             (None, vec![("MADANG_NTS_URL", "ftp://x")], "http"),
             (None, vec![("MADANG_ENV", "prod")], "neither"),
+            (None, vec![("MADANG_ENV", "production")], "must exist in production"),
+            (None, vec![("MADANG_TLS_CERT", "/none"), ("MADANG_TLS_KEY", "/none")], "is no file"),
+            (None, vec![("MADANG_LISTEN", "127.0.0.1:9090")], "are both"),
+            (None, vec![("MADANG_PUBLIC_URL", "notaurl")], "MADANG_PUBLIC_URL"),
+            (None, vec![("MADANG_ALLOWED_ORIGINS", "foo")], "MADANG_ALLOWED_ORIGINS"),
+            (None, vec![("DATABASE_URL", "nonsense")], "DATABASE_URL"),
+            (None, vec![("REDIS_URL", "nonsense")], "REDIS_URL"),
+            (None, vec![("MADANG_LIMIT_SOCKETS_PER_USER", "0")], "0 would refuse"),
+            (None, vec![("MADANG_LIMIT_MESSAGES_PER_SECOND", "4294967296")], "too large"),
+            (
+                None,
+                vec![("MADANG_NAVER_MODE", "SANDBOX"), ("MADANG_NAVER_URL", "https://openapi.naver.com")],
+                "provider itself",
+            ),
             (None, vec![("MADANG_ENV", "production"), ("MADANG_LISTEN", "0.0.0.0:80")], "needs MADANG_TLS_CERT"),
         ] {
             let error = Settings::read(file, env(&pairs), &[]).unwrap_err().to_string();

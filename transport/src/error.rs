@@ -110,8 +110,19 @@ impl Problem {
 
 fn prefers_english(headers: &HeaderMap) -> bool {
     let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let first = accepted.split(',').map(str::trim).find(|l| l.starts_with("ko") || l.starts_with("en"));
-    first.is_some_and(|l| l.starts_with("en"))
+    // The weight of each of our languages; of equals the first.
+    let weight = |entry: &str| {
+        let q = entry.split(';').skip(1).find_map(|p| p.trim().strip_prefix("q=")?.parse::<f32>().ok());
+        q.unwrap_or(1.0)
+    };
+    let mut best: Option<(f32, bool)> = None;
+    for entry in accepted.split(',').map(str::trim) {
+        let english = entry.starts_with("en");
+        if (english || entry.starts_with("ko")) && best.is_none_or(|(w, _)| weight(entry) > w) {
+            best = Some((weight(entry), english));
+        }
+    }
+    best.is_some_and(|(w, english)| english && w > 0.0)
 }
 
 /// Carried in the response's extensions until the gateway renders it.

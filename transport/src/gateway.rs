@@ -5,6 +5,7 @@ mod idempotency;
 
 use crate::auth::Session;
 use crate::error::Problem;
+use crate::ratelimit::Standing;
 use crate::state::App;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -17,10 +18,15 @@ pub(crate) use idempotency::{anonymous as idempotent_anonymous, owner as idempot
 /// The longest a request may ask to wait (`Prefer: wait`, `?wait=`).
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(60);
 
+/// The trace id of a request, in its extensions.
+#[derive(Clone)]
+pub(crate) struct Trace(pub(crate) String);
+
 /// Outermost: everything gets a trace id, a limit, a log line and headers.
-pub(crate) async fn everything(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(crate) async fn everything(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let trace = uuid::Uuid::now_v7().simple().to_string();
+    request.extensions_mut().insert(Trace(trace.clone()));
     let method = request.method().clone();
     let route =
         request.extensions().get::<MatchedPath>().map_or_else(|| "unmatched".to_owned(), |p| p.as_str().to_owned());
@@ -41,6 +47,14 @@ pub(crate) async fn everything(State(app): State<App>, request: Request, next: N
             }
         }
         response = rendered;
+    }
+    // Unknown routes and methods pass no owner's gate, and count all the same.
+    if is_api
+        && !response.headers().contains_key("ratelimit")
+        && matches!(response.status(), StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
+        && let Some(session) = authenticate(&app, &headers)
+    {
+        say_standing(&app.rate.count(session.user, Instant::now()), response.headers_mut());
     }
     secure(response.headers_mut(), app.settings.tls.is_some(), is_api);
     if let Ok(value) = HeaderValue::from_str(&trace) {
@@ -103,15 +117,20 @@ pub(crate) async fn owners_only(State(app): State<App>, mut request: Request, ne
     } else {
         next.run(request).await
     };
+    say_standing(&standing, response.headers_mut());
+    response
+}
+
+/// The headers of draft-ietf-httpapi-ratelimit-headers.
+fn say_standing(standing: &Standing, headers: &mut HeaderMap) {
     let seconds = standing.reset.as_secs() + u64::from(standing.reset.subsec_nanos() > 0);
     let left = format!("\"user\";r={};t={seconds}", standing.remaining);
     let policy = format!("\"user\";q={};w={}", standing.limit, crate::ratelimit::WINDOW.as_secs());
     for (name, value) in [("ratelimit", left), ("ratelimit-policy", policy)] {
         if let Ok(value) = HeaderValue::from_str(&value) {
-            response.headers_mut().insert(HeaderName::from_static(name), value);
+            headers.insert(HeaderName::from_static(name), value);
         }
     }
-    response
 }
 
 /// Who a request is from, by its bearer token.

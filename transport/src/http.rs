@@ -100,8 +100,8 @@ pub(crate) fn router(app: App) -> Router {
         .fallback(gateway::not_found)
         .layer(DefaultBodyLimit::max(app.settings.body_bytes))
         .layer(CompressionLayer::new())
-        .layer(from_fn_with_state(app.clone(), gateway::everything))
         .layer(from_fn(catch_panics))
+        .layer(from_fn_with_state(app.clone(), gateway::everything))
         .with_state(app)
 }
 
@@ -111,6 +111,8 @@ async fn catch_panics(request: axum::extract::Request, next: axum::middleware::N
     use futures_util::FutureExt;
     match std::panic::AssertUnwindSafe(next.run(request)).catch_unwind().await {
         Ok(response) => response,
-        Err(_) => axum::http::StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Err(_) => crate::error::Problem::new(axum::http::StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown")
+            .retry_after(std::time::Duration::from_secs(1))
+            .into_response(),
     }
 }

@@ -73,7 +73,8 @@ pub fn overall(channels: &[PublicationStatus], recalling: bool) -> DistributionS
     let out = |s: &&P| matches!(s, P::Published | P::AwaitingReview | P::Assisted);
     match (channels.iter().filter(out).count(), channels.len()) {
         (n, all) if n == all => DistributionStatus::Completed,
-        (0, _) => DistributionStatus::Failed,
+        // What nobody knows about may be out.
+        (0, _) if !channels.contains(&P::Unknown) => DistributionStatus::Failed,
         _ => DistributionStatus::Partial,
     }
 }
@@ -265,7 +266,9 @@ mod tests {
         for (channels, recalling, all) in [
             (vec![P::Published, P::Assisted, P::AwaitingReview], false, DistributionStatus::Completed),
             (vec![P::Published, P::Failed], false, DistributionStatus::Partial),
-            (vec![P::Skipped, P::Unknown], false, DistributionStatus::Failed),
+            (vec![P::Skipped, P::Failed], false, DistributionStatus::Failed),
+            // What nobody knows about may be out.
+            (vec![P::Skipped, P::Unknown], false, DistributionStatus::Partial),
             (vec![P::Published, P::Retrying], false, DistributionStatus::Publishing),
             (vec![P::Recalled, P::Published], true, DistributionStatus::Recalled),
         ] {

@@ -8,6 +8,7 @@ use domain::event::{Command, Event, Fact, Rejection, Status, Who, decide};
 use domain::event::{ContentItem, Move};
 use domain::ids::{DistributionId, UserId};
 use domain::time::Instant as At;
+use domain::topic::Topic;
 use futures_util::future::BoxFuture;
 use ractor::ActorRef;
 use std::sync::atomic::Ordering;
@@ -199,6 +200,7 @@ impl State {
             return Err(Rejection::WrongState(status).into());
         }
         self.phase = Phase::Missing;
+        self.shared.hub.lose(&Topic::Event(id));
         (self.args.idle)();
         Ok(())
     }

@@ -29,7 +29,8 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
     let asked = run
         .shared
         .breakers
-        .retrying(Upstream::Nts, || nts.validate(&account.business, account.opened_on, account.name.expose()))
+        // The job is the retry: there is one layer of it on every path.
+        .once(Upstream::Nts, nts.validate(&account.business, account.opened_on, account.name.expose()))
         .await;
     match asked {
         Ok(NtsVerdict::Open) => settle(run, user, Verification::Verified).await?,

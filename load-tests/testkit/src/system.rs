@@ -88,6 +88,7 @@ impl TestSystem {
             business: business_number(),
             opened_on: NaiveDate::from_ymd_opt(2020, 1, 2).expect("a day"),
             password_hash: "$2b$10$abcdefghijklmnopqrstuv".into(),
+            created_at: actors::system::now(),
         };
         let shop = Shop {
             id: store,
@@ -162,7 +163,7 @@ impl TestSystem {
             starts_at: None,
             ends_at: Some(Utc::now() + Duration::hours(1)),
             prizes: None,
-            visit_weight: Some(3),
+            visit_weight: Some(Some(3)),
         };
         let handle = handles.events.get(id);
         for command in [

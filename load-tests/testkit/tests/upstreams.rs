@@ -56,7 +56,8 @@ impl World {
         let number = BusinessNumber::parse("124-81-00998").unwrap();
         let day = chrono::NaiveDate::from_ymd_opt(2015, 4, 1).unwrap();
         if let Some((_, model)) = self.models.iter().find(|(u, _)| *u == upstream) {
-            let turns = [json!({"industry": "CAFE", "region": "서울", "objective": "SALES", "season": "SPRING"}).to_string()];
+            let turns =
+                [json!({"industry": "CAFE", "region": "서울", "objective": "SALES", "season": "SPRING"}).to_string()];
             return model.complete("system", &turns, &json!({})).await.map(|_| "ok");
         }
         if let Some((_, painter)) = self.painters.iter().find(|(u, _)| *u == upstream) {

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 pub const SPECIAL_NUMBERS: &[(&str, &str)] = &[
     ("99901", "closed (폐업)"),
     ("99902", "does not match name and opening day"),
-    ("99903", "the service answers 500: the store stays PENDING"),
+    ("99903", "the service asks to come back later (429): the store stays PENDING"),
     ("99904", "suspended (휴업)"),
 ];
 
@@ -44,7 +44,10 @@ async fn validate(Query(query): Query<HashMap<String, String>>, body: Json<Value
         return (StatusCode::PAYLOAD_TOO_LARGE, Json(json!({"status_code": "TOO_LARGE_REQUEST"})));
     }
     if question.businesses.iter().any(|b| b.b_no.starts_with("99903")) {
-        return (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({"status_code": "INTERNAL_ERROR"})));
+        return (
+            StatusCode::TOO_MANY_REQUESTS,
+            Json(json!({"code": -22, "msg": "LIMITED_NUMBER_OF_SERVICE_REQUESTS_EXCEEDS_ERROR"})),
+        );
     }
     let data: Vec<Value> = question.businesses.iter().map(answer).collect();
     let valid = data.iter().filter(|d| d["valid"] == "01").count();

@@ -1,8 +1,10 @@
 //! Whose journey: made up from a seed, or a person's own files.
 
 use super::{DemoError, Options};
+use domain::catalog::Objective;
 use domain::channel::Source;
 use domain::phone::Phone;
+use domain::text::PersonName;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::Deserialize;
@@ -27,7 +29,8 @@ struct Owner {
     name: String,
     phone: String,
     business_number: String,
-    opened_on: String,
+    /// A string or a date of TOML.
+    opened_on: toml::Value,
 }
 
 #[derive(Deserialize)]
@@ -88,13 +91,22 @@ pub(super) fn story(options: &Options) -> Result<Story, DemoError> {
     };
     let text = std::fs::read_to_string(path).map_err(|e| format!("--shop {}: {e}", path.display()))?;
     let file: ShopFile = toml::from_str(&text).map_err(|e| format!("--shop {}: {e}", path.display()))?;
+    let opened_on = file.owner.opened_on.as_str().map_or_else(|| file.owner.opened_on.to_string(), str::to_owned);
+    let objective = file.objective.unwrap_or_else(|| "NEW_CUSTOMERS".into());
+    if Objective::parse(&objective).is_none() {
+        return Err(format!(
+            "--shop {}: objective {objective:?} is none of NEW_CUSTOMERS, REVISIT, SALES, AWARENESS",
+            path.display()
+        )
+        .into());
+    }
     Ok(Story {
         signup: json!({
             "email": file.owner.email.unwrap_or(email), "password": file.owner.password.unwrap_or(password),
-            "name": file.owner.name, "phone": file.owner.phone, "businessNumber": file.owner.business_number, "openedOn": file.owner.opened_on,
+            "name": file.owner.name, "phone": file.owner.phone, "businessNumber": file.owner.business_number, "openedOn": opened_on,
             "store": {"name": file.shop.name, "industry": file.shop.industry, "region": file.shop.region, "address": file.shop.address},
         }),
-        objective: file.objective.unwrap_or_else(|| "NEW_CUSTOMERS".into()),
+        objective,
     })
 }
 
@@ -138,6 +150,7 @@ pub(super) fn from_file(path: &Path) -> Result<Vec<Customer>, DemoError> {
         .from_path(path)
         .map_err(|e| format!("--entries {}: {e}", path.display()))?;
     let mut customers = Vec::new();
+    let mut phones = std::collections::HashMap::new();
     for record in reader.records() {
         let record = match record {
             Ok(record) => record,
@@ -149,18 +162,21 @@ pub(super) fn from_file(path: &Path) -> Result<Vec<Customer>, DemoError> {
         };
         let line = record.position().map_or(0, csv::Position::line);
         let field = |i: usize| record.get(i).unwrap_or_default().to_owned();
-        let heading = line == 1 && field(1).eq_ignore_ascii_case("phone");
+        let heading = line == 1 && !field(1).contains(|c: char| c.is_ascii_digit());
         let (name, phone, channel) = (field(0), field(1), field(2));
         let channel = if channel.is_empty() { "DIRECT".to_owned() } else { channel.to_uppercase() };
-        let problem = match (name.is_empty(), Phone::parse(&phone), Source::parse(&channel)) {
+        let problem = match (PersonName::parse(&name), Phone::parse(&phone), Source::parse(&channel)) {
             _ if heading => continue,
-            (true, ..) => "the name is missing",
-            (_, Err(_), _) => "the phone is not 010 and eight digits",
-            (_, _, None) => "the channel is unknown",
-            _ => {
-                customers.push(Customer { name, phone, channel });
-                continue;
-            }
+            (Err(e), ..) => format!("the name is unusable ({})", e.code()),
+            (_, Err(_), _) => "the phone is not 010 and eight digits".to_owned(),
+            (_, _, None) => "the channel is unknown".to_owned(),
+            (_, Ok(parsed), _) => match phones.insert(parsed.expose().to_owned(), line) {
+                Some(first) => format!("the phone is that of line {first}"),
+                None => {
+                    customers.push(Customer { name, phone, channel });
+                    continue;
+                }
+            },
         };
         eprintln!("{}:{line}: left out, {problem}", path.display());
     }

@@ -1,11 +1,12 @@
 //! `Idempotency-Key`: the same request twice has one effect and one answer, for 24 hours.
 
+use super::Trace;
 use crate::auth::Session;
 use crate::error::{ApiResult, Problem};
 use crate::state::App;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -17,7 +18,7 @@ use storage::idempotency;
 /// How often a request that waits for the first one looks.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Headers kept with an answer.
-const KEPT: [HeaderName; 3] = [header::CONTENT_TYPE, header::ETAG, header::LOCATION];
+const KEPT: [HeaderName; 4] = [header::CONTENT_TYPE, header::CONTENT_LANGUAGE, header::ETAG, header::LOCATION];
 /// The largest answer kept.
 const ANSWER_CAP: usize = 4 << 20;
 
@@ -75,15 +76,17 @@ async fn once(app: &App, who: &str, key: &HeaderValue, request: Request, next: N
     }
     // Claimed: whatever happens to this connection, the request runs to its end and the answer is kept.
     let app = app.clone();
+    let headers = parts.headers.clone();
+    let trace = parts.extensions.get::<Trace>().map_or_else(String::new, |t| t.0.clone());
     let running = app.clone().tracker.spawn(async move {
         let response = next.run(Request::from_parts(parts, Body::from(body))).await;
-        keep(&app, scope, response).await
+        keep(&app, scope, response, &headers, &trace).await
     });
     running.await.map_err(|_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown"))
 }
 
 /// 2xx and the domain's 4xx are kept; 401, 429 and 5xx are not: the key is free again.
-async fn keep(app: &App, scope: [u8; 32], response: Response) -> Response {
+async fn keep(app: &App, scope: [u8; 32], response: Response, headers: &HeaderMap, trace: &str) -> Response {
     let status = response.status();
     let kept = status.is_success() || (status.is_client_error() && !matches!(status.as_u16(), 401 | 408 | 413 | 429));
     if !kept {
@@ -93,10 +96,9 @@ async fn keep(app: &App, scope: [u8; 32], response: Response) -> Response {
         }
         return response;
     }
-    // A problem is rendered later, in the language of each caller; kept as JSON it is rendered now.
-    let trace = uuid::Uuid::now_v7().simple().to_string();
+    // A problem is rendered later, at the gateway; to be kept it is rendered now, as it will be.
     let mut response = match response.extensions().get::<Problem>() {
-        Some(problem) => problem.render(&axum::http::HeaderMap::new(), &trace),
+        Some(problem) => problem.render(headers, trace),
         None => response,
     };
     let body = match to_bytes(std::mem::take(response.body_mut()), ANSWER_CAP).await {

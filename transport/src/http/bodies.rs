@@ -120,8 +120,9 @@ pub(crate) struct Plan {
     #[serde(default)]
     #[schemars(with = "Option<Vec<PrizeBody>>")]
     pub(crate) prizes: Maybe<Vec<Prize>>,
-    #[serde(default)]
-    pub(crate) visit_bonus: Maybe<VisitBonus>,
+    /// `null` removes it.
+    #[serde(default, deserialize_with = "present")]
+    pub(crate) visit_bonus: Option<Option<VisitBonus>>,
 }
 
 /// A prize, for the document only.

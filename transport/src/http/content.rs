@@ -117,6 +117,9 @@ pub(crate) async fn edit(
     );
     let palette = check.take("palette", body.palette.map_or(Ok(image.palette.clone()), palette));
     let (Some(headline), Some(text), Some(palette)) = (headline, text, palette) else { return Err(check.problem()) };
+    if (&headline, &text, &palette) == (&image.headline, &image.body, &image.palette) {
+        return Ok(versioned(StatusCode::OK, image.version.into(), &body_of(&app, &image)));
+    }
     let what = Composition {
         id,
         version: image.version + 1,

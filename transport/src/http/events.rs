@@ -115,16 +115,9 @@ pub(crate) async fn edit(
     IfMatch(version): IfMatch,
     Body(body): Body<EditEvent>,
 ) -> ApiResult {
-    let mut event = owned(&app, who, id).await?;
-    let mut version = version;
-    if let Some(title) = &body.title {
-        event = command(&app, who, id, Command::Retitle(nfc(title)), version).await?;
-        version = version.map(|_| event.revision);
-    }
-    if let Some(ends_at) = body.ends_at {
-        event = command(&app, who, id, Command::MoveEnd(ends_at), version).await?;
-    }
-    Ok(shown(&event))
+    owned(&app, who, id).await?;
+    let edit = Command::Edit { title: body.title.as_deref().map(nfc), ends_at: body.ends_at };
+    Ok(shown(&command(&app, who, id, edit, version).await?))
 }
 
 pub(crate) async fn remove(
@@ -156,7 +149,7 @@ pub(crate) async fn plan(
         starts_at: body.starts_at,
         ends_at: body.ends_at,
         prizes: body.prizes,
-        visit_weight: body.visit_bonus.map(|b| b.weight),
+        visit_weight: body.visit_bonus.map(|b| b.map(|b| b.weight)),
     };
     Ok(shown(&command(&app, who, id, Command::Plan(Box::new(input)), version).await?))
 }
@@ -190,7 +183,10 @@ pub(crate) async fn content(
     IfMatch(version): IfMatch,
     Body(body): Body<Content>,
 ) -> ApiResult {
-    owned(&app, who, id).await?;
+    let event = owned(&app, who, id).await?;
+    if !matches!(event.status, Status::Planned | Status::Ready) {
+        return Err(domain::event::Rejection::WrongState(event.status).into());
+    }
     let ids = body.image_ids.clone();
     let found = app.store().run(move |c| Box::pin(async move { storage::images::newest_of(c, ids).await })).await?;
     for (i, wanted) in body.image_ids.iter().enumerate() {

@@ -137,7 +137,7 @@ async fn store_account(
     hash: String,
     verification: Verification,
 ) -> ApiResult<(Session, User, Shop)> {
-    let (id, session) = (UserId::new(), SessionId::new());
+    let (id, session, now) = (UserId::new(), SessionId::new(), actors::system::now());
     let shop = Shop {
         id: StoreId::new(),
         user: id,
@@ -149,7 +149,7 @@ async fn store_account(
         mode: app.handles.shared.upstreams.mode(Upstream::Nts),
         index_kid: app.handles.shared.keys.active_index().to_owned(),
         version: 1,
-        created_at: actors::system::now(),
+        created_at: now,
         removed: false,
     };
     let new = NewUser {
@@ -160,6 +160,7 @@ async fn store_account(
         business: a.business.clone(),
         opened_on: a.opened_on,
         password_hash: hash,
+        created_at: now,
     };
     let (keys, stored) = (app.handles.shared.keys.clone(), shop.clone());
     let made = app
@@ -197,7 +198,7 @@ async fn store_account(
         business: a.business,
         opened_on: a.opened_on,
         version: 1,
-        created_at: actors::system::now(),
+        created_at: now,
     };
     Ok((Session { user: id, session }, user, shop))
 }

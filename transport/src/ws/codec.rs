@@ -2,9 +2,6 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-/// The largest message a client may send.
-pub(super) const MAX_MESSAGE: usize = 64 * 1024;
-
 /// What a client sent.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Incoming {
@@ -23,16 +20,21 @@ pub(super) enum Incoming {
 pub(super) struct Broken;
 
 /// Reassembles messages.
-#[derive(Default)]
 pub(super) struct Decoder {
+    max: usize,
     partial: Option<Vec<u8>>,
 }
 
 impl Decoder {
+    /// For messages of at most `max` bytes.
+    pub(super) fn new(max: usize) -> Self {
+        Self { max, partial: None }
+    }
+
     /// Takes one event from the buffer. `None`: more bytes are needed.
     pub(super) fn next(&mut self, buffer: &mut BytesMut) -> Result<Option<Incoming>, Broken> {
         loop {
-            let Some((fin, opcode, payload)) = frame(buffer)? else { return Ok(None) };
+            let Some((fin, opcode, payload)) = frame(buffer, self.max)? else { return Ok(None) };
             match (opcode, fin) {
                 (0x8, true) => return Ok(Some(Incoming::Close)),
                 (0x9, true) => return Ok(Some(Incoming::Ping(payload.into()))),
@@ -41,7 +43,7 @@ impl Decoder {
                 (0x1, false) if self.partial.is_none() => self.partial = Some(payload),
                 (0x0, _) => {
                     let mut whole = self.partial.take().ok_or(Broken)?;
-                    if whole.len() + payload.len() > MAX_MESSAGE {
+                    if whole.len() + payload.len() > self.max {
                         return Err(Broken);
                     }
                     whole.extend(payload);
@@ -62,7 +64,7 @@ fn text(bytes: Vec<u8>) -> Result<Option<Incoming>, Broken> {
 }
 
 /// One frame, unmasked: FIN, opcode, payload.
-fn frame(buffer: &mut BytesMut) -> Result<Option<(bool, u8, Vec<u8>)>, Broken> {
+fn frame(buffer: &mut BytesMut, max: usize) -> Result<Option<(bool, u8, Vec<u8>)>, Broken> {
     let Some(&[first, second]) = buffer.get(..2).and_then(|b| <&[u8; 2]>::try_from(b).ok()) else { return Ok(None) };
     let (fin, reserved, opcode, masked) = (first & 0x80 != 0, first & 0x70, first & 0x0f, second & 0x80 != 0);
     // Extensions were not offered, and a client must mask (5.1).
@@ -74,10 +76,13 @@ fn frame(buffer: &mut BytesMut) -> Result<Option<(bool, u8, Vec<u8>)>, Broken> {
             Some(b) => (usize::from(u16::from_be_bytes([b[0], b[1]])), 4),
             None => return Ok(None),
         },
-        127 => return Err(Broken),
+        127 => match buffer.get(2..10).and_then(|b| <[u8; 8]>::try_from(b).ok()) {
+            Some(b) => (usize::try_from(u64::from_be_bytes(b)).map_err(|_| Broken)?, 10),
+            None => return Ok(None),
+        },
         n => (usize::from(n), 2),
     };
-    if length > MAX_MESSAGE || (opcode >= 0x8 && length > 125) {
+    if length > max || (opcode >= 0x8 && length > 125) {
         return Err(Broken);
     }
     if buffer.len() < at + 4 + length {
@@ -126,7 +131,7 @@ mod tests {
     }
 
     fn all(bytes: &[u8]) -> Result<Vec<Incoming>, Broken> {
-        let (mut decoder, mut buffer, mut out) = (Decoder::default(), BytesMut::new(), Vec::new());
+        let (mut decoder, mut buffer, mut out) = (Decoder::new(65_536), BytesMut::new(), Vec::new());
         // Byte by byte: a frame may arrive in any pieces.
         for b in bytes {
             buffer.put_u8(*b);

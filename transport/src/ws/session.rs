@@ -37,6 +37,7 @@ mod code {
     pub(super) const RESTART: u16 = 1012;
     pub(super) const PROTOCOL: u16 = 4400;
     pub(super) const UNAUTHORISED: u16 = 4401;
+    pub(super) const LOST: u16 = 4403;
     pub(super) const SLOW: u16 = 4408;
     pub(super) const TOO_MANY: u16 = 4429;
 }
@@ -69,7 +70,7 @@ type End = u16;
 
 /// Runs a socket to its end.
 pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(app: App, mut stream: S) {
-    let (mut buffer, mut decoder) = (BytesMut::with_capacity(512), Decoder::default());
+    let (mut buffer, mut decoder) = (BytesMut::with_capacity(512), Decoder::new(app.settings.frame_bytes));
     let end = match hello(&app, &mut stream, &mut buffer, &mut decoder).await {
         Ok(who) => {
             let place = who.map(|w| Place::take(&app, w.user));
@@ -263,11 +264,11 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Socket<'s, S> {
                     Incoming::Close => return Ok(()),
                 },
                 Some(next) = self.waiting.next(), if !self.waiting.is_empty() => {
-                    self.deliver(next);
+                    self.deliver(next)?;
                     // What else is there already goes out with the same write.
                     while self.out.len() < COALESCE {
                         match futures_util::FutureExt::now_or_never(self.waiting.next()) {
-                            Some(Some(next)) => self.deliver(next),
+                            Some(Some(next)) => self.deliver(next)?,
                             _ => break,
                         }
                     }
@@ -284,10 +285,10 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Socket<'s, S> {
         Err(code::RESTART)
     }
 
-    fn deliver(&mut self, next: Option<(Subscription, Next)>) {
-        let Some((subscription, next)) = next else { return };
+    fn deliver(&mut self, next: Option<(Subscription, Next)>) -> Result<(), End> {
+        let Some((subscription, next)) = next else { return Ok(()) };
         let topic = subscription.topic().clone();
-        let Some(live) = self.topics.get_mut(&topic) else { return };
+        let Some(live) = self.topics.get_mut(&topic) else { return Ok(()) };
         match next {
             Next::Frame(frame) => {
                 // What the snapshot already showed is not said again.
@@ -303,7 +304,9 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Socket<'s, S> {
                 self.topics.remove(&topic);
                 self.say(&json!({"type": "gap", "topic": topic.to_string()}));
             }
+            Next::Lost => return Err(code::LOST),
         }
+        Ok(())
     }
 
     fn wait(&mut self, mut subscription: Subscription, stop: CancellationToken) {

@@ -9,6 +9,7 @@
 mod auth;
 mod canary;
 mod contract;
+mod details;
 mod entries;
 mod input;
 mod journey;

@@ -37,6 +37,14 @@ fn the_whole_path_in_mode_live() {
             let assisted = c["channel"] == "INSTAGRAM" && !hangul;
             assert_eq!(c["mode"], if assisted { "ASSISTED" } else { "LIVE" }, "{c}");
         }
+        // The second sources, while the first do not answer.
+        for down in ["CLAUDE", "STABILITY"] {
+            providers.set_fault(down, Some(simulator::Fault::Down));
+        }
+        let ask = json!({"industry": "BAR", "region": "강원 강릉시", "objective": "AWARENESS", "season": "AUTUMN"});
+        let started = api.post("/api/ai/recommendations", ask).await.is(202);
+        assert!(api.job(&started["jobId"]).await["fallback"].is_null(), "another model is no stand-in");
+        api.ready(json!({}), json!(["NAVER"])).await;
         for upstream in Upstream::ALL {
             assert!(
                 providers.calls(upstream.code()) > 0 || (*upstream == Upstream::Instagram && !hangul),

@@ -220,6 +220,12 @@ impl Api {
         self.send(self.request(Method::DELETE, path)).await
     }
 
+    /// Plans an event again under the option it has.
+    pub async fn put_plan(&self, event: &str, before: &Value, mut body: Value) -> Value {
+        body["optionId"] = before["optionId"].clone();
+        self.put(&format!("{event}/plan"), body).await.is(200)
+    }
+
     /// A finished job's result.
     pub async fn job(&self, id: &Value) -> Value {
         let path = format!("/api/jobs/{}", id.as_str().unwrap());

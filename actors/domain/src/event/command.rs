@@ -31,7 +31,7 @@ pub struct PlanInput {
     /// Other prizes.
     pub prizes: Option<Vec<Prize>>,
     /// The weight of an entry made in the shop, 2 to 10.
-    pub visit_weight: Option<u8>,
+    pub visit_weight: Option<Option<u8>>,
 }
 
 /// A command to an event.
@@ -39,10 +39,13 @@ pub struct PlanInput {
 pub enum Command {
     /// Choose an option.
     Plan(Box<PlanInput>),
-    /// Change the title, before approval.
-    Retitle(String),
-    /// Move the end later, until closed.
-    MoveEnd(Instant),
+    /// Change what is given: the title before approval, a later end until closed.
+    Edit {
+        /// The title.
+        title: Option<String>,
+        /// The end.
+        ends_at: Option<Instant>,
+    },
     /// Choose pictures; whether they are the event's own was checked.
     ChooseContent(Vec<ImageId>),
     /// Choose channels.
@@ -104,8 +107,7 @@ fn invalid(field: impl Into<String>, code: &'static str) -> Rejection {
 pub fn decide(event: &Event, command: Command, now: Instant) -> Result<Vec<Fact>, Rejection> {
     match command {
         Command::Plan(input) => plan(event, *input, now),
-        Command::Retitle(title) => retitle(event, &title),
-        Command::MoveEnd(ends_at) => move_end(event, ends_at),
+        Command::Edit { title, ends_at } => edit(event, title.as_deref(), ends_at),
         Command::ChooseContent(images) => choose_content(event, images),
         Command::ChooseChannels(channels) => choose_channels(event, channels),
         Command::Approve { commitment, distribution, content } => {
@@ -151,6 +153,8 @@ fn plan(event: &Event, input: PlanInput, now: Instant) -> Result<Vec<Fact>, Reje
     let title = title_of(title.as_deref().unwrap_or(own_title))?;
     let own_prizes = if same_option { &event.prizes } else { &option.prizes };
     let prizes = check_prizes(prizes.as_ref().unwrap_or(own_prizes)).map_err(|e| invalid(e.field, e.code))?;
+    let own_weight = if keeps_title { event.visit_weight } else { None };
+    let visit_weight = visit_weight.unwrap_or(own_weight);
     if visit_weight.is_some_and(|w| !(2..=10).contains(&w)) {
         return Err(invalid("visitBonus.weight", "out-of-range"));
     }
@@ -173,6 +177,18 @@ fn check_period(start: Instant, end: Instant, now: Instant) -> Result<(), Reject
         return Err(invalid("endsAt", "period-invalid"));
     }
     Ok(())
+}
+
+/// All of it or nothing.
+fn edit(event: &Event, title: Option<&str>, ends_at: Option<Instant>) -> Result<Vec<Fact>, Rejection> {
+    let mut facts = match title {
+        Some(title) => retitle(event, title)?,
+        None => Vec::new(),
+    };
+    if let Some(ends_at) = ends_at {
+        facts.extend(move_end(event, ends_at)?);
+    }
+    Ok(facts)
 }
 
 fn retitle(event: &Event, title: &str) -> Result<Vec<Fact>, Rejection> {
@@ -202,9 +218,10 @@ fn move_end(event: &Event, ends_at: Instant) -> Result<Vec<Fact>, Rejection> {
 
 fn choose_content(event: &Event, mut images: Vec<ImageId>) -> Result<Vec<Fact>, Rejection> {
     planned(event)?;
+    let asked = images.len();
     let mut seen = std::collections::HashSet::new();
     images.retain(|i| seen.insert(*i));
-    if images.is_empty() || images.len() > MAX_IMAGES {
+    if images.is_empty() || asked > MAX_IMAGES {
         return Err(invalid("imageIds", if images.is_empty() { "required" } else { "too-many" }));
     }
     if event.content.iter().map(|c| c.image).eq(images.iter().copied()) {

@@ -74,7 +74,7 @@ fn dates_change_nothing_else_but_title_prizes_and_option_unchoose_content() {
         assert_eq!(e.channels, [Channel::Naver], "channels stay chosen");
     }
     let mut e = ready();
-    run(&mut e, Command::Retitle("새 제목".into()), at(1)).unwrap();
+    run(&mut e, Command::Edit { title: Some("새 제목".into()), ends_at: None }, at(1)).unwrap();
     assert_eq!((e.status, e.content.len()), (Status::Planned, 0));
 }
 
@@ -93,8 +93,8 @@ fn periods_are_checked() {
         assert!(matches!(refused, Err(Rejection::Invalid { code: "period-invalid", .. })), "{start} {end}");
     }
     let mut e = ready();
-    assert!(decide(&e, Command::MoveEnd(at(5)), at(0)).is_err());
-    run(&mut e, Command::MoveEnd(at(8 * 86_400)), at(0)).unwrap();
+    assert!(decide(&e, Command::Edit { title: None, ends_at: Some(at(5)) }, at(0)).is_err());
+    run(&mut e, Command::Edit { title: None, ends_at: Some(at(8 * 86_400)) }, at(0)).unwrap();
     assert_eq!(e.status, Status::Ready);
 }
 
@@ -121,8 +121,8 @@ fn any_command() -> impl Strategy<Value = Command> {
             p.starts_at = Some(at(s));
             p.ends_at = Some(at(s + d));
         })),
-        Just(Command::Retitle("다른".into())),
-        (0i64..100).prop_map(|s| Command::MoveEnd(at(s))),
+        Just(Command::Edit { title: Some("다른".into()), ends_at: None }),
+        (0i64..100).prop_map(|s| Command::Edit { title: Some("끝".into()), ends_at: Some(at(s)) }),
         Just(Command::ChooseContent(vec![ImageId::new()])),
         Just(Command::ChooseChannels(vec![Channel::Kakao])),
         Just(approve_now()),

@@ -164,7 +164,8 @@ impl Event {
 /// 32 bytes from 64 hex digits.
 #[must_use]
 pub fn hex32(s: &str) -> Option<[u8; 32]> {
-    if s.len() != 64 || !s.is_ascii() {
+    // `from_str_radix` alone would take a sign.
+    if s.len() != 64 || !s.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }
     let mut out = [0; 32];
