@@ -1,4 +1,4 @@
-//! Rebuilds when a migration is added: the macro that embeds them does not watch the folder.
+//! The migrations are compiled in: a new one must compile this crate again.
 
 fn main() {
     println!("cargo:rerun-if-changed=../migrations");

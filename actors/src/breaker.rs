@@ -7,6 +7,7 @@ pub mod core;
 
 use self::core::{Admitted, Core, Outcome, Settings};
 use crate::root::{Address, Beyond, Child, Root};
+use crate::system::Shared;
 use clients::UpstreamError;
 use domain::channel::Upstream;
 use domain::distribution::ErrorClass;
@@ -14,7 +15,8 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
@@ -29,6 +31,7 @@ const RESERVE: f64 = 10.0;
 #[derive(Clone)]
 pub struct Breakers {
     each: Arc<HashMap<Upstream, One>>,
+    shared: Arc<OnceLock<Arc<Shared>>>,
 }
 
 struct One {
@@ -36,6 +39,8 @@ struct One {
     /// Outside the actor, so that a restart does not forget who is inside.
     bulkhead: Arc<Semaphore>,
     budget: std::sync::Mutex<Budget>,
+    /// Known to be open, and told so; outside the actor, which comes back closed.
+    open: Arc<AtomicBool>,
 }
 
 /// Retries still to spend: refilled by a tenth of the calls and by a reserve per minute.
@@ -84,14 +89,27 @@ impl Breakers {
     /// The runtime is shutting down.
     pub(crate) async fn start(root: &Root) -> Result<Self, ractor::SpawnErr> {
         let mut each = HashMap::new();
+        let shared = Arc::new(OnceLock::new());
         for upstream in Upstream::ALL {
-            let (at, upstream) = (Address::new(), *upstream);
+            let (at, upstream, open) = (Address::new(), *upstream, Arc::new(AtomicBool::new(false)));
             let name = format!("breaker:{}", upstream.code());
-            root.adopt(Child::new("breaker", name, Beyond::Quarantine, &at, move || (Breaker, upstream))).await?;
+            let args = Args { upstream, open: open.clone(), shared: shared.clone() };
+            root.adopt(Child::new("breaker", name, Beyond::Quarantine, &at, move || (Breaker, args.clone()))).await?;
             let budget = std::sync::Mutex::new(Budget { tokens: RESERVE, at: Instant::now() });
-            each.insert(upstream, One { at, bulkhead: Arc::new(Semaphore::new(BULKHEAD)), budget });
+            each.insert(upstream, One { at, bulkhead: Arc::new(Semaphore::new(BULKHEAD)), budget, open });
         }
-        Ok(Self { each: Arc::new(each) })
+        Ok(Self { each: Arc::new(each), shared })
+    }
+
+    pub(crate) fn begin(&self, shared: Arc<Shared>) {
+        let _ = self.shared.set(shared);
+    }
+
+    /// Names of the upstreams whose breaker is open.
+    #[must_use]
+    pub fn open(&self) -> Vec<&'static str> {
+        let open = |u: &&Upstream| self.each[*u].open.load(Ordering::Acquire);
+        Upstream::ALL.iter().filter(open).map(|u| u.code()).collect()
     }
 
     /// Makes one call through the breaker and the bulkhead of an upstream.
@@ -221,8 +239,16 @@ enum Msg {
 
 struct Breaker;
 
-struct State {
+/// What a breaker is started with, each time.
+#[derive(Clone)]
+struct Args {
     upstream: Upstream,
+    open: Arc<AtomicBool>,
+    shared: Arc<OnceLock<Arc<Shared>>>,
+}
+
+struct State {
+    args: Args,
     core: Core,
     started: Instant,
 }
@@ -233,26 +259,35 @@ impl State {
     }
 
     fn report(&self, before: &'static str) {
-        let after = self.core.state_name();
+        let (after, upstream) = (self.core.state_name(), self.args.upstream);
         if before != after {
-            tracing::warn!(upstream = self.upstream.code(), from = before, to = after, "breaker");
+            tracing::warn!(upstream = upstream.code(), from = before, to = after, "breaker");
+        }
+        let open = after != "CLOSED";
+        if self.args.open.swap(open, Ordering::AcqRel) != open
+            && let Some(shared) = self.args.shared.get().cloned()
+        {
+            shared.tracker.clone().spawn(async move {
+                shared.alarms().look();
+                crate::notices::tell_of_upstream(&shared, upstream, open).await;
+            });
         }
         let value = match after {
             "CLOSED" => 0.0,
             "HALF_OPEN" => 1.0,
             _ => 2.0,
         };
-        metrics::gauge!("breaker_state", "upstream" => self.upstream.code()).set(value);
+        metrics::gauge!("breaker_state", "upstream" => upstream.code()).set(value);
     }
 }
 
 impl Actor for Breaker {
     type Msg = Msg;
     type State = State;
-    type Arguments = Upstream;
+    type Arguments = Args;
 
-    async fn pre_start(&self, _: ActorRef<Msg>, upstream: Upstream) -> Result<State, ActorProcessingErr> {
-        Ok(State { upstream, core: Core::new(Settings::default(), rand::random()), started: Instant::now() })
+    async fn pre_start(&self, _: ActorRef<Msg>, args: Args) -> Result<State, ActorProcessingErr> {
+        Ok(State { args, core: Core::new(Settings::default(), rand::random()), started: Instant::now() })
     }
 
     async fn handle(&self, _: ActorRef<Msg>, msg: Msg, s: &mut State) -> Result<(), ActorProcessingErr> {
@@ -271,7 +306,7 @@ impl Actor for Breaker {
             Msg::View(reply) => {
                 let (calls, failures) = s.core.window();
                 let _ = reply.send(BreakerView {
-                    upstream: s.upstream,
+                    upstream: s.args.upstream,
                     state: before,
                     calls,
                     failures,

@@ -307,6 +307,10 @@ impl Publishing {
             .await?;
         if let Some((d, ended)) = changed {
             announce(&self.shared, &d, channel, ended);
+            if d.publication(channel).is_some_and(|p| p.status == PublicationStatus::Failed) {
+                metrics::counter!("dead_letters_total", "kind" => "publication").increment(1);
+                self.shared.alarms().look();
+            }
         }
         Ok(())
     }

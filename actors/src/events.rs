@@ -200,10 +200,10 @@ impl EventHandle {
             && latest > 0
             && version >= latest
         {
-            metrics::counter!("cache_requests_total", "key" => "dashboard", "result" => "hit").increment(1);
+            self.events.inner.shared.vitals.cache("dashboard", true);
             return Ok((body, true));
         }
-        metrics::counter!("cache_requests_total", "key" => "dashboard", "result" => "miss").increment(1);
+        self.events.inner.shared.vitals.cache("dashboard", false);
         let (version, body) =
             ask(&slot.actor, Msg::Analytics, PATIENCE).await.map_err(|_| EventError::Unavailable)??;
         let ttl = storage::cache::ttl::DASHBOARD.mul_f64(0.9 + 0.2 * rand::random::<f64>());

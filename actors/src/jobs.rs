@@ -114,14 +114,14 @@ impl Jobs {
         let shared = self.shared();
         let cached = shared.cache.get(&cache_key(id)).await;
         if let Some(kept) = cached.and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok()) {
-            metrics::counter!("cache_requests_total", "key" => "job", "result" => "hit").increment(1);
+            shared.vitals.cache("job", true);
             return Ok((kept.owner == Some(owner)).then_some(JobView {
                 version: kept.version,
                 over: true,
                 body: kept.body,
             }));
         }
-        metrics::counter!("cache_requests_total", "key" => "job", "result" => "miss").increment(1);
+        shared.vitals.cache("job", false);
         let found = shared.store.run(move |c| Box::pin(async move { storage::jobs::get(c, id).await })).await?;
         let Some(job) = found.filter(|j| j.owner == Some(owner)) else { return Ok(None) };
         remember(shared, &job).await;
@@ -142,6 +142,10 @@ fn cache_key(id: JobId) -> String {
 
 /// Publishes that a job is over.
 pub(crate) async fn ended(shared: &Shared, job: &Job) {
+    if job.status == JobStatus::Dead {
+        metrics::counter!("dead_letters_total", "kind" => "job").increment(1);
+        shared.alarms().look();
+    }
     remember(shared, job).await;
     metrics::counter!("jobs_total", "kind" => job.kind.code(), "state" => job.status.code()).increment(1);
     shared.hub.publish(&Topic::Job(job.id), job.version, "job.ended", chrono::Utc::now(), || crate::view::job(job));

@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 
 pub mod admission;
+pub mod alarms;
 pub mod ask;
 pub mod breaker;
 pub mod channels;
+pub mod dead;
 mod draw;
 mod entry;
 pub mod event;
@@ -21,6 +23,7 @@ pub mod root;
 mod supervise;
 pub mod system;
 pub mod view;
+pub mod vitals;
 
 pub use entry::{EnterError, EnterRequest, Entered};
 pub use event::{Approval, DrawRequest, EventError};

@@ -1,6 +1,7 @@
 //! Telling an owner something: stored until read, and pushed to open consoles.
 
 use crate::system::Shared;
+use domain::channel::Upstream;
 use domain::topic::Topic;
 use serde_json::json;
 use storage::notices::{NewNotice, Notice, insert};
@@ -12,6 +13,60 @@ pub(crate) async fn tell(shared: &Shared, notice: NewNotice) {
         Ok(stored) => publish(shared, owner, &stored),
         Err(e) => tracing::error!(error = %e, "a notice was not stored"),
     }
+}
+
+/// Owners told of one upstream's trouble at most; the others see it when they meet it.
+const MOST_TOLD: i64 = 1_000;
+
+/// Tells the owners it concerns that an upstream's breaker opened or closed.
+pub(crate) async fn tell_of_upstream(shared: &Shared, upstream: Upstream, open: bool) {
+    let concerned = shared
+        .store
+        .run(move |c| Box::pin(async move { storage::notices::concerned(c, upstream, MOST_TOLD).await }))
+        .await
+        .unwrap_or_default();
+    let (ko, en) = if open { down(upstream) } else { up(upstream) };
+    for owner in concerned {
+        let notice = NewNotice {
+            owner,
+            kind: if open { "upstream-down" } else { "upstream-up" },
+            level: if open { "warning" } else { "info" },
+            message_ko: ko.clone(),
+            message_en: en.clone(),
+            data: json!({"upstream": upstream}),
+        };
+        tell(shared, notice).await;
+    }
+}
+
+fn down(upstream: Upstream) -> (String, String) {
+    let (name, code) = (upstream.ko(), upstream.code());
+    let (ko, en) = match upstream {
+        Upstream::Nts => {
+            ("확인은 자동으로 다시 진행되니 그대로 이용하시면 됩니다.", "Verification goes on by itself; carry on.")
+        }
+        Upstream::Claude | Upstream::OpenAi => (
+            "그동안 다른 모델이나 이전 추천을 보여 드립니다.",
+            "Another model or an earlier proposal stands in meanwhile.",
+        ),
+        Upstream::Stability | Upstream::OpenAiImages => (
+            "그동안 다른 모델이나 기본 배경으로 이미지를 만듭니다.",
+            "Another model or a built-in background stands in meanwhile.",
+        ),
+        _ => (
+            "다른 채널은 그대로 게시됩니다. 복구되면 알려 드리니 그때 '다시 시도'를 눌러 주세요.",
+            "Other channels go on. We tell you when it is back; try again then.",
+        ),
+    };
+    (format!("{name} 연결에 장애가 있습니다. {ko}"), format!("{code} is not answering. {en}"))
+}
+
+fn up(upstream: Upstream) -> (String, String) {
+    let (ko, en) = match upstream.channel() {
+        Some(_) => (" 건너뛴 채널이 있다면 '다시 시도'를 눌러 주세요.", " Try again what was skipped."),
+        None => ("", ""),
+    };
+    (format!("{} 연결이 복구되었습니다.{ko}", upstream.ko()), format!("{} is back.{en}", upstream.code()))
 }
 
 fn publish(shared: &Shared, owner: domain::ids::UserId, n: &Notice) {

@@ -27,8 +27,7 @@ fn cache_key(event: EventId, style: Style, platform: Platform) -> String {
 pub async fn cached(shared: &Shared, event: EventId, style: Style, platform: Platform) -> Option<Value> {
     let found = shared.cache.get(&cache_key(event, style, platform)).await;
     let hit = found.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let result = if hit.is_some() { "hit" } else { "miss" };
-    metrics::counter!("cache_requests_total", "key" => "image", "result" => result).increment(1);
+    shared.vitals.cache("image", hit.is_some());
     hit
 }
 

@@ -56,7 +56,7 @@ impl Handles {
         let key = recommendation_key(&r.industry, &r.region, r.objective, r.season);
         let cached = self.shared.cache.get(&format!("ai:recommendation:{key}")).await;
         let hit = cached.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
-        metrics::counter!("cache_requests_total", "key" => "recommendation", "result" => if hit.is_some() { "hit" } else { "miss" }).increment(1);
+        self.shared.vitals.cache("recommendation", hit.is_some());
         if let Some(result) = hit {
             self.offer(r.event, &key, &result).await?;
             return Ok(Recommended::Now(result));

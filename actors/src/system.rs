@@ -1,5 +1,6 @@
 //! Starting and draining the system: the order is written here, once.
 
+use crate::alarms::Alarms;
 use crate::breaker::Breakers;
 use crate::channels::Channels;
 use crate::events::Events;
@@ -8,6 +9,8 @@ use crate::jobs::Jobs;
 use crate::journal::{self, Journal};
 use crate::reconciler::Reconciler;
 use crate::root::{Address, Beyond, Child, Root};
+use crate::vitals::Vitals;
+use clients::alarm::Sink;
 use clients::channel::ChannelClient;
 use clients::image::Painter;
 use clients::llm::LanguageModel;
@@ -83,6 +86,8 @@ pub struct Deps {
     pub upstreams: Upstreams,
     /// Fonts of this machine.
     pub fonts: Fonts,
+    /// Where alarms go besides the log.
+    pub sinks: Vec<Arc<dyn Sink>>,
 }
 
 /// How it runs.
@@ -131,7 +136,10 @@ pub struct Shared {
     pub breakers: Breakers,
     pub(crate) channels: Channels,
     pub(crate) tracker: TaskTracker,
+    /// How the product is.
+    pub vitals: Vitals,
     jobs: Jobs,
+    alarms: OnceLock<Alarms>,
     events: OnceLock<Events>,
     pub(crate) config: Config,
 }
@@ -139,6 +147,10 @@ pub struct Shared {
 impl Shared {
     pub(crate) fn jobs(&self) -> &Jobs {
         &self.jobs
+    }
+
+    pub(crate) fn alarms(&self) -> &Alarms {
+        self.alarms.get().expect("set before anything runs")
     }
 
     pub(crate) fn events(&self) -> &Events {
@@ -157,6 +169,8 @@ pub struct Handles {
     pub hub: Hub,
     /// Breakers.
     pub breakers: Breakers,
+    /// What is wrong.
+    pub alarms: Alarms,
     /// Who watches over the actors there is one of.
     pub root: Root,
     /// What the actors share; lists and reads go to its store.
@@ -210,20 +224,25 @@ impl System {
             breakers: breakers.clone(),
             channels: channels.clone(),
             tracker: tracker.clone(),
+            vitals: Vitals::default(),
             jobs: jobs.clone(),
+            alarms: OnceLock::new(),
             events: OnceLock::new(),
             config,
         });
         let events = Events::start(shared.clone(), places, &root).await?;
-        let deps = journal::Deps {
+        let entries = journal::Deps {
             store: shared.store.clone(),
             keys: shared.keys.clone(),
             events: events.clone(),
             tracker: tracker.clone(),
         };
-        let journal = Journal::start(deps, &root).await?;
+        let journal = Journal::start(entries, &root).await?;
         events.set_journal(journal);
         let _ = shared.events.set(events.clone());
+        let alarms = Alarms::start(shared.clone(), deps.sinks, &root).await?;
+        let _ = shared.alarms.set(alarms.clone());
+        breakers.begin(shared.clone());
         channels.begin(shared.clone());
         jobs.begin(shared.clone());
         let (reconciler, each) = (Address::new(), shared.clone());
@@ -231,7 +250,7 @@ impl System {
             (Reconciler, each.clone())
         }))
         .await?;
-        let handles = Handles { events, jobs, hub, breakers, root, shared, leaves: Arc::default() };
+        let handles = Handles { events, jobs, hub, breakers, alarms, root, shared, leaves: Arc::default() };
         Ok(Self { handles, channels, tracker, reconciler, failed })
     }
 
@@ -259,6 +278,7 @@ impl System {
         self.handles.jobs.stop(each).await;
         self.channels.stop(Duration::from_secs(1)).await;
         self.handles.breakers.stop();
+        self.handles.alarms.stop();
         self.handles.root.stop();
         self.tracker.close();
         let _ = tokio::time::timeout(each, self.tracker.wait()).await;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use fred::clients::Client;
 use fred::interfaces::{ClientLike, KeysInterface};
 use fred::types::config::{Config, ReconnectPolicy};
-use fred::types::{Builder, Expiration, SetOptions};
+use fred::types::{Builder, Expiration, InfoKind, SetOptions};
 use moka::Expiry;
 use moka::future::Cache as Moka;
 use std::time::{Duration, Instant};
@@ -100,6 +100,19 @@ impl Cache {
             Self::Memory(_) => true,
             Self::Redis { client, .. } => client.is_connected(),
         }
+    }
+
+    /// Share of Redis' memory that is in use, 0 to 1; `None` in process, without a limit, or while Redis is away.
+    pub async fn memory_ratio(&self) -> Option<f64> {
+        let Self::Redis { client, .. } = self else { return None };
+        if !client.is_connected() {
+            return None;
+        }
+        let info: String = client.info(Some(InfoKind::Memory)).await.ok()?;
+        let number =
+            |name: &str| info.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':')?.trim().parse::<f64>().ok());
+        let most = number("maxmemory").filter(|m| *m > 0.0)?;
+        Some(number("used_memory")? / most)
     }
 
     /// The value of a key.

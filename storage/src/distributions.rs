@@ -252,10 +252,15 @@ pub async fn change(
 ) -> Result<Option<(Distribution, bool)>> {
     lock(c, id).await?;
     let from: Vec<String> = from.iter().map(|s| s.code().to_owned()).collect();
-    let changed = sql("update events.publications
-                          set status = ?, external_id = coalesce(?, external_id), url = coalesce(?, url), error = ?,
-                              remote = coalesce(?, remote), next_at = now() + make_interval(secs => ?), updated_at = now()
-                        where distribution_id = ? and channel = ? and status = any (?)")
+    let changed = sql("update events.publications p
+                          set status = w.status, external_id = coalesce(w.external_id, p.external_id), url = coalesce(w.url, p.url),
+                              error = w.error, remote = coalesce(w.remote, p.remote),
+                              history = case when w.error is null then p.history else events.with_failure(p.history,
+                                jsonb_build_object('at', now(), 'attempt', p.attempts, 'status', w.status, 'error', w.error)) end,
+                              next_at = now() + make_interval(secs => w.next_in), updated_at = now()
+                         from (select ?::text as status, ?::text as external_id, ?::text as url, ?::jsonb as error,
+                                      ?::jsonb as remote, ?::float8 as next_in) w
+                        where p.distribution_id = ? and p.channel = ? and p.status = any (?)")
     .bind::<t::Text, _>(to.status.code())
     .bind::<t::Nullable<t::Text>, _>(to.external_id)
     .bind::<t::Nullable<t::Text>, _>(to.url)

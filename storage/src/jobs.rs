@@ -293,6 +293,8 @@ pub async fn finish(c: &mut Conn, id: JobId, epoch: i64, end: End) -> Result<Opt
                 progress = case when how.w = 'succeeded' then 100 else progress end,
                 stage = case how.w when 'succeeded' then 'done' when 'failed' then 'failed' else 'queued' end,
                 attempts = attempts - case when how.w = 'released' then 1 else 0 end,
+                history = case when how.w_error is null then history else events.with_failure(history,
+                            jsonb_build_object('at', now(), 'attempt', attempts, 'error', how.w_error)) end,
                 result = how.w_result, error = how.w_error, fallback = how.w_fallback,
                 run_at = now() + make_interval(secs => how.w_after), lease_until = null, version = version + 1
            from (select ?::text as w, ?::jsonb as w_result, ?::jsonb as w_error, ?::jsonb as w_fallback, ?::float8 as w_after) how
@@ -323,21 +325,6 @@ pub async fn cancel(c: &mut Conn, id: JobId) -> Result<Option<Job>> {
     .all(c)
     .await;
     one(rows).await
-}
-
-/// Dead jobs, newest first.
-///
-/// # Errors
-/// Whatever the database said.
-pub async fn dead(c: &mut Conn, limit: i64) -> Result<Vec<Job>> {
-    let rows: Vec<Row> =
-        sql("select id, kind, status, owner_id, event_id, input, progress, stage, result, error, fallback,
-                           attempts, max_attempts, epoch, version, created_at, ended_at
-                      from events.jobs where status = 'dead' order by ended_at desc limit ?")
-        .bind::<t::BigInt, _>(limit)
-        .all(c)
-        .await?;
-    rows.into_iter().map(Job::try_from).collect()
 }
 
 /// Gives a dead job its attempts back. `None`: it is not dead, or an active one has its key.

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod cache;
 pub mod crypto;
+pub mod dead;
 pub mod distributions;
 pub mod draws;
 #[cfg(feature = "embedded")]

@@ -4,6 +4,7 @@ use crate::error::{Result, corrupt};
 use crate::sql::{Number, sql, types as t};
 use crate::store::Conn;
 use diesel::QueryableByName;
+use domain::channel::Upstream;
 use domain::ids::{NoticeId, UserId};
 use domain::time::Instant;
 use serde::Serialize;
@@ -121,4 +122,37 @@ pub async fn newest(c: &mut Conn, owner: UserId) -> Result<i64> {
     let row: Option<Number> =
         sql("select notice_seq as n from identity.users where id = ?").bind::<t::Uuid, _>(owner.0).first(c).await?;
     Ok(row.map_or(0, |r| r.n))
+}
+
+/// Owners whom an upstream's trouble concerns, at most `limit`: of the channel's open events, or, for what events are made
+/// with, of drafts touched within the hour; for the tax service, of stores that wait for it.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn concerned(c: &mut Conn, upstream: Upstream, limit: i64) -> Result<Vec<UserId>> {
+    let rows: Vec<crate::sql::Id> = match (upstream, upstream.channel()) {
+        (_, Some(channel)) => {
+            sql("select distinct owner_id as id from events.events
+                  where status in ('ready', 'scheduled', 'live', 'paused') and channels @> array[?]::text[] limit ?")
+            .bind::<t::Text, _>(channel.code())
+            .bind::<t::BigInt, _>(limit)
+            .all(c)
+            .await?
+        }
+        (Upstream::Nts, _) => {
+            sql("select distinct user_id as id from identity.stores where verification = 'PENDING' and deleted_at is null limit ?")
+                .bind::<t::BigInt, _>(limit)
+                .all(c)
+                .await?
+        }
+        _ => {
+            sql("select distinct e.owner_id as id from events.events e
+                  where e.status in ('draft', 'planned') and exists (select 1 from events.facts f
+                        where f.event_id = e.id and f.revision = e.revision and f.at > now() - interval '1 hour') limit ?")
+            .bind::<t::BigInt, _>(limit)
+            .all(c)
+            .await?
+        }
+    };
+    Ok(rows.into_iter().map(|r| UserId(r.id)).collect())
 }

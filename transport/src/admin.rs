@@ -1,21 +1,21 @@
 //! The admin port: metrics, actors, breakers, dead letters, caches, audit. Loopback by default, by token but for the metrics.
 
 use crate::error::{ApiResult, Problem};
-use crate::extract::{Body, Id, Origin, Query};
+use crate::extract::{Body, Origin, Query};
 use crate::gateway;
 use crate::state::App;
-use actors::view;
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use domain::channel::Upstream;
-use domain::ids::{EventId, JobId};
+use domain::channel::{Channel, Upstream};
+use domain::ids::EventId;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use storage::dead::Filter;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -34,7 +34,9 @@ pub(crate) fn router(app: App) -> Router {
         .route("/admin/breakers", get(breakers))
         .route("/admin/breakers/{upstream}/{action}", post(force))
         .route("/admin/dlq", get(dead))
+        .route("/admin/dlq/replay", post(replay_all))
         .route("/admin/dlq/{id}/replay", post(replay))
+        .route("/admin/alarms", get(alarms))
         .route("/admin/cache/invalidate", post(invalidate))
         .route("/admin/audit", get(audit))
         .route("/admin/simulator", get(simulator_state).delete(heal))
@@ -109,16 +111,63 @@ async fn force(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Dead letters: `kind` (`job`, `publication`), `channel`, `limit`, `cursor`.
 async fn dead(State(app): State<App>, query: Query) -> ApiResult<Json<Value>> {
     let limit = query.limit()?;
-    let jobs = app.store().run(move |c| Box::pin(async move { storage::jobs::dead(c, limit).await })).await?;
-    Ok(Json(json!({"items": jobs.iter().map(view::job).collect::<Vec<_>>(), "nextCursor": null})))
+    let before = query.cursor::<i64>()?.and_then(chrono::DateTime::from_timestamp_micros);
+    let filter = filter(query.get("kind"), query.get("channel"))?;
+    let filter = Filter { before, ..filter };
+    let letters =
+        app.store().run(move |c| Box::pin(async move { storage::dead::list(c, filter, limit + 1).await })).await?;
+    Ok(Json(crate::extract::page(letters, limit, |l| l.parked_at.timestamp_micros().to_string(), |l| json!(l))))
 }
 
-async fn replay(State(app): State<App>, Origin(origin): Origin, Id(id): Id<JobId>) -> ApiResult {
-    let job = app.handles.jobs.replay(id).await?.ok_or_else(|| Problem::conflict("wrong-state"))?;
-    app.audit_as("admin".into(), origin, "job-replayed", format!("job:{id}"), json!({}));
-    Ok((StatusCode::ACCEPTED, Json(view::job(&job))).into_response())
+fn filter(kind: Option<&str>, channel: Option<&str>) -> ApiResult<Filter> {
+    if kind.is_some_and(|k| !matches!(k, "job" | "publication")) {
+        return Err(Problem::field("kind", "invalid-value"));
+    }
+    let channel =
+        channel.map(|c| Channel::parse(c).ok_or_else(|| Problem::field("channel", "invalid-value"))).transpose()?;
+    Ok(Filter { kind: kind.map(str::to_owned), channel, before: None })
+}
+
+async fn replay(State(app): State<App>, Origin(origin): Origin, Path(id): Path<String>) -> ApiResult<StatusCode> {
+    if !app.handles.replay(&id).await? {
+        return Err(Problem::conflict("wrong-state"));
+    }
+    app.audit_as("admin".into(), origin, "dead-letter-replayed", format!("letter:{id}"), json!({}));
+    Ok(StatusCode::ACCEPTED)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ReplayAll {
+    #[serde(default)]
+    kind: Option<String>,
+    #[serde(default)]
+    channel: Option<String>,
+    /// At most so many a second; 5 when left out.
+    #[serde(default)]
+    per_second: Option<u32>,
+    /// Only say how many.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+async fn replay_all(State(app): State<App>, Origin(origin): Origin, Body(body): Body<ReplayAll>) -> ApiResult {
+    let per_second = body.per_second.unwrap_or(5);
+    if !(1..=1000).contains(&per_second) {
+        return Err(Problem::field("perSecond", "out-of-range"));
+    }
+    let filter = filter(body.kind.as_deref(), body.channel.as_deref())?;
+    let letters = app.handles.replay_all(filter, per_second, body.dry_run).await?;
+    let said = json!({"letters": letters, "perSecond": per_second, "dryRun": body.dry_run});
+    app.audit_as("admin".into(), origin, "dead-letters-replayed", "letters".into(), said.clone());
+    Ok((StatusCode::ACCEPTED, Json(said)).into_response())
+}
+
+async fn alarms(State(app): State<App>) -> Json<Value> {
+    Json(json!({"items": app.handles.alarms.active().await, "nextCursor": null}))
 }
 
 async fn invalidate(

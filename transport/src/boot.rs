@@ -7,6 +7,7 @@ use crate::revocations::Revocations;
 use crate::state::{App, Slugs, State};
 use crate::throttle::Throttle;
 use actors::system::{Config, Deps, System, Upstreams};
+use clients::alarm::{Mail, Sink, Webhook};
 use clients::channel::{client, default_base};
 use clients::nts::Nts;
 use clients::{Endpoint, Http};
@@ -103,6 +104,18 @@ fn needs_simulator(settings: &Settings) -> bool {
     })
 }
 
+/// Where alarms go besides the log.
+fn sinks(settings: &Settings) -> Result<Vec<Arc<dyn Sink>>, BootError> {
+    let mut sinks: Vec<Arc<dyn Sink>> = Vec::new();
+    if let Some(url) = &settings.alarm_webhook {
+        sinks.push(Arc::new(Webhook::new(Http::new(), url.clone())));
+    }
+    if let Some((server, from, to)) = &settings.alarm_mail {
+        sinks.push(Arc::new(Mail::new(server, from, to)?));
+    }
+    Ok(sinks)
+}
+
 async fn store(settings: &Settings) -> Result<Store, BootError> {
     if let Some(url) = &settings.database_url {
         return Ok(Store::connect(url).await?);
@@ -146,6 +159,7 @@ impl Running {
             objects: Objects::folder(&settings.data_dir.join("objects"))?,
             upstreams: upstreams(&settings, simulator.as_ref())?,
             fonts: fonts.await?,
+            sinks: sinks(&settings)?,
             keys: keys.clone(),
         };
         let config = Config {

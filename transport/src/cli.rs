@@ -125,13 +125,30 @@ enum AdminCommand {
         /// Which upstream.
         upstream: String,
     },
-    /// Dead jobs.
+    /// Dead letters: jobs and publications that have used their attempts.
     Dlq,
-    /// Give a dead job its attempts back.
+    /// Give a dead letter its attempts back.
     Replay {
         /// Its id.
         id: String,
     },
+    /// Replay all dead letters that fit.
+    ReplayAll {
+        /// `job` or `publication`; both when left out.
+        #[arg(long)]
+        kind: Option<String>,
+        /// Publications of this channel only.
+        #[arg(long)]
+        channel: Option<String>,
+        /// At most so many a second.
+        #[arg(long, default_value_t = 5)]
+        per_second: u32,
+        /// Only say how many.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// What is wrong now.
+    Alarms,
     /// Forget a cached value, or an event's dashboard.
     Invalidate {
         /// Its key, or the id of an event.
@@ -326,6 +343,9 @@ async fn admin(flags: &Flags, url: &str, what: AdminCommand) -> Result<(), CliEr
         AdminCommand::ForceClosed { upstream } => post(&format!("/admin/breakers/{upstream}/force-closed")),
         AdminCommand::Dlq => get("/admin/dlq"),
         AdminCommand::Replay { id } => post(&format!("/admin/dlq/{id}/replay")),
+        AdminCommand::ReplayAll { kind, channel, per_second, dry_run } => post("/admin/dlq/replay")
+            .json(&serde_json::json!({"kind": kind, "channel": channel, "perSecond": per_second, "dryRun": dry_run})),
+        AdminCommand::Alarms => get("/admin/alarms"),
         AdminCommand::Invalidate { key } => {
             let what = if key.parse::<domain::ids::EventId>().is_ok() { "eventId" } else { "key" };
             post("/admin/cache/invalidate").json(&serde_json::json!({what: key}))

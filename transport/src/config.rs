@@ -51,6 +51,10 @@ pub const SETTINGS: &[Setting] = &[
     setting("MADANG_LIMIT_LOGIN_FAILURES", "5", "Failed logins of an account from an address in 15 minutes"),
     setting("MADANG_LIMIT_RECOMMENDATIONS_PER_DAY", "50", "Recommendations a shop may ask for in a day"),
     setting("MADANG_LIMIT_IMAGE_JOBS_PER_DAY", "50", "Picture jobs a shop may ask for in a day"),
+    setting("MADANG_ALARM_WEBHOOK", "", "Address alarms are posted to, in Slack's format"),
+    setting("MADANG_ALARM_SMTP", "", "Mail server of alarms: smtp:// or smtps://, with user:password@ if need be"),
+    setting("MADANG_ALARM_MAIL_FROM", "", "Sender of alarm mails"),
+    setting("MADANG_ALARM_MAIL_TO", "", "Receivers of alarm mails, separated by commas"),
     setting("MADANG_BCRYPT_COST", "10", "Cost of password hashes, 10 to 14"),
 ];
 
@@ -118,6 +122,10 @@ pub struct Settings {
     pub recommendations_per_day: i64,
     /// Picture jobs of a shop in a day.
     pub image_jobs_per_day: i64,
+    /// Where alarms are posted to.
+    pub alarm_webhook: Option<String>,
+    /// Mail of alarms: server, sender, receivers.
+    pub alarm_mail: Option<(String, String, Vec<String>)>,
     /// Cost of password hashes.
     pub bcrypt_cost: u32,
     /// Per upstream.
@@ -270,6 +278,17 @@ impl Settings {
             login_failures: n("MADANG_LIMIT_LOGIN_FAILURES")? as usize,
             recommendations_per_day: n("MADANG_LIMIT_RECOMMENDATIONS_PER_DAY")? as i64,
             image_jobs_per_day: n("MADANG_LIMIT_IMAGE_JOBS_PER_DAY")? as i64,
+            alarm_webhook: text("MADANG_ALARM_WEBHOOK"),
+            alarm_mail: match (text("MADANG_ALARM_SMTP"), text("MADANG_ALARM_MAIL_FROM"), list("MADANG_ALARM_MAIL_TO"))
+            {
+                (None, None, to) if to.is_empty() => None,
+                (Some(server), Some(from), to) if !to.is_empty() => Some((server, from, to)),
+                _ => {
+                    return Err(bad(
+                        "MADANG_ALARM_SMTP, MADANG_ALARM_MAIL_FROM and MADANG_ALARM_MAIL_TO belong together",
+                    ));
+                }
+            },
             bcrypt_cost: n("MADANG_BCRYPT_COST")? as u32,
             upstreams: upstreams(&text)?,
         };
@@ -318,6 +337,11 @@ impl Settings {
         };
         named("DATABASE_URL", &self.database_url, &["postgres://", "postgresql://"])?;
         named("REDIS_URL", &self.redis_url, &["redis://", "rediss://", "redis-cluster://", "redis-sentinel://"])?;
+        named("MADANG_ALARM_WEBHOOK", &self.alarm_webhook, &["http://", "https://"])?;
+        if let Some((server, from, to)) = &self.alarm_mail {
+            clients::alarm::Mail::new(server, from, to)
+                .map_err(|e| bad(format!("MADANG_ALARM_SMTP and _MAIL: {e}")))?;
+        }
         named("MADANG_PUBLIC_URL", &self.public_url, &["http://", "https://"])?;
         for origin in &self.allowed_origins {
             named("MADANG_ALLOWED_ORIGINS", &Some(origin.clone()), &["http://", "https://"])?;
@@ -441,6 +465,8 @@ mod tests {
             (None, vec![("MADANG_ALLOWED_ORIGINS", "foo")], "MADANG_ALLOWED_ORIGINS"),
             (None, vec![("DATABASE_URL", "nonsense")], "DATABASE_URL"),
             (None, vec![("REDIS_URL", "nonsense")], "REDIS_URL"),
+            (None, vec![("MADANG_ALARM_WEBHOOK", "slack")], "MADANG_ALARM_WEBHOOK"),
+            (None, vec![("MADANG_ALARM_SMTP", "smtp://localhost")], "belong together"),
             (None, vec![("MADANG_LIMIT_SOCKETS_PER_USER", "0")], "0 would refuse"),
             (None, vec![("MADANG_LIMIT_MESSAGES_PER_SECOND", "4294967296")], "too large"),
             (

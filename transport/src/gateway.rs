@@ -62,10 +62,15 @@ pub(crate) async fn everything(State(app): State<App>, mut request: Request, nex
     }
     let status = response.status().as_u16();
     let elapsed = started.elapsed();
+    let waited = limit > Duration::from_secs(app.settings.request_seconds);
+    app.handles.shared.vitals.request(status, elapsed, waited);
     tracing::info!(target: "access", method = %method, route, status, ms = elapsed.as_millis() as u64, trace, "request");
     let label = status.to_string();
     metrics::counter!("http_requests_total", "method" => method.to_string(), "route" => route.clone(), "status" => label).increment(1);
-    metrics::histogram!("http_request_duration_seconds", "route" => route).record(elapsed.as_secs_f64());
+    // A request that asked to be held says nothing about how fast we are.
+    if !waited {
+        metrics::histogram!("http_request_duration_seconds", "route" => route).record(elapsed.as_secs_f64());
+    }
     response
 }
 

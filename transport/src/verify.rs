@@ -28,7 +28,9 @@ pub(crate) async fn ask(app: &App, number: &BusinessNumber, opened_on: NaiveDate
     let tuple =
         shared.keys.mac("business-tuple", &[number.expose().as_bytes(), day.as_bytes(), name.expose().as_bytes()]);
     let key = format!("business:{}", domain::event::state::hex(&tuple));
-    if shared.cache.get(&key).await.as_deref() == Some(b"verified") {
+    let known = shared.cache.get(&key).await.as_deref() == Some(b"verified");
+    shared.vitals.cache("business", known);
+    if known {
         return Asked::Verified;
     }
     let call = shared.upstreams.nts.validate(number, opened_on, name.expose());

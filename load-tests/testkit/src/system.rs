@@ -57,6 +57,7 @@ impl TestSystem {
             keys: Keyring::ephemeral(),
             upstreams,
             fonts: creative::Fonts::none(),
+            sinks: Vec::new(),
         };
         let system = System::start(deps, Config::default()).await.expect("the system");
         Self { system, simulator, database }

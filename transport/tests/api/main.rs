@@ -15,5 +15,6 @@ mod input;
 mod journey;
 mod live;
 mod modes;
+mod outage;
 mod process;
 mod support;

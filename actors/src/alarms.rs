@@ -1,0 +1,170 @@
+//! Alarms: looks at the vitals, tells people. Tree: Root → Alarms.
+//!
+//! Each alarm is told once, again when it gets worse or has gone on for an hour, and when it is over. Sinks are the log,
+//! a webhook and mail; a sink that fails is tried again a few times and then left, with a line in the log.
+
+mod core;
+
+pub use self::core::{Message, Severity};
+
+use self::core::{Board, Finding, Seen, judge};
+use crate::root::{Address, Beyond, Child, Root};
+use crate::system::Shared;
+use crate::vitals::Window;
+use clients::alarm::Sink;
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How often it looks.
+const EVERY: Duration = Duration::from_secs(5);
+/// What "lately" means (the `[5m]` of the rules).
+const WINDOW: Duration = Duration::from_secs(300);
+/// Tries per sink and message.
+const TRIES: u32 = 3;
+
+/// Handle on the alarms.
+#[derive(Clone)]
+pub struct Alarms {
+    at: Address<Msg>,
+}
+
+impl Alarms {
+    pub(crate) async fn start(
+        shared: Arc<Shared>,
+        sinks: Vec<Arc<dyn Sink>>,
+        root: &Root,
+    ) -> Result<Self, ractor::SpawnErr> {
+        let (at, sinks) = (Address::new(), Arc::new(sinks));
+        let make = move || (AlarmActor, Args { shared: shared.clone(), sinks: sinks.clone() });
+        root.adopt(Child::new("alarms", "alarms", Beyond::Quarantine, &at, make)).await?;
+        Ok(Self { at })
+    }
+
+    /// What is wrong now.
+    pub async fn active(&self) -> Vec<Message> {
+        self.at.ask(Msg::Active, Duration::from_secs(2)).await.unwrap_or_default()
+    }
+
+    /// Looks now: something changed that people should hear about at once.
+    pub fn look(&self) {
+        let _ = self.at.cast(Msg::LookNow);
+    }
+
+    pub(crate) fn stop(&self) {
+        self.at.stop();
+    }
+}
+
+enum Msg {
+    /// Look, on the timer.
+    LookDue,
+    /// Look between two ticks of the timer.
+    LookNow,
+    /// What a look saw; nothing when the database did not answer.
+    Saw(Option<Seen>),
+    /// Answers what is wrong now.
+    Active(RpcReplyPort<Vec<Message>>),
+}
+
+struct AlarmActor;
+
+struct Args {
+    shared: Arc<Shared>,
+    sinks: Arc<Vec<Arc<dyn Sink>>>,
+}
+
+struct State {
+    args: Args,
+    board: Board,
+    window: Window,
+    looking: bool,
+}
+
+impl Actor for AlarmActor {
+    type Msg = Msg;
+    type State = State;
+    type Arguments = Args;
+
+    async fn pre_start(&self, myself: ActorRef<Msg>, args: Args) -> Result<State, ActorProcessingErr> {
+        myself.send_after(EVERY, || Msg::LookDue);
+        Ok(State { args, board: Board::default(), window: Window::new(WINDOW), looking: false })
+    }
+
+    async fn handle(&self, myself: ActorRef<Msg>, msg: Msg, s: &mut State) -> Result<(), ActorProcessingErr> {
+        match msg {
+            Msg::LookDue => {
+                myself.send_after(EVERY, || Msg::LookDue);
+                s.look(&myself);
+            }
+            Msg::LookNow => s.look(&myself),
+            Msg::Saw(None) => s.looking = false,
+            Msg::Saw(Some(seen)) => {
+                s.looking = false;
+                let found: Vec<Finding> = judge(&seen);
+                for message in s.board.look(Instant::now(), found, |_| true) {
+                    s.tell(&message);
+                }
+            }
+            Msg::Active(reply) => {
+                let _ = reply.send(s.board.active());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    /// Gathers what must be asked for elsewhere; the answer comes back as a message.
+    fn look(&mut self, myself: &ActorRef<Msg>) {
+        if std::mem::replace(&mut self.looking, true) {
+            return;
+        }
+        let shared = self.args.shared.clone();
+        let lately = self.window.add(Instant::now(), shared.vitals.totals());
+        let myself = myself.clone();
+        self.args.shared.tracker.spawn(async move {
+            let redis_memory = shared.cache.memory_ratio().await;
+            if let Some(ratio) = redis_memory {
+                metrics::gauge!("redis_memory_ratio").set(ratio);
+            }
+            let open = shared.breakers.open();
+            let counted = shared.store.run(|c| Box::pin(async move { storage::dead::count(c).await })).await;
+            // A database that does not answer says nothing about dead letters; availability speaks for it.
+            let seen = counted.ok().map(|dead| {
+                metrics::gauge!("dead_letters").set(dead as f64);
+                Seen { lately, redis_memory, open, dead }
+            });
+            let _ = myself.cast(Msg::Saw(seen));
+        });
+    }
+
+    fn tell(&self, message: &Message) {
+        let word = if message.resolved { "resolved" } else { "firing" };
+        tracing::warn!(target: "alarm", alarm = message.key, severity = ?message.severity, state = word, "{}", message.text);
+        let severity = match message.severity {
+            Severity::Warning => "warning",
+            Severity::Critical => "critical",
+        };
+        let text =
+            format!("[{}] {}: {}", if message.resolved { "resolved" } else { severity }, message.key, message.text);
+        for sink in self.args.sinks.iter() {
+            let (sink, text) = (sink.clone(), text.clone());
+            self.args.shared.tracker.spawn(async move { deliver(sink.as_ref(), &text).await });
+        }
+    }
+}
+
+async fn deliver(sink: &dyn Sink, text: &str) {
+    for attempt in 0..TRIES {
+        match sink.send(text).await {
+            Ok(()) => {
+                metrics::counter!("alarms_sent_total", "channel" => sink.name(), "result" => "ok").increment(1);
+                return;
+            }
+            Err(e) => tracing::warn!(sink = sink.name(), error = %e, attempt, "an alarm was not delivered"),
+        }
+        tokio::time::sleep(Duration::from_secs(1 << attempt)).await;
+    }
+    metrics::counter!("alarms_sent_total", "channel" => sink.name(), "result" => "failed").increment(1);
+}

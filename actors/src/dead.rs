@@ -1,0 +1,76 @@
+//! Replaying dead letters: jobs and publications that have used their attempts.
+
+use crate::system::{Handles, Shared};
+use domain::channel::Channel;
+use domain::ids::{DistributionId, EventId, JobId, UserId};
+use std::sync::Arc;
+use std::time::Duration;
+use storage::Result;
+use storage::dead::{DeadLetter, Filter, list};
+
+/// Letters of one bulk replay at most.
+pub const MOST_REPLAYED: i64 = 10_000;
+
+impl Handles {
+    /// Replays a dead letter by its id. False: there is none, or it lives again.
+    ///
+    /// # Errors
+    /// Whatever the database said.
+    pub async fn replay(&self, id: &str) -> Result<bool> {
+        replay(&self.shared, id).await
+    }
+
+    /// Replays all that fit, oldest parked last, at most `per_second`; how many there are. Runs on after it answered.
+    ///
+    /// # Errors
+    /// Whatever the database said.
+    pub async fn replay_all(&self, filter: Filter, per_second: u32, dry_run: bool) -> Result<usize> {
+        let found: Vec<DeadLetter> =
+            self.shared.store.run(move |c| Box::pin(async move { list(c, filter, MOST_REPLAYED).await })).await?;
+        let n = found.len();
+        if !dry_run {
+            let shared = self.shared.clone();
+            self.shared.tracker.spawn(async move {
+                let pause = Duration::from_secs(1) / per_second.max(1);
+                for letter in found {
+                    if let Err(e) = replay(&shared, &letter.id).await {
+                        tracing::warn!(letter = letter.id, error = %e, "a dead letter was not replayed");
+                    }
+                    tokio::time::sleep(pause).await;
+                }
+            });
+        }
+        Ok(n)
+    }
+}
+
+async fn replay(shared: &Arc<Shared>, id: &str) -> Result<bool> {
+    let done = if let Ok(job) = id.parse::<JobId>() {
+        shared.jobs().replay(job).await?.is_some()
+    } else if let Some((distribution, channel)) = parse(id) {
+        requeue(shared, distribution, channel).await?
+    } else {
+        false
+    };
+    if done {
+        shared.alarms().look();
+    }
+    Ok(done)
+}
+
+fn parse(id: &str) -> Option<(DistributionId, Channel)> {
+    let (distribution, channel) = id.split_once(':')?;
+    Some((distribution.parse().ok()?, Channel::parse(channel)?))
+}
+
+async fn requeue(shared: &Arc<Shared>, id: DistributionId, channel: Channel) -> Result<bool> {
+    let again = shared
+        .store
+        .tx(move |c| Box::pin(async move { storage::distributions::requeue(c, id, channel).await }))
+        .await?;
+    let Some(d) = again else { return Ok(false) };
+    crate::publishing::announce(shared, &d, channel, false);
+    let (event, owner): (EventId, UserId) = (d.event, d.owner);
+    shared.jobs().submit(crate::publishing::job(id, event, owner)).await?;
+    Ok(true)
+}
