@@ -3,8 +3,10 @@
 //! The call itself runs in the caller's task, holding a permit; its outcome comes back as a message and is replayed
 //! into the core. A permit that is dropped says "cancelled": no evidence either way.
 
+mod budget;
 pub mod core;
 
+use self::budget::Budget;
 use self::core::{Admitted, Core, Outcome, Settings};
 use crate::root::{Address, Beyond, Child, Root};
 use crate::system::Shared;
@@ -24,9 +26,6 @@ use tokio::sync::Semaphore;
 pub const RETRIES: u32 = 3;
 /// Calls to one upstream at a time: a bulkhead per upstream.
 const BULKHEAD: usize = 16;
-/// Retries an upstream is owed per minute, whatever its traffic (the rest is 10 % of its calls).
-const RESERVE: f64 = 10.0;
-
 /// Handle on all breakers.
 #[derive(Clone)]
 pub struct Breakers {
@@ -41,29 +40,6 @@ struct One {
     budget: std::sync::Mutex<Budget>,
     /// Known to be open, and told so; outside the actor, which comes back closed.
     open: Arc<AtomicBool>,
-}
-
-/// Retries still to spend: refilled by a tenth of the calls and by a reserve per minute.
-struct Budget {
-    tokens: f64,
-    at: Instant,
-}
-
-impl Budget {
-    fn refill(&mut self, now: Instant, share: f64) {
-        let minutes = now.duration_since(self.at).as_secs_f64() / 60.0;
-        self.at = now;
-        self.tokens = (self.tokens + minutes * RESERVE + share).min(RESERVE * 2.0);
-    }
-
-    fn take(&mut self, now: Instant) -> bool {
-        self.refill(now, 0.0);
-        if self.tokens < 1.0 {
-            return false;
-        }
-        self.tokens -= 1.0;
-        true
-    }
 }
 
 /// What a breaker shows.
@@ -95,7 +71,7 @@ impl Breakers {
             let name = format!("breaker:{}", upstream.code());
             let args = Args { upstream, open: open.clone(), shared: shared.clone() };
             root.adopt(Child::new("breaker", name, Beyond::Quarantine, &at, move || (Breaker, args.clone()))).await?;
-            let budget = std::sync::Mutex::new(Budget { tokens: RESERVE, at: Instant::now() });
+            let budget = std::sync::Mutex::new(Budget::default());
             each.insert(upstream, One { at, bulkhead: Arc::new(Semaphore::new(BULKHEAD)), budget, open });
         }
         Ok(Self { each: Arc::new(each), shared })
@@ -139,7 +115,7 @@ impl Breakers {
             },
         };
         permit.complete(outcome);
-        one.budget.lock().expect("nobody panics holding it").refill(Instant::now(), 0.1);
+        one.budget.lock().expect("nobody panics holding it").called(Instant::now());
         let label = result.as_ref().map_or_else(|e| e.class.code(), |_| "ok");
         metrics::counter!("upstream_calls_total", "upstream" => upstream.code(), "outcome" => label).increment(1);
         metrics::histogram!("upstream_seconds", "upstream" => upstream.code()).record(started.elapsed().as_secs_f64());

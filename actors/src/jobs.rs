@@ -18,8 +18,9 @@ use storage::Result;
 use storage::cache::ttl;
 use storage::jobs::{Job, NewJob};
 
-/// Jobs running at once on this node: most of them wait for an upstream.
-const MAX_RUNNING: usize = 32;
+/// Jobs running at once on this node: nearly all of them wait for an upstream, and a slow channel must not keep the
+/// others' jobs from being claimed. What computes has places of its own.
+const MAX_RUNNING: usize = 256;
 /// How often the table is looked at without being woken.
 const POLL: Duration = Duration::from_secs(1);
 

@@ -1,11 +1,14 @@
 #![doc = include_str!("../README.md")]
 
+mod api;
+mod channels;
+mod drive;
+mod outage;
+mod publications;
+mod server;
+
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
-use testkit::{TestSystem, form};
 
 /// Load tests of Madang.
 #[derive(Parser)]
@@ -28,80 +31,53 @@ enum What {
         #[arg(long, default_value_t = 256)]
         at_once: usize,
     },
+    /// Publish with two of six channels dead, in process, against all channels healthy (W8).
+    Channels {
+        /// Events per round.
+        #[arg(long, default_value_t = 48)]
+        events: usize,
+        /// Rounds of each kind, in turns.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+    },
+    /// The whole journey of many events while every upstream fails in turn, against a server process.
+    Outage {
+        /// Events, each of an owner of its own.
+        #[arg(long, default_value_t = 50)]
+        events: usize,
+        /// Seconds over which they begin, and the upstreams fail.
+        #[arg(long, default_value_t = 110)]
+        seconds: u64,
+    },
+    /// Publish while the server is killed and answers are lost; the simulator keeps what it was really sent.
+    Publications {
+        /// Publications: six to an event.
+        #[arg(long, default_value_t = 10_000)]
+        publications: usize,
+        /// Seconds between two kills, spread by half.
+        #[arg(long, default_value_t = 6.0)]
+        kill_every: f64,
+        /// Share of the publishing calls whose answer is lost, 0 to 1.
+        #[arg(long, default_value_t = 0.03)]
+        lost: f64,
+    },
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let What::Drive { events, entries, at_once } = Cli::parse().what;
-    if events == 0 || at_once == 0 {
-        eprintln!("load-tests: --events and --at-once must be at least 1");
-        return ExitCode::FAILURE;
-    }
-    drive(events, entries, at_once).await
-}
-
-async fn drive(events: usize, entries: usize, at_once: usize) -> ExitCode {
-    let system = TestSystem::start().await;
-    let mut live = Vec::new();
-    for _ in 0..events {
-        live.push(system.live_event().await.0);
-    }
-    let (next, live) = (Arc::new(AtomicUsize::new(0)), Arc::new(live));
-    let begun = Instant::now();
-    let workers: Vec<_> = (0..at_once)
-        .map(|_| {
-            let (next, live, handles) = (next.clone(), live.clone(), system.handles().clone());
-            tokio::spawn(async move {
-                let (mut acknowledged, mut refused, mut latencies) = (0usize, 0usize, Vec::new());
-                loop {
-                    let n = next.fetch_add(1, Ordering::Relaxed);
-                    if n >= entries {
-                        return (acknowledged, refused, latencies);
-                    }
-                    let started = Instant::now();
-                    match handles.events.get(live[n % live.len()]).enter(form(n)).await {
-                        Ok(_) => acknowledged += 1,
-                        Err(_) => refused += 1,
-                    }
-                    latencies.push(started.elapsed());
-                }
-            })
-        })
-        .collect();
-    let (mut acknowledged, mut refused, mut latencies) = (0, 0, Vec::new());
-    for worker in workers {
-        if let Ok((a, r, l)) = worker.await {
-            acknowledged += a;
-            refused += r;
-            latencies.extend(l);
+    let ended = match Cli::parse().what {
+        What::Drive { events: 0, .. } | What::Drive { at_once: 0, .. } | What::Channels { events: 0, .. } => {
+            Err("--events and --at-once must be at least 1".into())
         }
-    }
-    let took = begun.elapsed();
-    let mut stored = 0;
-    for event in live.iter() {
-        let id = *event;
-        let read = system
-            .handles()
-            .shared
-            .store
-            .run(move |c| Box::pin(async move { storage::tally::last_no(c, id).await }))
-            .await;
-        stored += read.unwrap_or(-1);
-    }
-    report(entries, acknowledged, refused, stored, took, latencies);
-    system.stop().await;
-    let balanced = acknowledged + refused == entries && stored == acknowledged as i64;
-    if balanced { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-fn report(sent: usize, acknowledged: usize, refused: usize, stored: i64, took: Duration, mut latencies: Vec<Duration>) {
-    latencies.sort_unstable();
-    let at = |share: f64| latencies.get((latencies.len() as f64 * share) as usize).copied().unwrap_or_default();
-    println!("sent {sent} = acknowledged {acknowledged} + refused {refused}; the database holds {stored}");
-    println!(
-        "{:.0} entries a second, p50 {:.1} ms, p99 {:.1} ms (closed loop, in process)",
-        acknowledged as f64 / took.as_secs_f64(),
-        at(0.50).as_secs_f64() * 1000.0,
-        at(0.99).as_secs_f64() * 1000.0
-    );
+        What::Drive { events, entries, at_once } => Ok(drive::run(events, entries, at_once).await),
+        What::Channels { events, rounds } => channels::run(events, rounds.max(1)).await,
+        What::Outage { events, seconds } => outage::run(events.max(1), seconds).await,
+        What::Publications { publications, kill_every, lost } => {
+            publications::run(publications, kill_every.max(1.0), lost.clamp(0.0, 0.5)).await
+        }
+    };
+    ended.unwrap_or_else(|e| {
+        eprintln!("load-tests: {e}");
+        ExitCode::FAILURE
+    })
 }

@@ -380,3 +380,32 @@ pub async fn version(c: &mut Conn, id: DistributionId) -> Result<i64> {
         sql("select version as n from events.distributions where id = ?").bind::<t::Uuid, _>(id.0).first(c).await?;
     Ok(row.map_or(0, |r| r.n))
 }
+
+#[derive(QueryableByName)]
+struct SettledRow {
+    #[diesel(sql_type = t::Text)]
+    channel: String,
+    #[diesel(sql_type = t::Bool)]
+    pending: bool,
+    #[diesel(sql_type = t::Timestamptz)]
+    updated_at: Instant,
+}
+
+/// When each channel of an event changed last; `None` while one is being worked on, or there is no distribution.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn settled_at(c: &mut Conn, event: EventId) -> Result<Option<Vec<(Channel, Instant)>>> {
+    let rows: Vec<SettledRow> =
+        sql("select p.channel, p.status in ('queued', 'publishing', 'retrying') as pending, p.updated_at
+           from events.publications p join events.distributions d on d.id = p.distribution_id where d.event_id = ?")
+        .bind::<t::Uuid, _>(event.0)
+        .all(c)
+        .await?;
+    if rows.is_empty() || rows.iter().any(|r| r.pending) {
+        return Ok(None);
+    }
+    let each =
+        rows.into_iter().map(|r| Ok((Channel::parse(&r.channel).ok_or_else(|| corrupt("channel"))?, r.updated_at)));
+    each.collect::<Result<_>>().map(Some)
+}

@@ -172,8 +172,12 @@ fn body(event: &Event, shop: &Shop) -> String {
     parts.join(" · ").chars().take(120).collect()
 }
 
+/// Pictures drawn at once: each takes a core and some megabytes.
+static DRAWING_PLACES: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(4);
+
 /// Composes off the async threads.
 pub(crate) async fn raster(fonts: creative::Fonts, svg: String) -> (Vec<u8>, &'static str) {
+    let _place = DRAWING_PLACES.acquire().await;
     blocking(move || {
         if fonts.hangul().is_some() {
             match fonts.jpeg(&svg) {

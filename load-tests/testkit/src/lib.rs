@@ -4,4 +4,4 @@ mod database;
 mod system;
 
 pub use database::Database;
-pub use system::{TestSystem, form};
+pub use system::{TestSystem, business_number, form};

@@ -37,10 +37,18 @@ impl TestSystem {
     /// # Panics
     /// When anything does not start.
     pub async fn start() -> Self {
+        Self::with_latency(0.0).await
+    }
+
+    /// Starts one whose simulator takes its time: 1 is a tenth of the design's seconds.
+    ///
+    /// # Panics
+    /// When anything does not start.
+    pub async fn with_latency(latency: f64) -> Self {
         let database = Database::fresh().await;
         let listen = ([127, 0, 0, 1], 0).into();
         let simulator =
-            Simulator::start(simulator::Config { listen, data: None, latency: 0.0 }).await.expect("the simulator");
+            Simulator::start(simulator::Config { listen, data: None, latency }).await.expect("the simulator");
         let http = Http::new();
         let at = |u: Upstream| Endpoint { base: simulator.base(u.code()), key: "sandbox@1/1".into() };
         let upstreams = Upstreams {
@@ -131,6 +139,14 @@ impl TestSystem {
     /// # Panics
     /// When any step is refused.
     pub async fn ready_event(&self, owner: UserId, store: StoreId) -> EventId {
+        self.ready_event_on(owner, store, vec![Channel::WooriTv]).await
+    }
+
+    /// The same on these channels.
+    ///
+    /// # Panics
+    /// When any step is refused.
+    pub async fn ready_event_on(&self, owner: UserId, store: StoreId, channels: Vec<Channel>) -> EventId {
         let event =
             Event::draft(EventId::new(), actors::pictures::unguessable(), owner, store, Objective::Sales, Utc::now());
         let id = event.id;
@@ -167,11 +183,9 @@ impl TestSystem {
             visit_weight: Some(Some(3)),
         };
         let handle = handles.events.get(id);
-        for command in [
-            Command::Plan(Box::new(plan)),
-            Command::ChooseContent(vec![image]),
-            Command::ChooseChannels(vec![Channel::WooriTv]),
-        ] {
+        for command in
+            [Command::Plan(Box::new(plan)), Command::ChooseContent(vec![image]), Command::ChooseChannels(channels)]
+        {
             handle.command(Who::Owner(owner), command, None).await.expect("a draft takes it");
         }
         id
@@ -209,7 +223,12 @@ pub fn form(n: usize) -> EnterRequest {
     }
 }
 
-fn business_number() -> domain::business_number::BusinessNumber {
+/// A checksum-valid business number.
+///
+/// # Panics
+/// Never: one check digit always fits.
+#[must_use]
+pub fn business_number() -> domain::business_number::BusinessNumber {
     let random = u64::from_be_bytes(storage::crypto::random16()[..8].try_into().expect("eight bytes"));
     let nine = 100_000_000 + random % 800_000_000;
     (0..10)

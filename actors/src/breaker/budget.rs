@@ -1,0 +1,86 @@
+//! How many retries an upstream may still be sent: ten a minute, and a tenth of the first calls of the last minute.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// Retries of a minute, whatever the traffic.
+const RESERVE: u64 = 10;
+const MINUTE: Duration = Duration::from_secs(60);
+/// What a slot of the window counts together.
+const SLOT: Duration = Duration::from_secs(1);
+
+/// Calls and retries of the last minute, by the second.
+#[derive(Debug, Default)]
+pub(super) struct Budget {
+    slots: VecDeque<Slot>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    since: Instant,
+    calls: u64,
+    retries: u64,
+}
+
+impl Budget {
+    fn slot(&mut self, now: Instant) -> &mut Slot {
+        while self.slots.front().is_some_and(|s| now.duration_since(s.since) >= MINUTE + SLOT) {
+            self.slots.pop_front();
+        }
+        if self.slots.back().is_none_or(|s| now.duration_since(s.since) >= SLOT) {
+            self.slots.push_back(Slot { since: now, calls: 0, retries: 0 });
+        }
+        self.slots.back_mut().expect("one was just there")
+    }
+
+    /// A call was made, the first of its kind or a retry.
+    pub(super) fn called(&mut self, now: Instant) {
+        self.slot(now).calls += 1;
+    }
+
+    /// Takes one retry, if there is one.
+    pub(super) fn take(&mut self, now: Instant) -> bool {
+        self.slot(now);
+        let (calls, retries) = self.slots.iter().fold((0, 0), |(c, r), s| (c + s.calls, r + s.retries));
+        let firsts = calls.saturating_sub(retries);
+        if retries >= RESERVE + firsts / 10 {
+            return false;
+        }
+        self.slot(now).retries += 1;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// R19: whatever fails and whenever, in any minute no more than a tenth of the first calls and ten are retries.
+        #[test]
+        fn retries_stay_within_a_tenth_and_ten(gaps in prop::collection::vec(0u64..3_000, 1..2_000)) {
+            let (mut budget, start) = (Budget::default(), Instant::now());
+            let (mut now, mut firsts, mut retries) = (start, Vec::new(), Vec::new());
+            for gap in gaps {
+                now += Duration::from_millis(gap);
+                firsts.push(now);
+                budget.called(now);
+                // Everything fails: a retry for as long as there is one, up to three.
+                for _ in 0..3 {
+                    if !budget.take(now) {
+                        break;
+                    }
+                    retries.push(now);
+                    budget.called(now);
+                }
+            }
+            for end in &retries {
+                let lately = |all: &[Instant]| all.iter().filter(|at| **at <= *end && end.duration_since(**at) < MINUTE).count() as u64;
+                // A slot counts a second together: what just left the minute may still be counted for.
+                let counted = |all: &[Instant]| all.iter().filter(|at| **at <= *end && end.duration_since(**at) < MINUTE + SLOT * 2).count() as u64;
+                prop_assert!(lately(&retries) <= RESERVE + counted(&firsts) / 10);
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The processes under test: a server and, where it must outlive the server, a simulator of its own.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use tokio::process::{Child, Command};
+
+/// What went wrong, in one line.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// How long a start may take: a first one initialises the database.
+const START: Duration = Duration::from_secs(30);
+
+/// The `madang` beside this binary: the same build.
+pub fn madang() -> Result<PathBuf, Failure> {
+    let beside = std::env::current_exe()?.with_file_name("madang");
+    if beside.is_file() {
+        return Ok(beside);
+    }
+    Err(format!("{} is missing: build the workspace first (cargo build --workspace --release)", beside.display())
+        .into())
+}
+
+/// A port nobody uses now.
+fn free_port() -> Result<u16, Failure> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// A simulator in a process and folder of its own.
+pub struct Simulator {
+    /// Where it listens.
+    pub base: String,
+    process: Child,
+}
+
+impl Simulator {
+    /// Starts one.
+    pub async fn start(data: &Path, latency: f64) -> Result<Self, Failure> {
+        let port = free_port()?;
+        let process = Command::new(madang()?)
+            .args(["simulator", "--port", &port.to_string(), "--latency", &latency.to_string(), "--data"])
+            .arg(data)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()?;
+        let simulator = Self { base: format!("http://127.0.0.1:{port}"), process };
+        until_answered(&format!("{}/_control/state", simulator.base)).await?;
+        Ok(simulator)
+    }
+
+    /// Ends it.
+    pub async fn stop(mut self) {
+        let _ = self.process.kill().await;
+    }
+}
+
+/// A server that can be killed and started again on the same data and ports.
+pub struct Server {
+    /// Public address.
+    pub base: String,
+    /// Address of the admin port.
+    pub admin: String,
+    data: PathBuf,
+    env: Vec<(String, String)>,
+    process: Option<Child>,
+}
+
+impl Server {
+    /// Starts one on a folder, with settings on top of the defaults. `DATABASE_URL` and `REDIS_URL` are inherited.
+    pub async fn start(data: &Path, env: &[(String, String)]) -> Result<Self, Failure> {
+        let (public, admin) = (free_port()?, free_port()?);
+        let mut server = Self {
+            base: format!("http://127.0.0.1:{public}"),
+            admin: format!("http://127.0.0.1:{admin}"),
+            data: data.to_owned(),
+            env: env.to_vec(),
+            process: None,
+        };
+        server.run(public, admin)?;
+        until_answered(&format!("{}/readyz", server.base)).await?;
+        Ok(server)
+    }
+
+    fn run(&mut self, public: u16, admin: u16) -> Result<(), Failure> {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.data.join("server.log"))?;
+        let process = Command::new(madang()?)
+            .arg("serve")
+            .env("MADANG_DATA_DIR", self.data.join("madang"))
+            .env("MADANG_LISTEN", format!("127.0.0.1:{public}"))
+            .env("MADANG_ADMIN_LISTEN", format!("127.0.0.1:{admin}"))
+            .env("MADANG_LOG", "warn")
+            .envs(self.env.iter().map(|(k, v)| (k.as_str(), v.as_str())))
+            .stdout(Stdio::null())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()?;
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// `kill -9`, then a start on the same ports; returns when it is ready again, with the time that took.
+    pub async fn crash(&mut self) -> Result<Duration, Failure> {
+        if let Some(mut process) = self.process.take() {
+            process.kill().await?;
+        }
+        let begun = Instant::now();
+        let port = |base: &str| base.rsplit(':').next().and_then(|p| p.parse().ok()).unwrap_or(0);
+        self.run(port(&self.base), port(&self.admin))?;
+        until_answered(&format!("{}/readyz", self.base)).await?;
+        Ok(begun.elapsed())
+    }
+
+    /// The admin token of its keys file.
+    pub fn admin_token(&self) -> Result<String, Failure> {
+        let keys = storage::crypto::Keyring::open(&self.data.join("madang/keys.json"), false)?;
+        Ok(keys.admin_token().to_owned())
+    }
+
+    /// Ends it by SIGTERM; true when it exited with 0.
+    pub async fn stop(mut self) -> bool {
+        let Some(mut process) = self.process.take() else { return false };
+        if let Some(id) = process.id() {
+            let _ = Command::new("kill").arg(id.to_string()).status().await;
+        }
+        let ended = tokio::time::timeout(Duration::from_secs(30), process.wait()).await;
+        matches!(ended, Ok(Ok(status)) if status.success())
+    }
+}
+
+async fn until_answered(url: &str) -> Result<(), Failure> {
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build()?;
+    let begun = Instant::now();
+    while begun.elapsed() < START {
+        if client.get(url).send().await.is_ok_and(|r| r.status().is_success()) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Err(format!("{url} did not answer within {} s", START.as_secs()).into())
+}
