@@ -2,7 +2,8 @@
 //!
 //! A frame is encoded and framed once and shared by all sockets. State topics hold the newest frame (`watch`): a slow
 //! reader sees the latest, not all. Log topics hold a bounded ring: a reader that falls behind it is told, never skipped
-//! silently. A topic exists while somebody subscribes to it; publishing to nobody costs a look-up.
+//! silently, and one that comes back within a while gets exactly what it missed. A topic exists while somebody subscribes
+//! to it, a log for a while longer; publishing to nobody costs a look-up.
 
 mod frame;
 
@@ -11,13 +12,18 @@ pub use frame::{Frame, text_frame};
 use domain::time::Instant as At;
 use domain::topic::{Position, Topic};
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use tokio::sync::{broadcast, watch};
 
 /// Updates a log topic keeps for a reader that is behind.
 const RING: usize = 256;
+/// How long a log without readers is kept: a phone in a tunnel, a page that reloads.
+const KEPT: Duration = Duration::from_secs(120);
+/// Logs without readers that are kept at most; beyond it the longest unread go.
+const MOST_KEPT: usize = 10_000;
 /// Locks the registry is spread over.
 const SHARDS: usize = 16;
 
@@ -31,11 +37,13 @@ struct Inner {
     epoch: String,
     shards: Vec<Mutex<HashMap<Topic, Cell>>>,
     hasher: RandomState,
+    /// Logs without readers, in the order in which they lost their last.
+    unread: Mutex<VecDeque<(Instant, Topic)>>,
 }
 
 enum Cell {
     State { newest: watch::Sender<Option<Frame>>, readers: usize },
-    Log { updates: broadcast::Sender<Frame>, readers: usize },
+    Log { updates: broadcast::Sender<Frame>, ring: VecDeque<Frame>, readers: usize, unread: Option<Instant> },
 }
 
 /// A subscription. Dropping it leaves the topic.
@@ -66,7 +74,7 @@ impl Hub {
     #[must_use]
     pub fn new(epoch: String) -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::new(HashMap::new())).collect();
-        Self { inner: Arc::new(Inner { epoch, shards, hasher: RandomState::new() }) }
+        Self { inner: Arc::new(Inner { epoch, shards, hasher: RandomState::new(), unread: Mutex::default() }) }
     }
 
     /// The epoch of all positions.
@@ -94,7 +102,7 @@ impl Hub {
             if topic.is_state() {
                 Cell::State { newest: watch::channel(None).0, readers: 0 }
             } else {
-                Cell::Log { updates: broadcast::channel(RING).0, readers: 0 }
+                Cell::Log { updates: broadcast::channel(RING).0, ring: VecDeque::new(), readers: 0, unread: None }
             }
         });
         let source = match cell {
@@ -104,8 +112,9 @@ impl Hub {
                 receiver.mark_unchanged();
                 Source::State(receiver)
             }
-            Cell::Log { updates, readers } => {
+            Cell::Log { updates, readers, unread, .. } => {
                 *readers += 1;
+                *unread = None;
                 Source::Log(updates.subscribe())
             }
         };
@@ -116,6 +125,28 @@ impl Hub {
     #[must_use]
     pub fn has_readers(&self, topic: &Topic) -> bool {
         self.shard(topic).lock().expect("nobody panics holding it").contains_key(topic)
+    }
+
+    /// What a log topic published after `from` up to `to`, if all of it is kept: consecutive, nothing missing.
+    #[must_use]
+    pub fn missed(&self, topic: &Topic, from: i64, to: i64) -> Option<Vec<Frame>> {
+        let cells = self.shard(topic).lock().expect("nobody panics holding it");
+        let Some(Cell::Log { ring, .. }) = cells.get(topic) else { return None };
+        let missed: Vec<Frame> = ring.iter().filter(|f| f.offset > from && f.offset <= to).cloned().collect();
+        let whole = to >= from && missed.iter().map(|f| f.offset).eq(from + 1..=to);
+        whole.then_some(missed)
+    }
+
+    /// Forgets logs that nobody came back to.
+    fn forget(&self, now: Instant) {
+        let mut unread = self.inner.unread.lock().expect("nobody panics holding it");
+        while unread.front().is_some_and(|(at, _)| unread.len() > MOST_KEPT || now.duration_since(*at) > KEPT) {
+            let Some((at, topic)) = unread.pop_front() else { break };
+            let mut cells = self.shard(&topic).lock().expect("nobody panics holding it");
+            if matches!(cells.get(&topic), Some(Cell::Log { readers: 0, unread: Some(since), .. }) if *since == at) {
+                cells.remove(&topic);
+            }
+        }
     }
 
     /// The topic's object is gone: its readers are told so, once.
@@ -136,8 +167,8 @@ impl Hub {
             "type": "update", "topic": topic.to_string(), "position": self.position(offset), "at": at, "kind": kind, "data": data(),
         });
         let frame = Frame { offset, bytes: text_frame(&body.to_string()) };
-        let cells = self.shard(topic).lock().expect("nobody panics holding it");
-        match cells.get(topic) {
+        let mut cells = self.shard(topic).lock().expect("nobody panics holding it");
+        match cells.get_mut(topic) {
             // Positions only rise, whoever publishes.
             Some(Cell::State { newest, .. }) => {
                 newest.send_if_modified(|old| {
@@ -148,7 +179,15 @@ impl Hub {
                     newer
                 });
             }
-            Some(Cell::Log { updates, .. }) => {
+            Some(Cell::Log { updates, ring, .. }) => {
+                // Two that were stored one after the other may be published the other way round: the ring is in order.
+                let at = ring.partition_point(|f| f.offset < frame.offset);
+                if ring.get(at).is_none_or(|f| f.offset != frame.offset) {
+                    ring.insert(at, frame.clone());
+                }
+                if ring.len() > RING {
+                    ring.pop_front();
+                }
                 let _ = updates.send(frame);
             }
             None => {}
@@ -184,17 +223,28 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
+        let now = Instant::now();
         let mut cells = self.hub.shard(&self.topic).lock().expect("nobody panics holding it");
-        let left = match cells.get_mut(&self.topic) {
-            Some(Cell::State { readers, .. } | Cell::Log { readers, .. }) => {
-                *readers -= 1;
-                *readers
+        match cells.get_mut(&self.topic) {
+            Some(Cell::State { readers, .. }) => {
+                *readers = readers.saturating_sub(1);
+                if *readers == 0 {
+                    cells.remove(&self.topic);
+                }
+                return;
             }
-            None => 1,
-        };
-        if left == 0 {
-            cells.remove(&self.topic);
+            Some(Cell::Log { readers, unread, .. }) => {
+                *readers = readers.saturating_sub(1);
+                if *readers > 0 {
+                    return;
+                }
+                *unread = Some(now);
+            }
+            None => return,
         }
+        drop(cells);
+        self.hub.inner.unread.lock().expect("nobody panics holding it").push_back((now, self.topic.clone()));
+        self.hub.forget(now);
     }
 }
 
@@ -238,6 +288,31 @@ mod tests {
             hub.publish(&topic, offset, "k", at(), || json!({}));
         }
         assert!(matches!(sub.next().await, Next::Gap));
+    }
+
+    #[tokio::test]
+    async fn a_log_is_kept_for_a_reader_that_comes_back_and_for_a_while_only() {
+        let hub = Hub::new("e".into());
+        let topic = Topic::Job(JobId::new());
+        let sub = hub.subscribe(&topic);
+        let publish = |offset| hub.publish(&topic, offset, "k", at(), || json!({}));
+        [1, 2].map(publish);
+        drop(sub);
+        // Stored in order, published the other way round.
+        [4, 3].map(publish);
+        let offsets = |from, to| hub.missed(&topic, from, to).map(|all| all.iter().map(|f| f.offset).collect::<Vec<_>>());
+        assert_eq!(offsets(1, 4), Some(vec![2, 3, 4]));
+        assert_eq!(offsets(4, 4), Some(vec![]));
+        assert_eq!(offsets(0, 4), Some(vec![1, 2, 3, 4]));
+        assert_eq!(offsets(2, 5), None, "the fifth was never seen here");
+        assert_eq!(offsets(-1, 4), None, "nor was the one before the first");
+        [5, 7].map(publish);
+        assert_eq!(offsets(4, 7), None, "a hole is never passed over");
+        (8..8 + RING as i64).for_each(publish);
+        assert_eq!(offsets(7, 8), Some(vec![8]));
+        assert_eq!(offsets(5, 8), None, "beyond the ring");
+        hub.forget(Instant::now() + KEPT * 2);
+        assert!(!hub.has_readers(&topic) && offsets(8, 9).is_none());
     }
 
     #[tokio::test]

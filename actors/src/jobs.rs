@@ -103,6 +103,9 @@ impl Jobs {
     pub async fn replay(&self, id: JobId) -> Result<Option<Job>> {
         let again =
             self.shared().store.run(move |c| Box::pin(async move { storage::jobs::replay(c, id).await })).await?;
+        if let Some(job) = &again {
+            progressed(self.shared(), job);
+        }
         self.wake();
         Ok(again)
     }

@@ -1,10 +1,10 @@
 //! One socket: hello, subscriptions, heartbeat, limits. A task, not an actor.
 
 use super::codec::{Decoder, Incoming, close, control};
-use super::topics::{is_current, show};
+use super::topics::show;
 use crate::auth::Session;
 use crate::state::App;
-use actors::hub::{Next, Subscription, text_frame};
+use actors::hub::{Frame, Next, Subscription, text_frame};
 use bytes::{Bytes, BytesMut};
 use chrono::Utc;
 use domain::ids::{SessionId, UserId};
@@ -13,7 +13,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::{Duration, Instant};
@@ -178,6 +178,33 @@ type Waiting = Pin<Box<dyn Future<Output = Option<(Subscription, Next)>> + Send>
 struct Live {
     stop: CancellationToken,
     offset: i64,
+    /// Of a log: what came before what comes before it.
+    early: BTreeMap<i64, Frame>,
+}
+
+/// How long a log waits for an update that others overtook, and how many may overtake it.
+const OVERTAKEN: Duration = Duration::from_secs(1);
+const MOST_EARLY: usize = 64;
+
+impl Live {
+    /// Writes what may be written: the newest state, or the next of a log and what it held up. What the snapshot showed
+    /// already is not said again.
+    fn take(&mut self, frame: Frame, state: bool, out: &mut BytesMut) {
+        if frame.offset <= self.offset {
+            return;
+        }
+        if !state && frame.offset > self.offset + 1 {
+            self.early.insert(frame.offset, frame);
+            return;
+        }
+        let mut next = Some(frame);
+        while let Some(frame) = next {
+            self.offset = frame.offset;
+            out.extend_from_slice(&frame.bytes);
+            metrics::counter!("ws_sent_total").increment(1);
+            next = self.early.remove(&(self.offset + 1));
+        }
+    }
 }
 
 struct Socket<'s, S> {
@@ -189,6 +216,8 @@ struct Socket<'s, S> {
     out: BytesMut,
     unanswered: u32,
     messages: (Instant, u32),
+    /// Since when some log waits for an update that others overtook.
+    waits_since: Option<tokio::time::Instant>,
 }
 
 impl<'s, S: AsyncRead + AsyncWrite + Unpin> Socket<'s, S> {
@@ -202,6 +231,7 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Socket<'s, S> {
             out: BytesMut::new(),
             unanswered: 0,
             messages: (Instant::now(), 0),
+            waits_since: None,
         }
     }
 
@@ -241,6 +271,7 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Socket<'s, S> {
         let draining = self.app.draining.clone();
         loop {
             self.flush().await?;
+            let overdue = self.waits_since.map_or_else(|| tokio::time::Instant::now() + HEARTBEAT, |s| s + OVERTAKEN);
             tokio::select! {
                 biased;
                 () = draining.cancelled() => return self.leave().await,
@@ -250,6 +281,7 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Socket<'s, S> {
                         return Err(code::UNAUTHORISED);
                     }
                 }
+                () = tokio::time::sleep_until(overdue), if self.waits_since.is_some() => self.give_up(),
                 _ = beat.tick() => {
                     if self.unanswered >= 2 {
                         return Err(code::NORMAL);
@@ -291,22 +323,42 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Socket<'s, S> {
         let Some(live) = self.topics.get_mut(&topic) else { return Ok(()) };
         match next {
             Next::Frame(frame) => {
-                // What the snapshot already showed is not said again.
-                if frame.offset > live.offset {
-                    live.offset = frame.offset;
-                    self.out.extend_from_slice(&frame.bytes);
-                    metrics::counter!("ws_sent_total").increment(1);
-                }
                 let stop = live.stop.clone();
-                self.wait(subscription, stop);
+                live.take(frame, topic.is_state(), &mut self.out);
+                let lost = live.early.len() > MOST_EARLY;
+                if lost {
+                    self.gap(&topic);
+                } else {
+                    self.wait(subscription, stop);
+                }
+                self.note_waiting();
             }
-            Next::Gap => {
-                self.topics.remove(&topic);
-                self.say(&json!({"type": "gap", "topic": topic.to_string()}));
-            }
+            Next::Gap => self.gap(&topic),
             Next::Lost => return Err(code::LOST),
         }
         Ok(())
+    }
+
+    /// This log cannot continue here: the client resubscribes from where it is.
+    fn gap(&mut self, topic: &Topic) {
+        if let Some(live) = self.topics.remove(topic) {
+            live.stop.cancel();
+        }
+        self.say(&json!({"type": "gap", "topic": topic.to_string()}));
+    }
+
+    fn note_waiting(&mut self) {
+        let waits = self.topics.values().any(|l| !l.early.is_empty());
+        self.waits_since = waits.then(|| self.waits_since.unwrap_or_else(tokio::time::Instant::now));
+    }
+
+    /// What was overtaken did not come.
+    fn give_up(&mut self) {
+        let late: Vec<Topic> = self.topics.iter().filter(|(_, l)| !l.early.is_empty()).map(|(t, _)| t.clone()).collect();
+        for topic in late {
+            self.gap(&topic);
+        }
+        self.waits_since = None;
     }
 
     fn wait(&mut self, mut subscription: Subscription, stop: CancellationToken) {
@@ -353,17 +405,30 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Socket<'s, S> {
             return self.say(&json!({"type": "error", "id": id, "code": "topic-forbidden", "topic": name}));
         };
         let hub = &self.app.handles.hub;
-        let recovered = is_current(from, hub.epoch(), shown.offset);
+        // Everything that was missed, or a snapshot: never a part of it.
+        let missed = match from {
+            Some(p) if p.epoch == hub.epoch() && p.offset == shown.offset => Some(Vec::new()),
+            Some(p) if p.epoch == hub.epoch() && !topic.is_state() => hub.missed(&topic, p.offset, shown.offset),
+            _ => None,
+        };
+        let recovered = missed.is_some();
+        let position = match from {
+            Some(p) if recovered => p.offset,
+            _ => shown.offset,
+        };
         let mut answer = json!({
-            "type": "subscribed", "id": id, "topic": name, "position": hub.position(shown.offset), "recovered": recovered,
+            "type": "subscribed", "id": id, "topic": name, "position": hub.position(position), "recovered": recovered,
         });
         if !recovered {
             answer["snapshot"] = shown.snapshot;
         }
         metrics::counter!("ws_recoveries_total", "recovered" => if recovered { "true" } else { "false" }).increment(1);
         self.say(&answer);
+        for frame in missed.unwrap_or_default() {
+            self.out.extend_from_slice(&frame.bytes);
+        }
         let stop = CancellationToken::new();
-        if let Some(old) = self.topics.insert(topic, Live { stop: stop.clone(), offset: shown.offset }) {
+        if let Some(old) = self.topics.insert(topic, Live { stop: stop.clone(), offset: shown.offset, early: BTreeMap::new() }) {
             old.stop.cancel();
         }
         self.wait(subscription, stop);

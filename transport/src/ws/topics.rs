@@ -5,7 +5,7 @@ use crate::http::participation::public_body;
 use crate::state::App;
 use actors::view;
 use domain::ids::UserId;
-use domain::topic::{Position, Topic};
+use domain::topic::Topic;
 use serde_json::{Value, json};
 
 /// A topic at the moment: its offset and its snapshot.
@@ -67,9 +67,4 @@ pub(super) async fn show(app: &App, user: Option<UserId>, topic: &Topic) -> Opti
             Some(Shown { offset, snapshot: json!({"notices": unread}) })
         }
     }
-}
-
-/// A resumed subscription needs no snapshot only when nothing was missed.
-pub(super) fn is_current(from: Option<&Position>, epoch: &str, offset: i64) -> bool {
-    from.is_some_and(|p| p.epoch == epoch && p.offset == offset)
 }
