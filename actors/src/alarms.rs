@@ -61,8 +61,8 @@ enum Msg {
     LookDue,
     /// Look between two ticks of the timer.
     LookNow,
-    /// What a look saw; nothing when the database did not answer.
-    Saw(Option<Seen>),
+    /// What a look saw.
+    Saw(Seen),
     /// Answers what is wrong now.
     Active(RpcReplyPort<Vec<Message>>),
 }
@@ -98,11 +98,12 @@ impl Actor for AlarmActor {
                 s.look(&myself);
             }
             Msg::LookNow => s.look(&myself),
-            Msg::Saw(None) => s.looking = false,
-            Msg::Saw(Some(seen)) => {
+            Msg::Saw(seen) => {
                 s.looking = false;
                 let found: Vec<Finding> = judge(&seen);
-                for message in s.board.look(Instant::now(), found, |_| true) {
+                // A database that does not answer says nothing about dead letters, and does not make them go away.
+                let counted = seen.dead.is_some();
+                for message in s.board.look(Instant::now(), found, |key| counted || key != "dead-letters") {
                     s.tell(&message);
                 }
             }
@@ -130,12 +131,8 @@ impl State {
             }
             let open = shared.breakers.open();
             let counted = shared.store.run(|c| Box::pin(async move { storage::dead::count(c).await })).await;
-            // A database that does not answer says nothing about dead letters; availability speaks for it.
-            let seen = counted.ok().map(|dead| {
-                metrics::gauge!("dead_letters").set(dead as f64);
-                Seen { lately, redis_memory, open, dead }
-            });
-            let _ = myself.cast(Msg::Saw(seen));
+            let dead = counted.ok().inspect(|n| metrics::gauge!("dead_letters").set(*n as f64));
+            let _ = myself.cast(Msg::Saw(Seen { lately, redis_memory, open, dead }));
         });
     }
 

@@ -105,16 +105,8 @@ impl Breakers {
             Err(_) => return Err(unavailable(Duration::from_secs(1))),
         };
         let started = Instant::now();
-        let result = call.await;
-        let outcome = match &result {
-            Ok(_) => Outcome::Succeeded,
-            Err(e) => match e.class.counts_as_failure() {
-                Some(true) => Outcome::Failed,
-                Some(false) => Outcome::Succeeded,
-                None => Outcome::NoEvidence,
-            },
-        };
-        permit.complete(outcome);
+        let (result, sent) = clients::http::watching(call).await;
+        permit.complete(outcome_of(&result, sent));
         one.budget.lock().expect("nobody panics holding it").called(Instant::now());
         let label = result.as_ref().map_or_else(|e| e.class.code(), |_| "ok");
         metrics::counter!("upstream_calls_total", "upstream" => upstream.code(), "outcome" => label).increment(1);
@@ -173,6 +165,19 @@ impl Breakers {
         for one in self.each.values() {
             one.at.stop();
         }
+    }
+}
+
+/// What a call says about the upstream's health.
+fn outcome_of<T>(result: &Result<T, UpstreamError>, sent: bool) -> Outcome {
+    match result.as_ref().map_err(|e| (e.class, e.class.counts_as_failure())) {
+        Err((_, Some(true))) => Outcome::Failed,
+        // What was settled without the upstream is no evidence, and never a probe that went well.
+        _ if !sent => Outcome::NoEvidence,
+        Ok(_) | Err((_, Some(false))) => Outcome::Succeeded,
+        Err((ErrorClass::Throttled, None)) => Outcome::Throttled,
+        Err((ErrorClass::Unavailable, None)) => Outcome::NoEvidence,
+        Err((_, None)) => Outcome::Answered,
     }
 }
 

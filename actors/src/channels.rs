@@ -175,15 +175,25 @@ impl Publishing {
         if p.status == PublicationStatus::AwaitingReview {
             return self.review().await;
         }
-        let Some(mut step) = on_recovery(self.channel, p.status, p.mode) else { return Ok(()) };
+        let mut step = match on_recovery(self.channel, p.status, p.mode) {
+            None => return Ok(()),
+            // It may have happened, and nobody can be asked.
+            Some(Next::Settle(_)) => {
+                let lost = UpstreamError::new(ErrorClass::UnknownOutcome, "found under way, and cannot be asked");
+                return self.nobody_knows(&lost).await.map(|_| ());
+            }
+            Some(step) => step,
+        };
         let mut calls = p.calls;
         loop {
             step = match step {
                 Next::RetryAfter(wait) => {
                     tokio::time::sleep(wait).await;
                     let Some(distribution) = self.begin().await? else { return Ok(()) };
-                    calls = distribution.publication(self.channel).map_or(calls + 1, |p| p.calls);
-                    let result = self.attempt().await?;
+                    let Some(begun) = distribution.publication(self.channel) else { return Ok(()) };
+                    calls = begun.calls;
+                    self.task.post.remote = begun.remote.clone();
+                    let Some(result) = self.attempt(begun.attempts).await? else { return Ok(()) };
                     self.follow(result.map(Some), calls).await?
                 }
                 Next::Ask => match self.ask().await {
@@ -195,31 +205,60 @@ impl Publishing {
         }
     }
 
-    /// One attempt: what publishes nothing first, and remembered before the call that publishes.
-    async fn attempt(&mut self) -> Result<Result<Published, UpstreamError>, StorageError> {
+    /// One attempt: what publishes nothing first, and remembered before the call that publishes. `None`: another runner
+    /// took over, or it was taken back.
+    async fn attempt(&mut self, attempt: i32) -> Result<Option<Result<Published, UpstreamError>>, StorageError> {
         let client = self.shared.upstreams.channel(self.channel);
-        match self.shared.breakers.once(self.upstream(), client.prepare(&self.task.post)).await {
-            Ok(None) => {}
-            Ok(Some(remote)) => {
-                let remember = Change { remote: Some(remote.clone()), ..Change::to(PublicationStatus::Publishing) };
-                self.write(remember).await?;
-                self.task.post.remote = remote;
+        if client.prepares() {
+            match self.shared.breakers.once(self.upstream(), client.prepare(&self.task.post)).await {
+                Ok(None) => {}
+                Ok(Some(remote)) => {
+                    self.task.post.remote = remote.clone();
+                    if !self.remember(attempt, remote).await? {
+                        return Ok(None);
+                    }
+                }
+                Err(e) => return Ok(Some(Err(e))),
             }
-            Err(e) => return Ok(Err(e)),
         }
-        Ok(self.shared.breakers.once(self.upstream(), client.publish(&self.task.post)).await)
+        Ok(Some(self.shared.breakers.once(self.upstream(), client.publish(&self.task.post)).await))
+    }
+
+    async fn remember(&self, attempt: i32, remote: Value) -> Result<bool, StorageError> {
+        let (id, channel) = (self.task.distribution, self.channel);
+        self.shared
+            .store
+            .run(move |c| {
+                Box::pin(async move { storage::distributions::remember(c, id, channel, attempt, remote).await })
+            })
+            .await
     }
 
     /// The channel cannot say now whether the post is out. Where it can be asked at all, it is asked again later.
     async fn nobody_knows(&self, e: &UpstreamError) -> Result<Next, StorageError> {
         tracing::warn!(channel = self.channel.code(), error = %e, "nobody knows whether a post is out");
-        let change = Change {
-            error: Some(ChannelError::of(ErrorClass::UnknownOutcome, self.channel)),
-            next_in: self.channel.can_be_asked().then_some(ASK_AGAIN),
-            ..Change::to(PublicationStatus::Unknown)
-        };
-        self.write(change).await?;
+        let next_in = self.channel.can_be_asked().then_some(ASK_AGAIN);
+        match next_in {
+            Some(wait) if self.task.publication.status == PublicationStatus::Unknown => {
+                self.look_again(PublicationStatus::Unknown, wait).await?;
+            }
+            _ => {
+                let error = Some(ChannelError::of(ErrorClass::UnknownOutcome, self.channel));
+                self.write(Change { error, next_in, ..Change::to(PublicationStatus::Unknown) }).await?;
+            }
+        }
         Ok(next(self.channel, Outcome::NobodyKnows, 0, 0.0))
+    }
+
+    async fn look_again(&self, status: PublicationStatus, after: Duration) -> Result<(), StorageError> {
+        let (id, channel) = (self.task.distribution, self.channel);
+        self.shared
+            .store
+            .run(move |c| {
+                Box::pin(async move { storage::distributions::look_again(c, id, channel, status, after).await })
+            })
+            .await
+            .map(|_| ())
     }
 
     /// Records the intent before the call. `None`: somebody settled it meanwhile.
@@ -279,6 +318,14 @@ impl Publishing {
             Next::Ask => {}
             Next::RetryAfter(_) => self.write(change).await?,
             Next::Settle(status) => {
+                // A failure always says why, and what to do.
+                let error = match status {
+                    PublicationStatus::Failed => {
+                        change.error.or_else(|| Some(ChannelError::of(ErrorClass::Transient, self.channel)))
+                    }
+                    _ => change.error,
+                };
+                let change = Change { error, ..change };
                 let next_in = (*status == PublicationStatus::AwaitingReview).then_some(REVIEW_EVERY);
                 self.write(Change { status: *status, next_in, ..change }).await?;
             }
@@ -286,31 +333,36 @@ impl Publishing {
         Ok(step)
     }
 
+    /// Stores what became of it and, in the same transaction, what the owner should know about that.
     async fn write(&self, change: Change) -> Result<(), StorageError> {
         use PublicationStatus::{AwaitingReview, Publishing, Queued, Retrying, Unknown};
         let (id, channel) = (self.task.distribution, self.channel);
+        let title = self.task.post.title.clone();
         let changed = self
             .shared
             .store
             .tx(move |c| {
                 Box::pin(async move {
-                    storage::distributions::change(
-                        c,
-                        id,
-                        channel,
-                        &[Publishing, Retrying, Queued, AwaitingReview, Unknown],
-                        change,
-                    )
-                    .await
+                    let from = [Publishing, Retrying, Queued, AwaitingReview, Unknown];
+                    let Some((d, ended)) = storage::distributions::change(c, id, channel, &from, change).await? else {
+                        return Ok(None);
+                    };
+                    let told = match crate::publishing::trouble(&d, channel, &title) {
+                        Some(notice) => Some(storage::notices::insert(c, notice).await?),
+                        None => None,
+                    };
+                    Ok(Some((d, ended, told)))
                 })
             })
             .await?;
-        if let Some((d, ended)) = changed {
-            announce(&self.shared, &d, channel, ended);
-            if d.publication(channel).is_some_and(|p| p.status == PublicationStatus::Failed) {
-                metrics::counter!("dead_letters_total", "kind" => "publication").increment(1);
-                self.shared.alarms().look();
-            }
+        let Some((d, ended, told)) = changed else { return Ok(()) };
+        announce(&self.shared, &d, channel, ended);
+        if let Some(notice) = told {
+            crate::notices::publish(&self.shared, d.owner, &notice);
+        }
+        if d.publication(channel).is_some_and(|p| p.status == PublicationStatus::Failed) {
+            metrics::counter!("dead_letters_total", "kind" => "publication").increment(1);
+            self.shared.alarms().look();
         }
         Ok(())
     }
@@ -320,8 +372,7 @@ impl Publishing {
         let client = self.shared.upstreams.channel(self.channel);
         match self.shared.breakers.once(self.upstream(), client.find(&self.task.post)).await {
             Ok(Some(Published::InReview { .. })) | Err(_) => {
-                let again = Change { next_in: Some(REVIEW_EVERY), ..Change::to(PublicationStatus::AwaitingReview) };
-                self.write(again).await
+                self.look_again(PublicationStatus::AwaitingReview, REVIEW_EVERY).await
             }
             Ok(Some(published)) => {
                 let (outcome, change) = outcome_of(published, self.channel);

@@ -296,17 +296,24 @@ mod tests {
         let topic = Topic::Job(JobId::new());
         let sub = hub.subscribe(&topic);
         let publish = |offset| hub.publish(&topic, offset, "k", at(), || json!({}));
-        [1, 2].map(publish);
+        for offset in [1, 2] {
+            publish(offset);
+        }
         drop(sub);
         // Stored in order, published the other way round.
-        [4, 3].map(publish);
-        let offsets = |from, to| hub.missed(&topic, from, to).map(|all| all.iter().map(|f| f.offset).collect::<Vec<_>>());
+        for offset in [4, 3] {
+            publish(offset);
+        }
+        let offsets =
+            |from, to| hub.missed(&topic, from, to).map(|all| all.iter().map(|f| f.offset).collect::<Vec<_>>());
         assert_eq!(offsets(1, 4), Some(vec![2, 3, 4]));
         assert_eq!(offsets(4, 4), Some(vec![]));
         assert_eq!(offsets(0, 4), Some(vec![1, 2, 3, 4]));
         assert_eq!(offsets(2, 5), None, "the fifth was never seen here");
         assert_eq!(offsets(-1, 4), None, "nor was the one before the first");
-        [5, 7].map(publish);
+        for offset in [5, 7] {
+            publish(offset);
+        }
         assert_eq!(offsets(4, 7), None, "a hole is never passed over");
         (8..8 + RING as i64).for_each(publish);
         assert_eq!(offsets(7, 8), Some(vec![8]));

@@ -54,8 +54,8 @@ fn down(upstream: Upstream) -> (String, String) {
             "Another model or a built-in background stands in meanwhile.",
         ),
         _ => (
-            "다른 채널은 그대로 게시됩니다. 복구되면 알려 드리니 그때 '다시 시도'를 눌러 주세요.",
-            "Other channels go on. We tell you when it is back; try again then.",
+            "다른 채널은 그대로 게시됩니다. 건너뛴 채널은 몇 분 뒤 '다시 시도'를 눌러 주세요.",
+            "Other channels go on. Try again in a few minutes what was skipped.",
         ),
     };
     (format!("{name} 연결에 장애가 있습니다. {ko}"), format!("{code} is not answering. {en}"))
@@ -69,6 +69,6 @@ fn up(upstream: Upstream) -> (String, String) {
     (format!("{} 연결이 복구되었습니다.{ko}", upstream.ko()), format!("{} is back.{en}", upstream.code()))
 }
 
-fn publish(shared: &Shared, owner: domain::ids::UserId, n: &Notice) {
+pub(crate) fn publish(shared: &Shared, owner: domain::ids::UserId, n: &Notice) {
     shared.hub.publish(&Topic::Owner(owner), n.seq, "notice", n.created_at, || json!(n));
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use storage::distributions::{Distribution, Publication};
 use storage::images::Image;
 use storage::jobs::NewJob;
+use storage::notices::NewNotice;
 use storage::stores::{Shop, Verification};
 use storage::{Result, StorageError};
 use uuid::Uuid;
@@ -173,6 +174,26 @@ pub(crate) fn announce(shared: &Shared, d: &Distribution, channel: Channel, ende
     if ended {
         shared.hub.publish(&topic, d.version, "distribution.ended", at, || crate::view::distribution(d));
     }
+}
+
+/// What the owner should know about a channel that did not make it, in plain words.
+pub(crate) fn trouble(d: &Distribution, channel: Channel, title: &str) -> Option<NewNotice> {
+    let p = d.publication(channel)?;
+    if !matches!(p.status, PublicationStatus::Failed | PublicationStatus::Skipped | PublicationStatus::Unknown) {
+        return None;
+    }
+    let (ko, en) = p.error.as_ref().map_or_else(
+        || (format!("{}을(를) 건너뛰었습니다.", channel.ko()), format!("{channel} was skipped.")),
+        |e| (e.message_ko.clone(), e.message_en.clone()),
+    );
+    Some(NewNotice {
+        owner: d.owner,
+        kind: "channel-trouble",
+        level: "warning",
+        message_ko: format!("'{title}': {ko}"),
+        message_en: format!("'{title}': {en}"),
+        data: json!({"eventId": d.event, "distributionId": d.id, "channel": channel, "status": p.status}),
+    })
 }
 
 /// Starts taking back what was published; nothing happens a second time.

@@ -74,14 +74,15 @@ impl Actor for Reconciler {
 }
 
 async fn look(shared: &Arc<Shared>, housekeeping: bool) -> Result<()> {
-    let (due, orphans, old) = shared
+    let (due, orphans, old, standing) = shared
         .store
         .run(|c| {
             Box::pin(async move {
                 let due = storage::events::due(c, AHEAD_SECONDS).await?;
                 let orphans = storage::distributions::orphaned(c).await?;
                 let old = storage::events::to_measure(c, MEASURE_SECONDS).await?;
-                Ok((due, orphans, old))
+                let standing = storage::distributions::not_recalled(c).await?;
+                Ok((due, orphans, old, standing))
             })
         })
         .await?;
@@ -90,6 +91,9 @@ async fn look(shared: &Arc<Shared>, housekeeping: bool) -> Result<()> {
     }
     for (id, event, owner) in orphans {
         shared.jobs().submit(publishing::job(id, event, owner)).await?;
+    }
+    for (id, event, owner) in standing {
+        publishing::recall(shared, id, event, owner).await?;
     }
     for (event, owner) in old {
         let job = NewJob {

@@ -89,13 +89,15 @@ pub async fn list(c: &mut Conn, filter: Filter, limit: i64) -> Result<Vec<DeadLe
     .await
 }
 
-/// How many there are.
+/// How many wait for an operator: what a channel refused or did not accept is for the owner, who was told, to mend.
 ///
 /// # Errors
 /// Whatever the database said.
 pub async fn count(c: &mut Conn) -> Result<i64> {
-    let row: Option<Number> = sql("select (select count(*) from events.jobs where status = 'dead')
-                                        + (select count(*) from events.publications where status = 'failed') as n")
+    let row: Option<Number> = sql("select (select count(*) from events.jobs j where j.status = 'dead' and not (j.kind = 'distribution'
+                                             and exists (select 1 from events.jobs later where later.key = j.key and later.created_at > j.created_at)))
+                                        + (select count(*) from events.publications where status = 'failed'
+                                             and coalesce(error ->> 'class', '') not in ('refused', 'caller')) as n")
     .first(c)
     .await?;
     Ok(row.map_or(0, |r| r.n))

@@ -201,9 +201,11 @@ pub async fn get(c: &mut Conn, id: DistributionId) -> Result<Option<Distribution
 pub async fn begin_call(c: &mut Conn, id: DistributionId, channel: Channel) -> Result<Option<Distribution>> {
     lock(c, id).await?;
     let begun = sql("update events.publications set status = 'publishing', calls = calls + 1, attempts = attempts + 1, next_at = null, updated_at = now()
-                      where distribution_id = ? and channel = ? and status in ('queued', 'retrying')")
+                      where distribution_id = ? and channel = ? and status in ('queued', 'retrying')
+                        and not (select recalling from events.distributions where id = ?)")
     .bind::<t::Uuid, _>(id.0)
     .bind::<t::Text, _>(channel.code())
+    .bind::<t::Uuid, _>(id.0)
     .run(c)
     .await?;
     if begun == 0 {
@@ -211,6 +213,44 @@ pub async fn begin_call(c: &mut Conn, id: DistributionId, channel: Channel) -> R
     }
     bump(c, id).await?;
     get(c, id).await
+}
+
+/// Remembers what comes before a publish, if the attempt that made it still runs. False: another one took over.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn remember(c: &mut Conn, id: DistributionId, channel: Channel, attempt: i32, remote: Value) -> Result<bool> {
+    let done = sql("update events.publications set remote = ?, updated_at = now()
+                     where distribution_id = ? and channel = ? and status = 'publishing' and attempts = ?")
+    .bind::<t::Jsonb, _>(remote)
+    .bind::<t::Uuid, _>(id.0)
+    .bind::<t::Text, _>(channel.code())
+    .bind::<t::Integer, _>(attempt)
+    .run(c)
+    .await?;
+    Ok(done == 1)
+}
+
+/// Looks again later at what has not changed: no version, no update. False: it changed meanwhile.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn look_again(
+    c: &mut Conn,
+    id: DistributionId,
+    channel: Channel,
+    status: PublicationStatus,
+    after: Duration,
+) -> Result<bool> {
+    let done = sql("update events.publications set next_at = now() + make_interval(secs => ?)
+                     where distribution_id = ? and channel = ? and status = ?")
+    .bind::<t::Double, _>(after.as_secs_f64())
+    .bind::<t::Uuid, _>(id.0)
+    .bind::<t::Text, _>(channel.code())
+    .bind::<t::Text, _>(status.code())
+    .run(c)
+    .await?;
+    Ok(done == 1)
 }
 
 /// What became of a channel.
@@ -312,10 +352,15 @@ pub async fn requeue(c: &mut Conn, id: DistributionId, channel: Channel) -> Resu
     lock(c, id).await?;
     // What may have happened is asked for first: `publishing` is recovered by asking.
     let gone = sql("update events.publications
-                       set status = case when status = 'unknown' then 'publishing' else 'queued' end, calls = 0, error = null, updated_at = now()
-                     where distribution_id = ? and channel = ? and status in ('failed', 'skipped', 'unknown') and mode in ('LIVE', 'SANDBOX')")
+                       set status = case when status = 'unknown' then 'publishing' else 'queued' end, calls = 0, error = null, updated_at = now(),
+                           -- What a reviewer refused is refused for good under its key: another try is another post.
+                           request_key = case when error ->> 'class' = 'refused' then gen_random_uuid() else request_key end,
+                           remote = case when error ->> 'class' = 'refused' then '{}'::jsonb else remote end
+                     where distribution_id = ? and channel = ? and status in ('failed', 'skipped', 'unknown') and mode in ('LIVE', 'SANDBOX')
+                       and not (select recalling from events.distributions where id = ?)")
     .bind::<t::Uuid, _>(id.0)
     .bind::<t::Text, _>(channel.code())
+    .bind::<t::Uuid, _>(id.0)
     .run(c)
     .await?;
     if gone == 0 {
@@ -353,6 +398,19 @@ pub async fn orphaned(c: &mut Conn) -> Result<Vec<(DistributionId, EventId, User
             and p.updated_at < now() - interval '3 seconds'
             and not exists (select 1 from events.jobs j where j.key = 'distribution:' || d.id and j.status in ('queued', 'running'))
           limit 100")
+    .all(c)
+    .await?;
+    Ok(rows.into_iter().map(|r| (DistributionId(r.id), EventId(r.event_id), UserId(r.owner_id))).collect())
+}
+
+/// Distributions of cancelled events that nobody began to take back.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn not_recalled(c: &mut Conn) -> Result<Vec<(DistributionId, EventId, UserId)>> {
+    let rows: Vec<Row> = sql("select d.id, d.event_id, d.owner_id, d.recalling, d.version, d.ended_at
+           from events.distributions d join events.events e on e.id = d.event_id
+          where e.status = 'cancelled' and not d.recalling limit 100")
     .all(c)
     .await?;
     Ok(rows.into_iter().map(|r| (DistributionId(r.id), EventId(r.event_id), UserId(r.owner_id))).collect())

@@ -99,6 +99,11 @@ pub type Answered<'a, T> = BoxFuture<'a, Result<T, UpstreamError>>;
 
 /// A channel's API.
 pub trait ChannelClient: Send + Sync {
+    /// Is there anything to [`prepare`](Self::prepare)?
+    fn prepares(&self) -> bool {
+        false
+    }
+
     /// What comes before the publish and publishes nothing. What it gives is remembered before the publish begins and
     /// handed to every later step, so that a repetition is the same post.
     fn prepare<'a>(&'a self, _post: &'a Post) -> Answered<'a, Option<Value>> {

@@ -15,21 +15,24 @@ pub struct UpstreamError {
     pub retry_after: Option<Duration>,
     /// More, for operators.
     pub detail: String,
-    /// Certainly nothing happened at the upstream: it was never reached, or said that it did not handle the request.
+    /// Certainly nothing happened at the upstream: it was never reached.
     pub untouched: bool,
+    /// It said that it did not handle the request: 503 (RFC 9110, 15.6.4). A proxy may say so after forwarding it.
+    pub unhandled: bool,
 }
 
 impl UpstreamError {
     /// A failure of a class.
     #[must_use]
     pub fn new(class: ErrorClass, detail: impl Into<String>) -> Self {
-        Self { class, retry_after: None, detail: detail.into(), untouched: false }
+        Self { class, retry_after: None, detail: detail.into(), untouched: false, unhandled: false }
     }
 
-    /// What an answer outside 2xx means. 503 is the one failure that says "not handled" (RFC 9110, 15.6.4).
+    /// What an answer outside 2xx means.
     #[must_use]
     pub fn answered(class: ErrorClass, answer: &Answer, detail: impl Into<String>) -> Self {
-        Self { class, retry_after: answer.retry_after, detail: detail.into(), untouched: answer.status == 503 }
+        let unhandled = answer.status == 503;
+        Self { retry_after: answer.retry_after, unhandled, ..Self::new(class, detail) }
     }
 
     /// The upstream was not reached.
@@ -44,9 +47,15 @@ impl UpstreamError {
         Self::new(ErrorClass::Transient, detail)
     }
 
-    /// After a call that may have published: whatever is not a clear no leaves the outcome unknown.
+    /// After a call that may have published under a key: whatever is not a clear no leaves the outcome unknown.
     #[must_use]
     pub fn after_publish(self) -> Self {
+        if self.unhandled { self } else { self.after_keyless_publish() }
+    }
+
+    /// After a call that may have published and would publish again: only what never arrived certainly did not.
+    #[must_use]
+    pub fn after_keyless_publish(self) -> Self {
         match self.class {
             ErrorClass::Transient if !self.untouched => Self { class: ErrorClass::UnknownOutcome, ..self },
             _ => self,

@@ -5,7 +5,9 @@ use bytes::Bytes;
 use domain::distribution::ErrorClass;
 use reqwest::RequestBuilder;
 use serde::de::DeserializeOwned;
+use std::cell::Cell;
 use std::fmt;
+use std::future::Future;
 use std::time::Duration;
 
 /// The largest JSON answer read: proposals are about 10 KB.
@@ -26,6 +28,19 @@ impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Endpoint({})", self.base)
     }
+}
+
+tokio::task_local! {
+    static SENT: Cell<bool>;
+}
+
+/// Runs a call and tells whether it sent anything: one that was settled without the upstream is no evidence about it.
+pub async fn watching<F: Future>(call: F) -> (F::Output, bool) {
+    SENT.scope(Cell::new(false), async {
+        let output = call.await;
+        (output, SENT.with(Cell::get))
+    })
+    .await
 }
 
 /// The shared client.
@@ -75,6 +90,7 @@ impl Http {
     /// # Errors
     /// Transient: no connection, too slow, cut off, too large.
     pub async fn send(&self, request: RequestBuilder, limit: Duration, cap: usize) -> Result<Answer, UpstreamError> {
+        let _ = SENT.try_with(|sent| sent.set(true));
         match tokio::time::timeout(limit, read(request, cap)).await {
             Ok(answer) => answer,
             Err(_) => {

@@ -65,6 +65,8 @@ impl JobKind {
     pub fn max_attempts(self) -> i32 {
         match self {
             Self::Verification => 200,
+            // An outage of half an hour must not leave posts standing.
+            Self::Recall => 40,
             _ => 5,
         }
     }

@@ -26,6 +26,8 @@ pub(crate) struct Finding {
     pub(crate) key: String,
     pub(crate) severity: Severity,
     pub(crate) text: String,
+    /// More of it is news, where it can be counted.
+    pub(crate) weight: i64,
 }
 
 /// What is told.
@@ -45,6 +47,7 @@ pub struct Message {
 struct Active {
     severity: Severity,
     text: String,
+    weight: i64,
     told: Instant,
 }
 
@@ -68,9 +71,13 @@ impl Board {
         }
         for f in found {
             let known = self.active.get(&f.key);
-            let again = known.is_none_or(|a| f.severity > a.severity || now.duration_since(a.told) >= REMIND);
+            let again = known
+                .is_none_or(|a| f.severity > a.severity || f.weight > a.weight || now.duration_since(a.told) >= REMIND);
             let at = if again { now } else { known.map_or(now, |a| a.told) };
-            self.active.insert(f.key.clone(), Active { severity: f.severity, text: f.text.clone(), told: at });
+            self.active.insert(
+                f.key.clone(),
+                Active { severity: f.severity, text: f.text.clone(), weight: f.weight, told: at },
+            );
             if again {
                 told.push(Message { key: f.key, severity: f.severity, text: f.text, resolved: false });
             }
@@ -94,8 +101,8 @@ pub(crate) struct Seen {
     pub(crate) redis_memory: Option<f64>,
     /// Names of the upstreams whose breaker is open.
     pub(crate) open: Vec<&'static str>,
-    /// Dead letters.
-    pub(crate) dead: i64,
+    /// Dead letters, if the database could say.
+    pub(crate) dead: Option<i64>,
 }
 
 fn graded(key: &str, value: f64, warning: f64, critical: f64, text: impl Fn(f64) -> String) -> Option<Finding> {
@@ -105,7 +112,7 @@ fn graded(key: &str, value: f64, warning: f64, critical: f64, text: impl Fn(f64)
         (true, false) => Severity::Warning,
         (false, false) => return None,
     };
-    Some(Finding { key: key.to_owned(), severity, text: text(value) })
+    Some(Finding { key: key.to_owned(), severity, text: text(value), weight: 0 })
 }
 
 /// The conditions of ALM-01 to ALM-05, and dead letters. `transport/ops/prometheus/rules.yml` has the same ones.
@@ -132,19 +139,22 @@ pub(crate) fn judge(seen: &Seen) -> Vec<Finding> {
             key: "api-latency".into(),
             severity,
             text: format!("More than 5 % of the requests take over {ms} ms"),
+            weight: 0,
         }),
         (open > 0).then(|| Finding {
             key: "open-circuits".into(),
             severity: if open >= 3 { Severity::Critical } else { Severity::Warning },
             text: format!("Breakers are open: {}", seen.open.join(", ")),
+            weight: open as i64,
         }),
         enough
             .then(|| graded("availability", answered, 99.0, 95.0, |a| format!("Only {a:.1} % of the requests succeed")))
             .flatten(),
-        (seen.dead > 0).then(|| Finding {
+        seen.dead.filter(|n| *n > 0).map(|dead| Finding {
             key: "dead-letters".into(),
             severity: Severity::Warning,
-            text: format!("{} dead letter(s) wait to be replayed", seen.dead),
+            text: format!("{dead} dead letter(s) wait to be replayed"),
+            weight: dead,
         }),
     ];
     findings.into_iter().flatten().collect()
@@ -155,7 +165,7 @@ mod tests {
     use super::*;
 
     fn seen() -> Seen {
-        Seen { lately: Totals::default(), redis_memory: None, open: Vec::new(), dead: 0 }
+        Seen { lately: Totals::default(), redis_memory: None, open: Vec::new(), dead: Some(0) }
     }
 
     fn severity_of(seen: &Seen, key: &str) -> Option<Severity> {
@@ -188,7 +198,7 @@ mod tests {
         }
         let few = Totals { requests: 10, failures: 10, cache_misses: 10, over_1000_ms: 10, ..Totals::default() };
         assert!(judge(&Seen { lately: few, ..seen() }).is_empty(), "a handful says nothing");
-        assert_eq!(severity_of(&Seen { dead: 1, ..seen() }, "dead-letters"), Some(Warning));
+        assert_eq!(severity_of(&Seen { dead: Some(1), ..seen() }, "dead-letters"), Some(Warning));
     }
 
     #[test]
@@ -196,7 +206,7 @@ mod tests {
         let start = Instant::now();
         let after = |s| start + Duration::from_secs(s);
         let mut board = Board::default();
-        let found = |severity| vec![Finding { key: "k".into(), severity, text: "t".into() }];
+        let found = |severity| vec![Finding { key: "k".into(), severity, text: "t".into(), weight: 0 }];
         let all = |_: &str| true;
         assert_eq!(board.look(after(0), found(Severity::Warning), all).len(), 1);
         for s in 1..100 {

@@ -57,7 +57,11 @@ pub enum Outcome {
     Succeeded,
     /// It did not.
     Failed,
-    /// Cancelled, throttled, or otherwise saying nothing about the upstream's health.
+    /// It answered, and not to the point: our key, our bill, our words. It lives, but that says nothing of a rate.
+    Answered,
+    /// It asked to be left alone for a while.
+    Throttled,
+    /// Cancelled, or settled without the upstream.
     NoEvidence,
 }
 
@@ -154,7 +158,7 @@ impl Core {
             self.complete_probe(now, admitted, outcome, jitter);
             return;
         }
-        if outcome == Outcome::NoEvidence {
+        if matches!(outcome, Outcome::NoEvidence | Outcome::Answered | Outcome::Throttled) {
             return;
         }
         self.window.push_back((now, outcome == Outcome::Failed));
@@ -173,7 +177,8 @@ impl Core {
         self.probe = None;
         match outcome {
             Outcome::NoEvidence => self.retry_at = now,
-            Outcome::Succeeded => {
+            Outcome::Throttled => self.retry_at = now + spread(self.cooldown, jitter),
+            Outcome::Succeeded | Outcome::Answered => {
                 let _ = self.held.call(|| Ok::<(), Up>(()));
                 self.close();
             }

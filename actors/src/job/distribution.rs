@@ -13,7 +13,6 @@ use storage::StorageError;
 use storage::distributions::{Distribution, Publication};
 use storage::images::Image;
 use storage::jobs::End;
-use storage::notices::NewNotice;
 use storage::stores::Shop;
 
 pub(super) fn distribution_of(input: &Value) -> Option<DistributionId> {
@@ -78,11 +77,13 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
             json!({"code": "event-gone", "messageKo": "이벤트가 없습니다.", "messageEn": "The event is gone."}),
         ));
     };
-    finished(run, &loaded.distribution, &after).await;
+    if after.distribution.status() != DistributionStatus::Publishing {
+        run.shared.events().get(after.distribution.event).refresh(0).await;
+    }
     Ok(End::Succeeded { result: crate::view::distribution(&after.distribution), fallback: None })
 }
 
-fn post(run: &Run, l: &Loaded, p: &Publication) -> Post {
+pub(super) fn post(run: &Run, l: &Loaded, p: &Publication) -> Post {
     let link = publishing::tracking_link(&run.shared.public_url, &l.event.slug, p.channel);
     let picture = publishing::picture_for(p.channel, &l.images);
     Post {
@@ -97,38 +98,6 @@ fn post(run: &Run, l: &Loaded, p: &Publication) -> Post {
         starts_at: l.event.starts_at.unwrap_or(l.event.created_at),
         ends_at: l.event.ends_at.unwrap_or(l.event.created_at),
         remote: p.remote.clone(),
-    }
-}
-
-/// Tells the owner about channels that did not make it, and the event's history how it went.
-async fn finished(run: &Run, before: &Distribution, after: &Loaded) {
-    let d = &after.distribution;
-    for p in &d.publications {
-        let was = before.publication(p.channel).map(|p| p.status);
-        let troubled =
-            matches!(p.status, PublicationStatus::Failed | PublicationStatus::Skipped | PublicationStatus::Unknown);
-        if troubled && was != Some(p.status) {
-            crate::notices::tell(&run.shared, notice(after, p)).await;
-        }
-    }
-    if d.status() != DistributionStatus::Publishing {
-        run.shared.events().get(d.event).refresh(0).await;
-    }
-}
-
-fn notice(l: &Loaded, p: &Publication) -> NewNotice {
-    let title = l.event.title.clone().unwrap_or_default();
-    let (ko, en) = p.error.as_ref().map_or_else(
-        || (format!("{}을(를) 건너뛰었습니다.", p.channel.ko()), format!("{} was skipped.", p.channel)),
-        |e| (e.message_ko.clone(), e.message_en.clone()),
-    );
-    NewNotice {
-        owner: l.event.owner,
-        kind: "channel-trouble",
-        level: "warning",
-        message_ko: format!("'{title}': {ko}"),
-        message_en: format!("'{title}': {en}"),
-        data: json!({"eventId": l.event.id, "distributionId": l.distribution.id, "channel": p.channel, "status": p.status}),
     }
 }
 

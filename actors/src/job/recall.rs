@@ -1,13 +1,13 @@
 //! Taking back what was published: what can be undone is, what cannot is said.
 
-use super::distribution::{load, published};
+use super::distribution::{Loaded, load};
 use super::{Run, is_passing};
-use clients::channel::Recall;
+use clients::channel::{Published, Recall};
 use domain::channel::{Channel, Mode};
 use domain::distribution::{ChannelError, ErrorClass, PublicationStatus};
 use serde_json::json;
 use storage::StorageError;
-use storage::distributions::{Change, Distribution};
+use storage::distributions::{Change, Distribution, Publication};
 use storage::jobs::End;
 use storage::notices::NewNotice;
 
@@ -17,22 +17,16 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
             json!({"code": "event-gone", "messageKo": "이벤트가 없습니다.", "messageEn": "The event is gone."}),
         ));
     };
-    let mut impossible: Vec<Channel> = Vec::new();
-    let mut again = false;
-    for (channel, p) in published(&loaded.distribution) {
-        let Some(external) = p.external_id.clone().filter(|_| matches!(p.mode, Mode::Live | Mode::Sandbox)) else {
-            continue;
-        };
-        let client = run.shared.upstreams.channel(channel);
-        match run.shared.breakers.retrying(channel.into(), || client.recall(&external, &p.remote)).await {
-            Ok(Recall::Done) => settle(run, &loaded.distribution, channel, p.status).await?,
-            Ok(Recall::Impossible) => {
-                stays_up(run, &loaded.distribution, channel, p.status).await?;
-                impossible.push(channel);
-            }
-            Err(e) if is_passing(e.class) => again = true,
-            Err(_) => impossible.push(channel),
+    let (mut impossible, mut again): (Vec<Channel>, bool) = (Vec::new(), false);
+    for p in &loaded.distribution.publications {
+        match take_back(run, &loaded, p).await? {
+            Taken::Back => {}
+            Taken::NotYet => again = true,
+            Taken::Impossible => impossible.push(p.channel),
         }
+    }
+    if !impossible.is_empty() && run.job.attempts == 1 {
+        crate::notices::tell(&run.shared, by_hand(&loaded, &impossible)).await;
     }
     if again {
         return Ok(run.again(
@@ -41,31 +35,72 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
             "A post could not be taken back; trying again.",
         ));
     }
-    // What never went out needs no taking back.
-    for p in &loaded.distribution.publications {
-        if !matches!(
-            p.status,
-            PublicationStatus::Published | PublicationStatus::AwaitingReview | PublicationStatus::Recalled
-        ) {
-            settle(run, &loaded.distribution, p.channel, p.status).await?;
+    Ok(End::Succeeded { result: json!({"impossible": impossible}), fallback: None })
+}
+
+enum Taken {
+    Back,
+    NotYet,
+    Impossible,
+}
+
+/// Takes one channel's post back. The job is the retry: there is one layer of it.
+async fn take_back(run: &Run, loaded: &Loaded, p: &Publication) -> Result<Taken, StorageError> {
+    use PublicationStatus as P;
+    let (d, channel) = (&loaded.distribution, p.channel);
+    match p.status {
+        P::Recalled => return Ok(Taken::Back),
+        // A call is under way, or nobody knows yet: it ends first, and is not begun again.
+        P::Publishing => return Ok(Taken::NotYet),
+        P::Unknown if channel.can_be_asked() => return settle_unknown(run, loaded, p).await,
+        P::Unknown => {
+            stays_up(run, d, channel, p.status).await?;
+            return Ok(Taken::Impossible);
+        }
+        P::Published | P::AwaitingReview => {}
+        // What never went out needs no taking back.
+        _ => return settle(run, d, channel, p.status).await,
+    }
+    let Some(external) = p.external_id.clone().filter(|_| matches!(p.mode, Mode::Live | Mode::Sandbox)) else {
+        return Ok(Taken::Back);
+    };
+    let client = run.shared.upstreams.channel(channel);
+    match run.shared.breakers.once(channel.into(), client.recall(&external, &p.remote)).await {
+        Ok(Recall::Done) => settle(run, d, channel, p.status).await,
+        Err(e) if is_passing(e.class) => Ok(Taken::NotYet),
+        Ok(Recall::Impossible) | Err(_) => {
+            stays_up(run, d, channel, p.status).await?;
+            Ok(Taken::Impossible)
         }
     }
-    if !impossible.is_empty() {
-        let names: Vec<&str> = impossible.iter().map(|c| c.ko()).collect();
-        let notice = NewNotice {
-            owner: loaded.event.owner,
-            kind: "recall-by-hand",
-            level: "warning",
-            message_ko: format!("{} 게시물은 자동으로 내릴 수 없습니다. 직접 삭제해 주세요.", names.join(", ")),
-            message_en: format!(
-                "Posts on {} cannot be taken back automatically. Please delete them.",
-                names.join(", ")
-            ),
-            data: json!({"eventId": loaded.event.id, "channels": impossible}),
-        };
-        crate::notices::tell(&run.shared, notice).await;
+}
+
+/// Asks first whether there is anything to take back.
+async fn settle_unknown(run: &Run, loaded: &Loaded, p: &Publication) -> Result<Taken, StorageError> {
+    let client = run.shared.upstreams.channel(p.channel);
+    let post = super::distribution::post(run, loaded, p);
+    match run.shared.breakers.once(p.channel.into(), client.find(&post)).await {
+        Ok(None) => settle(run, &loaded.distribution, p.channel, p.status).await,
+        Ok(Some(Published::Out { id, .. } | Published::InReview { id } | Published::HandedOver { id, .. })) => {
+            let change = Change { external_id: Some(id), ..Change::to(PublicationStatus::Published) };
+            write(run, &loaded.distribution, p.channel, p.status, change).await?;
+            Ok(Taken::NotYet)
+        }
+        Ok(Some(Published::Refused)) => settle(run, &loaded.distribution, p.channel, p.status).await,
+        Err(_) => Ok(Taken::NotYet),
     }
-    Ok(End::Succeeded { result: json!({"impossible": impossible}), fallback: None })
+}
+
+fn by_hand(loaded: &Loaded, impossible: &[Channel]) -> NewNotice {
+    let names: Vec<&str> = impossible.iter().map(|c| c.ko()).collect();
+    NewNotice {
+        owner: loaded.event.owner,
+        kind: "recall-by-hand",
+        level: "warning",
+        message_ko: format!("{} 게시물은 자동으로 내릴 수 없습니다. 직접 삭제해 주세요.", names.join(", ")),
+        message_en: format!("Posts on {} cannot be taken back automatically. Please delete them.", names.join(", ")),
+        data: json!({"eventId": loaded.event.id, "channels": impossible}),
+    }
 }
 
 /// Says on the channel itself that its post is still there.
@@ -80,11 +115,13 @@ async fn stays_up(
         message_ko: format!("{} 게시물은 자동으로 내릴 수 없어 남아 있습니다. 직접 삭제해 주세요.", channel.ko()),
         message_en: "This post cannot be taken back automatically and is still there. Please delete it.".into(),
     };
-    write(run, d, channel, status, Change { error: Some(error), ..Change::to(status) }).await
+    write(run, d, channel, status, Change { error: Some(error), ..Change::to(status) }).await.map(|_| ())
 }
 
-async fn settle(run: &Run, d: &Distribution, channel: Channel, from: PublicationStatus) -> Result<(), StorageError> {
-    write(run, d, channel, from, Change::to(PublicationStatus::Recalled)).await
+/// It is gone. One that changed meanwhile is looked at again.
+async fn settle(run: &Run, d: &Distribution, channel: Channel, from: PublicationStatus) -> Result<Taken, StorageError> {
+    let done = write(run, d, channel, from, Change::to(PublicationStatus::Recalled)).await?;
+    Ok(if done { Taken::Back } else { Taken::NotYet })
 }
 
 async fn write(
@@ -93,15 +130,15 @@ async fn write(
     channel: Channel,
     from: PublicationStatus,
     change: Change,
-) -> Result<(), StorageError> {
+) -> Result<bool, StorageError> {
     let id = d.id;
     let changed = run
         .shared
         .store
         .tx(move |c| Box::pin(async move { storage::distributions::change(c, id, channel, &[from], change).await }))
         .await?;
-    if let Some((d, ended)) = changed {
-        crate::publishing::announce(&run.shared, &d, channel, ended);
+    if let Some((d, ended)) = &changed {
+        crate::publishing::announce(&run.shared, d, channel, *ended);
     }
-    Ok(())
+    Ok(changed.is_some())
 }

@@ -225,7 +225,10 @@ async fn what_a_publishing_call_comes_to() {
         for (fault, expected) in &cases {
             world.simulator.add_rule(Rule { route: route.clone(), ..Rule::of(channel.code(), fault.clone()) });
             let outcome = world.publish(*channel).await;
-            assert_eq!(class(&outcome), *expected, "{channel} with {fault:?}: {outcome:?}");
+            // Where nothing tells a repetition from another post, even a 503 may have been forwarded.
+            let keyless = matches!(channel, Channel::Naver | Channel::Kakao) && *fault == Fault::Down;
+            let expected = if keyless { "unknown-outcome" } else { expected };
+            assert_eq!(class(&outcome), expected, "{channel} with {fault:?}: {outcome:?}");
             world.simulator.set_fault(channel.code(), None);
         }
         let healed = if *channel == Channel::Kakao { "handed-over" } else { "out" };

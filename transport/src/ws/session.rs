@@ -354,7 +354,8 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Socket<'s, S> {
 
     /// What was overtaken did not come.
     fn give_up(&mut self) {
-        let late: Vec<Topic> = self.topics.iter().filter(|(_, l)| !l.early.is_empty()).map(|(t, _)| t.clone()).collect();
+        let late: Vec<Topic> =
+            self.topics.iter().filter(|(_, l)| !l.early.is_empty()).map(|(t, _)| t.clone()).collect();
         for topic in late {
             self.gap(&topic);
         }
@@ -428,7 +429,9 @@ impl<'s, S: AsyncRead + AsyncWrite + Unpin> Socket<'s, S> {
             self.out.extend_from_slice(&frame.bytes);
         }
         let stop = CancellationToken::new();
-        if let Some(old) = self.topics.insert(topic, Live { stop: stop.clone(), offset: shown.offset, early: BTreeMap::new() }) {
+        if let Some(old) =
+            self.topics.insert(topic, Live { stop: stop.clone(), offset: shown.offset, early: BTreeMap::new() })
+        {
             old.stop.cancel();
         }
         self.wait(subscription, stop);

@@ -48,7 +48,9 @@ fn a_log_resumes_with_exactly_what_was_missed() {
         assert!(seen.windows(2).all(|w| w[1] == w[0] + 1), "no gap, no duplicate, in order: {seen:?}");
         // Another epoch, or a place this server never saw: a snapshot, and it says so.
         let mut socket = api.socket().await;
-        for stranger in [json!({"epoch": "another", "offset": from["offset"]}), json!({"epoch": from["epoch"], "offset": -5})] {
+        for stranger in
+            [json!({"epoch": "another", "offset": from["offset"]}), json!({"epoch": from["epoch"], "offset": -5})]
+        {
             socket.send(json!({"type": "subscribe", "id": 2, "topic": topic, "from": stranger})).await;
             let answer = socket.until("subscribed").await;
             assert!(answer["recovered"] == false && answer["snapshot"]["id"].is_string(), "{answer}");

@@ -2,6 +2,7 @@
 
 use crate::support::{Api, Server, at, owner_at, run, start, within};
 use clients::UpstreamError;
+use diesel_async::RunQueryDsl;
 use domain::channel::Upstream;
 use domain::distribution::ErrorClass;
 use reqwest::Method;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
-const BAD_REQUEST: Fault = Fault::Status { status: 400, retry_after: None, body: None };
+const UNAUTHORISED: Fault = Fault::Status { status: 401, retry_after: None, body: None };
 
 async fn admin(own: &Server, method: Method, path: &str, body: Option<Value>) -> Value {
     let admin = at(&own.admin);
@@ -100,8 +101,9 @@ fn dead_letters_are_listed_told_and_replayed() {
         .await;
         let simulator = own.running.simulator().unwrap();
         let api = owner_at(&own.base).await;
+        // Our key is not accepted: for an operator to mend, and nothing that waiting mends.
         for dead in ["WOORI_TV", "NAVER"] {
-            simulator.set_fault(dead, Some(BAD_REQUEST));
+            simulator.set_fault(dead, Some(UNAUTHORISED));
         }
         let id = api.ready(json!({}), json!(["WOORI_TV", "NAVER", "RINGO_BIZ"])).await;
         let approved = api.post(&format!("/api/events/{id}/approve?wait=30"), json!({})).await.is(200);
@@ -115,7 +117,7 @@ fn dead_letters_are_listed_told_and_replayed() {
         assert!(ids.contains(&format!("{distribution}:WOORI_TV").as_str()), "{ids:?}");
         let letter =
             admin(&own, Method::GET, "/admin/dlq?channel=NAVER&kind=publication", None).await["items"][0].clone();
-        assert_eq!((&letter["what"], &letter["cause"]["class"]), (&json!("NAVER"), &json!("caller")));
+        assert_eq!((&letter["what"], &letter["cause"]["class"]), (&json!("NAVER"), &json!("auth")));
         assert_eq!(letter["history"][0]["attempt"], 1, "{letter}");
         for told in [&posted, &mailed] {
             within(Duration::from_secs(15), "told", || async { told.lock().unwrap().contains("dead-letters") }).await;
@@ -140,6 +142,35 @@ fn dead_letters_are_listed_told_and_replayed() {
             })
             .await;
         }
+        own.running.stop().await;
+    });
+}
+
+/// A call to a channel that cannot be asked was under way when the process died: it may have happened, and the owner is
+/// asked. One that can be asked settles itself.
+#[test]
+fn what_was_under_way_at_a_crash_is_settled_or_asked_about() {
+    run(async {
+        let own = start(|_| {}).await;
+        let api = owner_at(&own.base).await;
+        let id = api.ready(json!({}), json!(["NAVER", "RINGO_BIZ"])).await;
+        let approved = api.post(&format!("/api/events/{id}/approve?wait=30"), json!({})).await.is(200);
+        let path = format!("/api/distribution/{}", approved["distributionId"].as_str().unwrap());
+        assert_eq!(api.get(&path).await.is(200)["status"], "completed");
+        let crashed = "update events.publications set status = 'publishing', updated_at = now() - interval '1 minute'";
+        let store = own.running.handles().shared.store.clone();
+        store.run(move |c| Box::pin(async move { Ok(diesel::sql_query(crashed).execute(c).await?) })).await.unwrap();
+        within(Duration::from_secs(20), "settled", || async {
+            let d = api.get(&path).await.is(200);
+            channel(&d, "NAVER")["status"] == "unknown" && channel(&d, "RINGO_BIZ")["status"] == "published"
+        })
+        .await;
+        let told = notices(&api, "channel-trouble").await;
+        assert!(told[0]["messageKo"].as_str().unwrap().contains("직접 확인한 뒤 알려 주세요"), "{told:?}");
+        let posts = own.running.simulator().unwrap().posts();
+        assert_eq!((posts.of("NAVER").len(), posts.of("RINGO_BIZ").len()), (1, 1));
+        let confirmed = json!({"channel": "NAVER", "posted": true});
+        assert_eq!(api.post(&format!("{path}/confirm"), confirmed).await.is(202)["status"], "completed");
         own.running.stop().await;
     });
 }

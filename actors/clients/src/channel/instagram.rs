@@ -137,23 +137,30 @@ impl Instagram {
         Err(UpstreamError::unreached("container not ready in time"))
     }
 
-    /// The media that a published container became: the newest with our link. One that is not among them is known by
-    /// its container.
-    async fn media_of(&self, post: &Post, container: &str) -> Result<Published, UpstreamError> {
+    /// A published container is out, whether or not its media can be named: then the container names it.
+    async fn media_or_container(&self, post: &Post, container: &str) -> Published {
+        match self.media_of(post).await {
+            Ok(Some(m)) => Published::Out { id: m.id, url: m.permalink, remote: json!({}) },
+            Ok(None) | Err(_) => Published::Out { id: container.to_owned(), url: None, remote: json!({}) },
+        }
+    }
+
+    /// The newest of our media with our link.
+    async fn media_of(&self, post: &Post) -> Result<Option<Media>, UpstreamError> {
         let mut after: Option<String> = None;
         for _ in 0..PAGES {
             let mut fields = vec![("fields", "id,caption,permalink".to_owned()), ("limit", "100".to_owned())];
             fields.extend(after.map(|a| ("after", a)));
             let list: MediaList = self.call(self.get("/me/media").query(&fields)).await?;
             if let Some(m) = list.data.into_iter().find(|m| m.caption.contains(&post.link)) {
-                return Ok(Published::Out { id: m.id, url: m.permalink, remote: json!({}) });
+                return Ok(Some(m));
             }
             after = list.paging.and_then(|p| p.cursors).and_then(|c| c.after);
             if after.is_none() {
                 break;
             }
         }
-        Ok(Published::Out { id: container.to_owned(), url: None, remote: json!({}) })
+        Ok(None)
     }
 }
 
@@ -184,6 +191,10 @@ fn failure(answer: &Answer) -> UpstreamError {
 }
 
 impl ChannelClient for Instagram {
+    fn prepares(&self) -> bool {
+        true
+    }
+
     /// Makes the container. One container is published once, however often that is asked: it is the post's key.
     fn prepare<'a>(&'a self, post: &'a Post) -> Answered<'a, Option<Value>> {
         Box::pin(async move {
@@ -204,7 +215,7 @@ impl ChannelClient for Instagram {
         Box::pin(async move {
             let container = container_of(post).ok_or_else(|| UpstreamError::new(ErrorClass::Caller, "no container"))?;
             if self.ready(container).await? == Ready::Published {
-                return self.media_of(post, container).await;
+                return Ok(self.media_or_container(post, container).await);
             }
             let media: Id = self
                 .call(self.post("/me/media_publish", &[("creation_id", container)]))
@@ -222,7 +233,7 @@ impl ChannelClient for Instagram {
         Box::pin(async move {
             let Some(container) = container_of(post) else { return Ok(None) };
             match self.state(container).await?.as_str() {
-                "PUBLISHED" => self.media_of(post, container).await.map(Some),
+                "PUBLISHED" => Ok(Some(self.media_or_container(post, container).await)),
                 _ => Ok(None),
             }
         })

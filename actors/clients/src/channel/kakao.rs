@@ -57,7 +57,7 @@ impl ChannelClient for Kakao {
                 .bearer_auth(&self.at.key)
                 .form(&[("template_object", card(post).to_string())]);
             let answer =
-                self.http.send(request, PUBLISH_LIMIT, JSON_CAP).await.map_err(UpstreamError::after_publish)?;
+                self.http.send(request, PUBLISH_LIMIT, JSON_CAP).await.map_err(UpstreamError::after_keyless_publish)?;
             if !(200..300).contains(&answer.status) {
                 let code = serde_json::from_slice::<Failure>(&answer.body).map_or(0, |f| f.code);
                 let class = match code {
@@ -66,9 +66,9 @@ impl ChannelClient for Kakao {
                     _ => class_of_status(answer.status),
                 };
                 let failure = UpstreamError::answered(class, &answer, format!("status {} code {code}", answer.status));
-                return Err(failure.after_publish());
+                return Err(failure.after_keyless_publish());
             }
-            match answer.json::<Sent>().map_err(UpstreamError::after_publish)?.result_code {
+            match answer.json::<Sent>().map_err(UpstreamError::after_keyless_publish)?.result_code {
                 0 => Ok(handed_over(post)),
                 other => Err(UpstreamError::new(ErrorClass::Caller, format!("result {other}"))),
             }

@@ -80,7 +80,7 @@ impl ChannelClient for Naver {
                 .bearer_auth(token)
                 .form(&[("subject", encoded(&post.title)), ("content", encoded(&post.text))]);
             let written: Written =
-                self.http.json(request, PUBLISH_LIMIT).await.map_err(UpstreamError::after_publish)?;
+                self.http.json(request, PUBLISH_LIMIT).await.map_err(UpstreamError::after_keyless_publish)?;
             let article = written.message.result;
             Ok(Published::Out { id: article.article_id.to_string(), url: article.article_url, remote: json!({}) })
         })
