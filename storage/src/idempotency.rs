@@ -21,7 +21,7 @@ pub struct Known {
 
 /// Claims a key for this request. `None`: claimed, go on. Else what is known of it.
 ///
-/// A claim without an answer is void after a minute: the process that made it is gone.
+/// A claim without an answer is void when it was not renewed for 15 s: the process that made it is gone.
 ///
 /// # Errors
 /// Whatever the database said.
@@ -30,7 +30,7 @@ pub async fn claim(c: &mut Conn, scope: [u8; 32], fingerprint: [u8; 32]) -> Resu
                        values (?, ?, now() + interval '24 hours')
                        on conflict (scope) do update set fingerprint = excluded.fingerprint, status = null, sealed = null,
                                                          claimed_at = now(), expires_at = excluded.expires_at
-                          where k.expires_at < now() or (k.status is null and k.claimed_at < now() - interval '90 seconds')")
+                          where k.expires_at < now() or (k.status is null and k.claimed_at < now() - interval '15 seconds')")
     .bind::<t::Binary, _>(scope.to_vec())
     .bind::<t::Binary, _>(fingerprint.to_vec())
     .run(c)
@@ -72,6 +72,18 @@ pub async fn answer(c: &mut Conn, scope: [u8; 32], status: i16, sealed: Vec<u8>)
 /// Whatever the database said.
 pub async fn release(c: &mut Conn, scope: [u8; 32]) -> Result<()> {
     sql("delete from identity.idempotency_keys where scope = ? and status is null")
+        .bind::<t::Binary, _>(scope.to_vec())
+        .run(c)
+        .await?;
+    Ok(())
+}
+
+/// The first request is still being handled: its claim holds. One without a beat for 15 s is void, its server is gone.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn beat(c: &mut Conn, scope: [u8; 32]) -> Result<()> {
+    sql("update identity.idempotency_keys set claimed_at = now() where scope = ? and status is null")
         .bind::<t::Binary, _>(scope.to_vec())
         .run(c)
         .await?;

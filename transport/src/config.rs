@@ -232,21 +232,6 @@ impl Settings {
             n if n > u64::from(u32::MAX / 2) => Err(bad(format!("{name}: {n} is too large"))),
             n => Ok(n),
         };
-        let production = match text("MADANG_ENV").as_deref() {
-            Some("development") => false,
-            Some("production") => true,
-            other => {
-                return Err(bad(format!(
-                    "MADANG_ENV: {:?} is neither development nor production",
-                    other.unwrap_or_default()
-                )));
-            }
-        };
-        let tls = match (text("MADANG_TLS_CERT"), text("MADANG_TLS_KEY")) {
-            (Some(cert), Some(key)) => Some((cert.into(), key.into())),
-            (None, None) => None,
-            _ => return Err(bad("MADANG_TLS_CERT and MADANG_TLS_KEY belong together")),
-        };
         let proxies = list("MADANG_TRUSTED_PROXIES");
         let trusted_proxies = proxies
             .iter()
@@ -255,13 +240,13 @@ impl Settings {
         let settings = Self {
             database_url: text("DATABASE_URL"),
             redis_url: text("REDIS_URL"),
-            production,
+            production: production(&text)?,
             listen: address("MADANG_LISTEN")?,
             admin_listen: address("MADANG_ADMIN_LISTEN")?,
             data_dir: text("MADANG_DATA_DIR").unwrap_or_default().into(),
             public_url: text("MADANG_PUBLIC_URL").map(|u| u.trim_end_matches('/').to_owned()),
             allowed_origins: list("MADANG_ALLOWED_ORIGINS"),
-            tls,
+            tls: tls(&text)?,
             trusted_proxies,
             keys_file: text("MADANG_KEYS_FILE").map(Into::into),
             fonts_dir: text("MADANG_FONTS_DIR").map(Into::into),
@@ -279,16 +264,7 @@ impl Settings {
             recommendations_per_day: n("MADANG_LIMIT_RECOMMENDATIONS_PER_DAY")? as i64,
             image_jobs_per_day: n("MADANG_LIMIT_IMAGE_JOBS_PER_DAY")? as i64,
             alarm_webhook: text("MADANG_ALARM_WEBHOOK"),
-            alarm_mail: match (text("MADANG_ALARM_SMTP"), text("MADANG_ALARM_MAIL_FROM"), list("MADANG_ALARM_MAIL_TO"))
-            {
-                (None, None, to) if to.is_empty() => None,
-                (Some(server), Some(from), to) if !to.is_empty() => Some((server, from, to)),
-                _ => {
-                    return Err(bad(
-                        "MADANG_ALARM_SMTP, MADANG_ALARM_MAIL_FROM and MADANG_ALARM_MAIL_TO belong together",
-                    ));
-                }
-            },
+            alarm_mail: alarm_mail(&text, list("MADANG_ALARM_MAIL_TO"))?,
             bcrypt_cost: n("MADANG_BCRYPT_COST")? as u32,
             upstreams: upstreams(&text)?,
         };
@@ -374,6 +350,32 @@ impl Settings {
     pub fn public_url(&self, listening: SocketAddr) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         self.public_url.clone().unwrap_or_else(|| format!("{scheme}://{listening}"))
+    }
+}
+
+type Text<'t> = &'t dyn Fn(&str) -> Option<String>;
+
+fn production(text: Text<'_>) -> Result<bool, ConfigError> {
+    match text("MADANG_ENV").unwrap_or_default().as_str() {
+        "development" => Ok(false),
+        "production" => Ok(true),
+        other => Err(bad(format!("MADANG_ENV: {other:?} is neither development nor production"))),
+    }
+}
+
+fn tls(text: Text<'_>) -> Result<Option<(PathBuf, PathBuf)>, ConfigError> {
+    match (text("MADANG_TLS_CERT"), text("MADANG_TLS_KEY")) {
+        (Some(cert), Some(key)) => Ok(Some((cert.into(), key.into()))),
+        (None, None) => Ok(None),
+        _ => Err(bad("MADANG_TLS_CERT and MADANG_TLS_KEY belong together")),
+    }
+}
+
+fn alarm_mail(text: Text<'_>, to: Vec<String>) -> Result<Option<(String, String, Vec<String>)>, ConfigError> {
+    match (text("MADANG_ALARM_SMTP"), text("MADANG_ALARM_MAIL_FROM"), to.is_empty()) {
+        (None, None, true) => Ok(None),
+        (Some(server), Some(from), false) => Ok(Some((server, from, to))),
+        _ => Err(bad("MADANG_ALARM_SMTP, MADANG_ALARM_MAIL_FROM and MADANG_ALARM_MAIL_TO belong together")),
     }
 }
 

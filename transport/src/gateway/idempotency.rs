@@ -17,6 +17,8 @@ use storage::idempotency;
 
 /// How often a request that waits for the first one looks.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How often the claim of a request that is being handled is renewed: one whose server died is void after 15 s.
+const BEAT: Duration = Duration::from_secs(5);
 /// Headers kept with an answer.
 const KEPT: [HeaderName; 4] = [header::CONTENT_TYPE, header::CONTENT_LANGUAGE, header::ETAG, header::LOCATION];
 /// The largest answer kept.
@@ -79,7 +81,18 @@ async fn once(app: &App, who: &str, key: &HeaderValue, request: Request, next: N
     let headers = parts.headers.clone();
     let trace = parts.extensions.get::<Trace>().map_or_else(String::new, |t| t.0.clone());
     let running = app.clone().tracker.spawn(async move {
-        let response = next.run(Request::from_parts(parts, Body::from(body))).await;
+        let mut handled = std::pin::pin!(next.run(Request::from_parts(parts, Body::from(body))));
+        let response = loop {
+            tokio::select! {
+                response = &mut handled => break response,
+                () = tokio::time::sleep(BEAT) => {
+                    let beat = app.store().run(move |c| Box::pin(async move { idempotency::beat(c, scope).await })).await;
+                    if let Err(e) = beat {
+                        tracing::warn!(error = %e, "a claim was not renewed");
+                    }
+                }
+            }
+        };
         keep(&app, scope, response, &headers, &trace).await
     });
     running.await.map_err(|_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown"))
@@ -92,7 +105,7 @@ async fn keep(app: &App, scope: [u8; 32], response: Response, headers: &HeaderMa
     if !kept {
         let released = app.store().run(move |c| Box::pin(async move { idempotency::release(c, scope).await })).await;
         if let Err(e) = released {
-            tracing::warn!(error = %e, "an idempotency key was not released; it frees itself in a minute");
+            tracing::warn!(error = %e, "an idempotency key was not released; it frees itself in a while");
         }
         return response;
     }
