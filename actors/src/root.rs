@@ -1,6 +1,6 @@
 //! The root: starts the actors there is one of, and starts them again when they end. Tree: Root.
 //!
-//! Each child has a budget of its own ([`crate::supervise`]). Past it, a channel or a breaker is left alone for a while;
+//! Each child has a budget of its own (`supervise.rs`). Past it, a channel or a breaker is left alone for a while;
 //! what the product cannot do without fails the system: the process drains and ends, for the service manager to start
 //! again. Rows hold everything that was acknowledged.
 
