@@ -1,7 +1,7 @@
 //! `events.jobs`: background work as rows. A claim raises the epoch; writes of a stale runner match no row.
 
 use crate::error::{Result, corrupt};
-use crate::sql::{Number, sql, types as t};
+use crate::sql::{sql, types as t};
 use crate::store::Conn;
 use diesel::QueryableByName;
 use domain::ids::{EventId, JobId, UserId};
@@ -341,14 +341,4 @@ pub async fn replay(c: &mut Conn, id: JobId) -> Result<Option<Job>> {
     .all(c)
     .await;
     one(rows).await
-}
-
-/// Jobs that wait or run.
-///
-/// # Errors
-/// Whatever the database said.
-pub async fn backlog(c: &mut Conn) -> Result<i64> {
-    let row: Option<Number> =
-        sql("select count(*) as n from events.jobs where status in ('queued', 'running')").first(c).await?;
-    Ok(row.map_or(0, |r| r.n))
 }

@@ -66,13 +66,6 @@ impl Scenario {
         let holds = |s: &&Step| s.at <= now && s.lasts.is_none_or(|lasts| now < s.at + lasts);
         self.steps.iter().filter(holds).map(|s| s.rule.clone()).collect()
     }
-
-    /// When its last step ends; `None`: one lasts for good.
-    #[must_use]
-    pub fn ends_at(&self) -> Option<Duration> {
-        let mut ends = self.steps.iter().map(|s| s.lasts.map(|lasts| s.at + lasts));
-        ends.try_fold(0.0_f64, |last, end| Some(last.max(end?))).map(Duration::from_secs_f64)
-    }
 }
 
 #[cfg(test)]
@@ -92,7 +85,7 @@ mod tests {
         assert_eq!(at(10.0)[0].fault, Fault::Down);
         assert_eq!(at(50.0).len(), 2);
         assert_eq!(at(100.0)[0].fault, Fault::Status { status: 429, retry_after: Some(7), body: None });
-        assert_eq!(scenario.ends_at(), None, "the second lasts");
+        assert_eq!(at(80_000.0).len(), 1, "the second lasts");
     }
 
     #[test]
