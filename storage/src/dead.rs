@@ -60,30 +60,25 @@ pub struct Filter {
 /// Whatever the database said.
 pub async fn list(c: &mut Conn, filter: Filter, limit: i64) -> Result<Vec<DeadLetter>> {
     let Filter { kind, channel, before } = filter;
-    sql("select * from (
+    sql("with f as (select ?::text as kind, ?::text as channel, ?::timestamptz as before, ?::bigint as n)
+         select * from (
            (select j.id::text as id, 'job' as kind, j.kind as what, j.event_id, j.owner_id, j.attempts, j.error as cause,
                    j.history, j.ended_at as parked_at
-              from events.jobs j, (select ?::text as kind, ?::text as channel, ?::timestamptz as before) f
+              from events.jobs j, f
              where j.status = 'dead' and coalesce(f.kind, 'job') = 'job' and f.channel is null
                and (f.before is null or j.ended_at < f.before)
-             order by j.ended_at desc limit ?)
+             order by j.ended_at desc limit (select n from f))
            union all
            (select p.distribution_id || ':' || p.channel, 'publication', p.channel, d.event_id, d.owner_id, p.attempts, p.error,
                    p.history, p.updated_at
-              from events.publications p join events.distributions d on d.id = p.distribution_id,
-                   (select ?::text as kind, ?::text as channel, ?::timestamptz as before) f
+              from events.publications p join events.distributions d on d.id = p.distribution_id, f
              where p.status = 'failed' and coalesce(f.kind, 'publication') = 'publication'
                and (f.channel is null or p.channel = f.channel) and (f.before is null or p.updated_at < f.before)
-             order by p.updated_at desc limit ?)) letters
-         order by parked_at desc limit ?")
-    .bind::<t::Nullable<t::Text>, _>(kind.clone())
-    .bind::<t::Nullable<t::Text>, _>(channel.map(|c| c.code().to_owned()))
-    .bind::<t::Nullable<t::Timestamptz>, _>(before)
-    .bind::<t::BigInt, _>(limit)
+             order by p.updated_at desc limit (select n from f))) letters
+         order by parked_at desc limit (select n from f)")
     .bind::<t::Nullable<t::Text>, _>(kind)
     .bind::<t::Nullable<t::Text>, _>(channel.map(|c| c.code().to_owned()))
     .bind::<t::Nullable<t::Timestamptz>, _>(before)
-    .bind::<t::BigInt, _>(limit)
     .bind::<t::BigInt, _>(limit)
     .all(c)
     .await

@@ -5,7 +5,7 @@ pub mod openai;
 
 use crate::error::UpstreamError;
 use futures_util::future::BoxFuture;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// One attempt (RS-04).
@@ -27,6 +27,12 @@ pub(crate) fn cost_centiwon((sent, received): (i64, i64), won_per_million: (i64,
     let sum =
         sent.max(0).saturating_mul(won_per_million.0).saturating_add(received.max(0).saturating_mul(won_per_million.1));
     sum.saturating_add(9_999) / 10_000
+}
+
+/// A conversation as both providers write it: user, assistant, user …
+pub(crate) fn messages(turns: &[String]) -> impl Iterator<Item = Value> {
+    let role = |i: usize| if i.is_multiple_of(2) { "user" } else { "assistant" };
+    turns.iter().enumerate().map(move |(i, text)| json!({"role": role(i), "content": text}))
 }
 
 /// A model's API.

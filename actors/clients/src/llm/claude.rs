@@ -1,6 +1,6 @@
 //! Anthropic Messages: `POST /v1/messages` with a JSON schema for the answer.
 
-use super::{Completion, LIMIT, LanguageModel, cost_centiwon};
+use super::{Completion, LIMIT, LanguageModel, cost_centiwon, messages};
 use crate::error::UpstreamError;
 use crate::http::{Answer, Endpoint, Http, JSON_CAP};
 use domain::distribution::ErrorClass;
@@ -73,11 +73,7 @@ impl LanguageModel for Claude {
         schema: &'a Value,
     ) -> BoxFuture<'a, Result<Completion, UpstreamError>> {
         Box::pin(async move {
-            let messages: Vec<Value> = turns
-                .iter()
-                .enumerate()
-                .map(|(i, text)| json!({"role": if i % 2 == 0 { "user" } else { "assistant" }, "content": text}))
-                .collect();
+            let messages: Vec<Value> = messages(turns).collect();
             let body = json!({
                 "model": MODEL, "max_tokens": 8192, "system": system, "messages": messages,
                 "output_config": {"format": {"type": "json_schema", "schema": schema}},

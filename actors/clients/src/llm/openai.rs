@@ -1,6 +1,6 @@
 //! OpenAI chat completions: `POST /v1/chat/completions` with a JSON schema for the answer.
 
-use super::{Completion, LIMIT, LanguageModel, cost_centiwon};
+use super::{Completion, LIMIT, LanguageModel, cost_centiwon, messages};
 use crate::error::{UpstreamError, openai_failure};
 use crate::http::{Answer, Endpoint, Http, JSON_CAP};
 use domain::distribution::ErrorClass;
@@ -65,11 +65,8 @@ impl LanguageModel for OpenAi {
         schema: &'a Value,
     ) -> BoxFuture<'a, Result<Completion, UpstreamError>> {
         Box::pin(async move {
-            let said = turns.iter().enumerate();
-            let mut messages = vec![json!({"role": "system", "content": system})];
-            messages.extend(
-                said.map(|(i, t)| json!({"role": if i % 2 == 0 { "user" } else { "assistant" }, "content": t})),
-            );
+            let instructions = json!({"role": "system", "content": system});
+            let messages: Vec<Value> = std::iter::once(instructions).chain(messages(turns)).collect();
             let format = json!({"name": "proposal", "schema": schema, "strict": true});
             let body = json!({
                 "model": MODEL, "max_completion_tokens": 8192, "messages": messages,
