@@ -238,19 +238,20 @@ impl Publishing {
     async fn nobody_knows(&self, e: &UpstreamError) -> Result<Next, StorageError> {
         tracing::warn!(channel = self.channel.code(), error = %e, "nobody knows whether a post is out");
         let next_in = self.channel.can_be_asked().then_some(ASK_AGAIN);
-        match next_in {
-            Some(wait) if self.task.publication.status == PublicationStatus::Unknown => {
-                self.look_again(PublicationStatus::Unknown, wait).await?;
-            }
-            _ => {
-                let error = Some(ChannelError::of(ErrorClass::UnknownOutcome, self.channel));
-                self.write(Change { error, next_in, ..Change::to(PublicationStatus::Unknown) }).await?;
-            }
+        // Unknown before and unknown still is no news; the row says so, for an attempt may lie between.
+        let known = match next_in {
+            Some(wait) => self.look_again(PublicationStatus::Unknown, wait).await?,
+            None => false,
+        };
+        if !known {
+            let error = Some(ChannelError::of(ErrorClass::UnknownOutcome, self.channel));
+            self.write(Change { error, next_in, ..Change::to(PublicationStatus::Unknown) }).await?;
         }
         Ok(next(self.channel, Outcome::NobodyKnows, 0, 0.0))
     }
 
-    async fn look_again(&self, status: PublicationStatus, after: Duration) -> Result<(), StorageError> {
+    /// Sets the time of the next look at what has not changed. False: it has.
+    async fn look_again(&self, status: PublicationStatus, after: Duration) -> Result<bool, StorageError> {
         let (id, channel) = (self.task.distribution, self.channel);
         self.shared
             .store
@@ -258,7 +259,6 @@ impl Publishing {
                 Box::pin(async move { storage::distributions::look_again(c, id, channel, status, after).await })
             })
             .await
-            .map(|_| ())
     }
 
     /// Records the intent before the call. `None`: somebody settled it meanwhile.
@@ -372,7 +372,7 @@ impl Publishing {
         let client = self.shared.upstreams.channel(self.channel);
         match self.shared.breakers.once(self.upstream(), client.find(&self.task.post)).await {
             Ok(Some(Published::InReview { .. })) | Err(_) => {
-                self.look_again(PublicationStatus::AwaitingReview, REVIEW_EVERY).await
+                self.look_again(PublicationStatus::AwaitingReview, REVIEW_EVERY).await.map(|_| ())
             }
             Ok(Some(published)) => {
                 let (outcome, change) = outcome_of(published, self.channel);
