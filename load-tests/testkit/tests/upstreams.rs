@@ -340,6 +340,10 @@ async fn a_repetition_is_the_same_post_and_can_be_found() {
         assert_eq!(first, second, "{channel}");
         assert!(client.find(&post).await.unwrap().is_some(), "{channel}");
         assert_eq!(world.simulator.posts().of(channel.code()).len(), 1, "{channel}");
+        if channel != Channel::Instagram {
+            let sent = world.simulator.keys(channel.code());
+            assert_eq!(sent.get(&post.request_key.to_string()), Some(&2), "{channel}: the key came twice");
+        }
     }
 }
 

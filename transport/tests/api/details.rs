@@ -1,6 +1,6 @@
 //! What a careful client runs into: repetitions, whole edits, languages, exact limits.
 
-use crate::support::{owner, phone, run, within};
+use crate::support::{owner, owner_at, phone, run, start, within};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -55,6 +55,27 @@ fn an_edit_is_whole_or_nothing_and_keeps_what_it_leaves_out() {
         api.put(&format!("{path}/content"), json!({"imageIds": ids})).await.fails(422, "too-many");
         let draft = format!("/api/events/{}/content", api.draft().await);
         api.put(&draft, json!({"imageIds": [before["id"]]})).await.fails(409, "wrong-state");
+    });
+}
+
+/// Proposals cost money: a shop has a quota of the day, and what is cached or running already costs none of it.
+#[test]
+fn a_shop_has_a_daily_quota() {
+    run(async {
+        let own = start(|s| {
+            s.recommendations_per_day = 1;
+            s.redis_url = None;
+        })
+        .await;
+        let api = owner_at(&own.base).await;
+        let ask = |region| json!({"industry": "BAKERY", "region": region, "objective": "REVISIT", "season": "SUMMER"});
+        let job = api.post("/api/ai/recommendations", ask("광주 서구")).await.is(202);
+        api.job(&job["jobId"]).await;
+        let refused = api.post("/api/ai/recommendations", ask("광주 북구")).await;
+        assert!(refused.headers.contains_key("retry-after"));
+        refused.fails(429, "quota-exceeded");
+        assert_eq!(api.post("/api/ai/recommendations", ask("광주 서구")).await.is(200)["cached"], true);
+        own.running.stop().await;
     });
 }
 
