@@ -17,8 +17,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use simulator::Simulator;
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use storage::Store;
 use storage::cache::Cache;
@@ -178,7 +178,7 @@ impl Running {
             throttle: Throttle::new(settings.login_failures),
             revocations: Revocations::new(),
             slugs: Slugs::default(),
-            sockets: Mutex::default(),
+            sockets: crate::ws::Sockets::default(),
             metrics,
             simulator,
             draining: CancellationToken::new(),
@@ -192,6 +192,7 @@ impl Running {
             tokio::spawn(crate::server::serve(admin_listener, crate::admin::router(app.clone()), None, stop.clone())),
         ];
         app.tracker.spawn(crate::http::ops::watch_database(app.clone()));
+        app.tracker.spawn(crate::ws::keep(app.clone()));
         Ok(Self { app, system, address, admin, stop, servers })
     }
 

@@ -1,62 +1,13 @@
 //! Settings: `madang.toml`, then the environment, then flags. One table says what there is; anything else stops the start.
 
+mod list;
+
+pub use list::{SETTINGS, Setting};
+
 use domain::channel::{Mode, Upstream};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-
-/// A setting: environment name, default (empty: none), meaning.
-pub struct Setting {
-    /// Name in the environment; the name in the file is the same in lower case without `MADANG_`.
-    pub env: &'static str,
-    /// Default; empty means unset.
-    pub default: &'static str,
-    /// What it means.
-    pub meaning: &'static str,
-}
-
-const fn setting(env: &'static str, default: &'static str, meaning: &'static str) -> Setting {
-    Setting { env, default, meaning }
-}
-
-/// Every setting but those per upstream.
-pub const SETTINGS: &[Setting] = &[
-    setting("DATABASE_URL", "", "PostgreSQL to use. Unset: one embedded in the process, in the data folder"),
-    setting("REDIS_URL", "", "Redis to cache in. Unset: in process"),
-    setting("MADANG_ENV", "development", "development or production"),
-    setting("MADANG_LISTEN", "127.0.0.1:8080", "Address of the public port"),
-    setting("MADANG_ADMIN_LISTEN", "127.0.0.1:9090", "Address of the admin port"),
-    setting(
-        "MADANG_DATA_DIR",
-        "./.madang",
-        "Folder of the embedded database, pictures, keys and the simulator's posts",
-    ),
-    setting("MADANG_PUBLIC_URL", "", "Address customers see. Unset: http:// and the listen address"),
-    setting("MADANG_ALLOWED_ORIGINS", "", "More origins that may open a socket, separated by commas"),
-    setting("MADANG_TLS_CERT", "", "PEM file of the certificate chain: the public port speaks TLS 1.3"),
-    setting("MADANG_TLS_KEY", "", "PEM file of its key"),
-    setting("MADANG_TRUSTED_PROXIES", "", "Addresses whose X-Forwarded-For is believed, separated by commas"),
-    setting("MADANG_KEYS_FILE", "", "Keys file. Unset: keys.json in the data folder; in production it must exist"),
-    setting("MADANG_FONTS_DIR", "", "Folder of fonts. Unset: the system's"),
-    setting("MADANG_LOG", "info", "Log filter, as RUST_LOG"),
-    setting("MADANG_SIMULATOR_LATENCY", "1", "Scale of the simulator's latency; 0 is none"),
-    setting("MADANG_LIMIT_REQUESTS_PER_MINUTE", "100", "Requests of a user in any minute"),
-    setting("MADANG_LIMIT_BODY_BYTES", "1048576", "The largest body"),
-    setting("MADANG_LIMIT_REQUEST_SECONDS", "10", "The longest a request may take, unless it asks to wait"),
-    setting("MADANG_LIMIT_ENTRIES_IN_FLIGHT", "4096", "Entries between acceptance and answer; past it 503"),
-    setting("MADANG_LIMIT_SOCKETS_PER_USER", "5", "Open sockets of a user"),
-    setting("MADANG_LIMIT_TOPICS_PER_SOCKET", "20", "Topics of a socket"),
-    setting("MADANG_LIMIT_MESSAGES_PER_SECOND", "20", "Messages of a socket in a second"),
-    setting("MADANG_LIMIT_FRAME_BYTES", "65536", "The largest message a socket may send"),
-    setting("MADANG_LIMIT_LOGIN_FAILURES", "5", "Failed logins of an account from an address in 15 minutes"),
-    setting("MADANG_LIMIT_RECOMMENDATIONS_PER_DAY", "50", "Recommendations a shop may ask for in a day"),
-    setting("MADANG_LIMIT_IMAGE_JOBS_PER_DAY", "50", "Picture jobs a shop may ask for in a day"),
-    setting("MADANG_ALARM_WEBHOOK", "", "Address alarms are posted to, in Slack's format"),
-    setting("MADANG_ALARM_SMTP", "", "Mail server of alarms: smtp:// or smtps://, with user:password@ if need be"),
-    setting("MADANG_ALARM_MAIL_FROM", "", "Sender of alarm mails"),
-    setting("MADANG_ALARM_MAIL_TO", "", "Receivers of alarm mails, separated by commas"),
-    setting("MADANG_BCRYPT_COST", "10", "Cost of password hashes, 10 to 14"),
-];
 
 /// How one upstream is connected.
 #[derive(Clone, Debug, Default)]
@@ -110,6 +61,8 @@ pub struct Settings {
     pub entries_in_flight: usize,
     /// Sockets of a user.
     pub sockets_per_user: usize,
+    /// Open sockets in all.
+    pub sockets: usize,
     /// Topics of a socket.
     pub topics_per_socket: usize,
     /// Messages of a socket in a second.
@@ -256,6 +209,7 @@ impl Settings {
             body_bytes: n("MADANG_LIMIT_BODY_BYTES")? as usize,
             request_seconds: n("MADANG_LIMIT_REQUEST_SECONDS")?,
             entries_in_flight: n("MADANG_LIMIT_ENTRIES_IN_FLIGHT")? as usize,
+            sockets: n("MADANG_LIMIT_SOCKETS")? as usize,
             sockets_per_user: n("MADANG_LIMIT_SOCKETS_PER_USER")? as usize,
             topics_per_socket: n("MADANG_LIMIT_TOPICS_PER_SOCKET")? as usize,
             messages_per_second: n("MADANG_LIMIT_MESSAGES_PER_SECOND")? as u32,
@@ -275,6 +229,9 @@ impl Settings {
     fn check(&self) -> Result<(), ConfigError> {
         if !(10..=14).contains(&self.bcrypt_cost) {
             return Err(bad("MADANG_BCRYPT_COST: must be 10 to 14"));
+        }
+        if self.topics_per_socket > actors::hub::MOST_TOPICS {
+            return Err(bad("MADANG_LIMIT_TOPICS_PER_SOCKET: must be 1 to 48"));
         }
         if !(0.0..=100.0).contains(&self.simulator_latency) {
             return Err(bad("MADANG_SIMULATOR_LATENCY: must be 0 to 100"));

@@ -6,7 +6,6 @@ use crate::ratelimit::RateLimit;
 use crate::revocations::Revocations;
 use crate::throttle::Throttle;
 use actors::Handles;
-use domain::ids::UserId;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::Value;
 use simulator::Simulator;
@@ -32,7 +31,7 @@ pub(crate) struct State {
     pub(crate) throttle: Throttle,
     pub(crate) revocations: Revocations,
     pub(crate) slugs: Slugs,
-    pub(crate) sockets: Mutex<HashMap<UserId, usize>>,
+    pub(crate) sockets: crate::ws::Sockets,
     pub(crate) metrics: Option<PrometheusHandle>,
     pub(crate) simulator: Option<Simulator>,
     /// Set when the server drains: not ready, sockets are told to go.

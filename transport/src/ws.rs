@@ -2,14 +2,21 @@
 
 mod codec;
 mod session;
+mod sockets;
 mod topics;
+mod wire;
+
+pub(crate) use sockets::{Sockets, keep};
 
 use crate::error::Problem;
 use crate::state::App;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 /// The subprotocol.
@@ -31,8 +38,8 @@ pub(crate) async fn connect(State(app): State<App>, mut request: Request) -> Res
     let shared = app.clone();
     app.tracker.spawn(async move {
         // The 101 may never be written: then there is nothing to upgrade.
-        if let Ok(stream) = upgrade.await {
-            session::run(shared, TokioIo::new(stream)).await;
+        if let Ok(upgraded) = upgrade.await {
+            serve(shared, upgraded).await;
         }
     });
     let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
@@ -46,6 +53,18 @@ pub(crate) async fn connect(State(app): State<App>, mut request: Request) -> Res
         headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL));
     }
     response
+}
+
+/// Runs the session on the stream itself, without the layers and the buffer that hyper needed.
+async fn serve(app: App, upgraded: Upgraded) {
+    let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
+        Ok(parts) => return session::run(app, parts.io.into_inner(), parts.read_buf).await,
+        Err(upgraded) => upgraded,
+    };
+    match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
+        Ok(parts) => Box::pin(session::run(app, parts.io.into_inner(), parts.read_buf)).await,
+        Err(upgraded) => Box::pin(session::run(app, TokioIo::new(upgraded), bytes::Bytes::new())).await,
+    }
 }
 
 /// The accept key of a proper handshake (RFC 6455, 4.2.1).

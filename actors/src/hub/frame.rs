@@ -11,17 +11,6 @@ pub struct Frame {
     pub bytes: Bytes,
 }
 
-impl Frame {
-    /// The last frame of a topic whose object is gone: after every other, and nothing on the wire.
-    pub(super) fn lost() -> Self {
-        Self { offset: i64::MAX, bytes: Bytes::new() }
-    }
-
-    pub(super) fn is_lost(&self) -> bool {
-        self.offset == i64::MAX
-    }
-}
-
 /// Frames a text.
 #[must_use]
 pub fn text_frame(text: &str) -> Bytes {

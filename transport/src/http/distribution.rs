@@ -5,6 +5,7 @@ use crate::auth::Session;
 use crate::error::{ApiResult, Problem};
 use crate::extract::{Body, Id, IfMatch, Owner, not_modified, unchanged, versioned};
 use crate::state::App;
+use actors::hub::Reader;
 use actors::view;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -26,7 +27,8 @@ async fn owned(app: &App, who: Session, id: DistributionId) -> ApiResult<Distrib
 
 /// Waits until a distribution ended; false when it did not in time.
 pub(crate) async fn wait_ended(app: &App, id: DistributionId, limit: Duration) -> ApiResult<bool> {
-    let mut news = app.handles.hub.subscribe(&Topic::Distribution(id));
+    let news = Reader::new();
+    let _subscription = app.handles.hub.subscribe(&Topic::Distribution(id), &news, 1);
     let deadline = tokio::time::Instant::now() + limit;
     loop {
         if read(app, id).await?.ended_at.is_some() {
@@ -34,7 +36,7 @@ pub(crate) async fn wait_ended(app: &App, id: DistributionId, limit: Duration) -
         }
         // Woken by an update, and every second in case the one that matters was made on another node.
         let look = (tokio::time::Instant::now() + Duration::from_secs(1)).min(deadline);
-        let _ = tokio::time::timeout_at(look, news.next()).await;
+        let _ = tokio::time::timeout_at(look, news.due()).await;
         if tokio::time::Instant::now() >= deadline {
             return Ok(read(app, id).await?.ended_at.is_some());
         }

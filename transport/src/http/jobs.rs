@@ -4,6 +4,7 @@ use crate::auth::Session;
 use crate::error::{ApiResult, Problem};
 use crate::extract::{Id, Owner, Query, not_modified, page, unchanged, versioned};
 use crate::state::App;
+use actors::hub::Reader;
 use actors::jobs::JobView;
 use axum::Json;
 use axum::extract::State;
@@ -22,7 +23,8 @@ async fn owned(app: &App, who: Session, id: JobId) -> ApiResult<JobView> {
 pub(crate) async fn one(State(app): State<App>, Owner(who): Owner, Id(id): Id<JobId>, headers: HeaderMap) -> ApiResult {
     let conditional = headers.contains_key("if-none-match");
     let wait = crate::gateway::wait_asked(None, &headers);
-    let mut news = app.handles.hub.subscribe(&Topic::Job(id));
+    let news = Reader::new();
+    let _subscription = app.handles.hub.subscribe(&Topic::Job(id), &news, 1);
     let deadline = tokio::time::Instant::now() + wait;
     loop {
         let job = owned(&app, who, id).await?;
@@ -36,7 +38,7 @@ pub(crate) async fn one(State(app): State<App>, Owner(who): Owner, Id(id): Id<Jo
             });
         }
         let look = (tokio::time::Instant::now() + Duration::from_secs(1)).min(deadline);
-        let _ = tokio::time::timeout_at(look, news.next()).await;
+        let _ = tokio::time::timeout_at(look, news.due()).await;
     }
 }
 

@@ -68,8 +68,6 @@ pub(crate) async fn watch_database(app: App) {
         if let Some(metrics) = &app.metrics {
             metrics.run_upkeep();
         }
-        metrics::gauge!("ws_connections")
-            .set(app.sockets.lock().expect("nobody panics holding it").values().sum::<usize>() as f64);
         metrics::gauge!("db_waiting").set(app.store().waiting() as f64);
         metrics::gauge!("event_actors").set(app.handles.events.running() as f64);
     }

@@ -1,0 +1,162 @@
+//! One topic: what it keeps, and who reads it.
+
+use super::frame::Frame;
+use super::reader::Reader;
+use bytes::Bytes;
+use domain::topic::Topic;
+use slab::Slab;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+/// Updates a log topic keeps for a reader that is behind.
+pub(super) const RING: usize = 256;
+
+pub(super) struct Cell {
+    pub(super) topic: Topic,
+    kept: Mutex<Kept>,
+    /// Apart from what is kept: waking ten thousand readers keeps none of them from reading.
+    readers: Mutex<Slab<(Arc<Reader>, u64)>>,
+    /// Since when nobody reads this log.
+    pub(super) unread: Mutex<Option<Instant>>,
+}
+
+enum Kept {
+    /// The newest update.
+    State(Option<Frame>),
+    /// The last updates, in order.
+    Log(VecDeque<Frame>),
+    /// The object is gone.
+    Lost,
+}
+
+/// What a reader got, and what it is to do next.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Pulled {
+    /// Where it is now.
+    pub offset: i64,
+    /// What is next.
+    pub then: Then,
+}
+
+/// What a reader is to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// Wait to be woken.
+    Wait,
+    /// Pull again once this is written.
+    More,
+    /// An update was overtaken by a later one: it comes, or it was lost.
+    Overtaken,
+    /// What is next is not kept: subscribe anew.
+    Gap,
+    /// There is nothing to read here any more: the right to it is lost.
+    Lost,
+}
+
+impl Cell {
+    pub(super) fn new(topic: Topic) -> Self {
+        let kept = if topic.is_state() { Kept::State(None) } else { Kept::Log(VecDeque::new()) };
+        Self { topic, kept: Mutex::new(kept), readers: Mutex::default(), unread: Mutex::default() }
+    }
+
+    pub(super) fn join(&self, reader: &Arc<Reader>, bit: u64) -> usize {
+        *self.unread.lock().expect("nobody panics holding it") = None;
+        self.readers.lock().expect("nobody panics holding it").insert((reader.clone(), bit))
+    }
+
+    /// A reader leaves; true when it was the last.
+    pub(super) fn leave(&self, key: usize) -> bool {
+        let mut readers = self.readers.lock().expect("nobody panics holding it");
+        readers.try_remove(key);
+        if readers.is_empty() {
+            readers.shrink_to_fit();
+        }
+        readers.is_empty()
+    }
+
+    pub(super) fn is_read(&self) -> bool {
+        !self.readers.lock().expect("nobody panics holding it").is_empty()
+    }
+
+    fn rouse(&self) {
+        for (_, (reader, bit)) in self.readers.lock().expect("nobody panics holding it").iter() {
+            reader.rouse(*bit);
+        }
+    }
+
+    /// Keeps an update and wakes the readers. Positions only rise, whoever publishes.
+    pub(super) fn put(&self, frame: Frame) {
+        match &mut *self.kept.lock().expect("nobody panics holding it") {
+            Kept::State(newest) => {
+                if newest.as_ref().is_some_and(|old| old.offset >= frame.offset) {
+                    return;
+                }
+                *newest = Some(frame);
+            }
+            Kept::Log(ring) => {
+                // Two that were stored one after the other may be published the other way round: the ring is in order.
+                let at = ring.partition_point(|f| f.offset < frame.offset);
+                if ring.get(at).is_some_and(|f| f.offset == frame.offset) {
+                    return;
+                }
+                ring.insert(at, frame);
+                if ring.len() > RING {
+                    ring.pop_front();
+                }
+            }
+            Kept::Lost => return,
+        }
+        self.rouse();
+    }
+
+    /// The object is gone: the readers learn it.
+    pub(super) fn lose(&self) {
+        *self.kept.lock().expect("nobody panics holding it") = Kept::Lost;
+        self.rouse();
+    }
+
+    /// Takes what comes after an offset: the newest state, or the next updates of a log, about `most` bytes of them.
+    pub(super) fn pull(&self, after: i64, most: usize, out: &mut Vec<Bytes>) -> Pulled {
+        match &*self.kept.lock().expect("nobody panics holding it") {
+            Kept::Lost => Pulled { offset: after, then: Then::Lost },
+            Kept::State(newest) => {
+                let mut offset = after;
+                if let Some(frame) = newest.as_ref().filter(|f| f.offset > after) {
+                    out.push(frame.bytes.clone());
+                    offset = frame.offset;
+                }
+                Pulled { offset, then: Then::Wait }
+            }
+            Kept::Log(ring) => next_of(ring, after, most, out),
+        }
+    }
+
+    /// Is everything of a log after `from` up to `to` kept?
+    pub(super) fn covers(&self, from: i64, to: i64) -> bool {
+        let Kept::Log(ring) = &*self.kept.lock().expect("nobody panics holding it") else { return false };
+        to >= from && ring.iter().map(|f| f.offset).filter(|o| *o > from && *o <= to).eq(from + 1..=to)
+    }
+}
+
+fn next_of(ring: &VecDeque<Frame>, after: i64, most: usize, out: &mut Vec<Bytes>) -> Pulled {
+    let (mut offset, mut bytes) = (after, 0);
+    let mut ahead = ring.iter().skip(ring.partition_point(|f| f.offset <= after));
+    let then = loop {
+        match ahead.next() {
+            None => break Then::Wait,
+            Some(frame) if frame.offset == offset + 1 => {
+                if bytes > most {
+                    break Then::More;
+                }
+                bytes += frame.bytes.len();
+                out.push(frame.bytes.clone());
+                offset = frame.offset;
+            }
+            // A full ring may have let it go; one that is not has never had it.
+            Some(_) if offset == after && ring.len() >= RING => break Then::Gap,
+            Some(_) => break Then::Overtaken,
+        }
+    };
+    Pulled { offset, then }
+}

@@ -1,0 +1,189 @@
+//! All sockets: their number, whose they are, and one wheel that tells them what time brings.
+
+use crate::state::App;
+use actors::hub::{MOST_TOPICS, Reader};
+use domain::ids::{SessionId, UserId};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::MissedTickBehavior;
+
+/// Between two pings, in turns of the wheel.
+const BEAT_TURNS: usize = 25;
+/// One turn.
+const TURN: Duration = Duration::from_secs(1);
+/// Between two pings; two unanswered close.
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(TURN.as_secs() * BEAT_TURNS as u64);
+
+/// A ping is due.
+pub(super) const BEAT: u64 = 1 << MOST_TOPICS;
+/// Something was to be looked at again.
+pub(super) const LOOK: u64 = BEAT << 1;
+/// The login may have ended.
+pub(super) const REVOKED: u64 = BEAT << 2;
+/// The server restarts.
+pub(super) const LEAVE: u64 = BEAT << 3;
+
+/// All sockets of the server.
+#[derive(Default)]
+pub(crate) struct Sockets {
+    open: AtomicUsize,
+    seats: Mutex<HashMap<UserId, Vec<Seat>>>,
+    wheel: Wheel,
+}
+
+struct Seat {
+    session: SessionId,
+    reader: Arc<Reader>,
+}
+
+/// A place among the sockets of the server and, with a login, of its user. Given back when dropped.
+pub(super) struct Place {
+    app: App,
+    user: Option<UserId>,
+    /// Where what is due for the socket is collected.
+    pub(super) reader: Arc<Reader>,
+}
+
+impl Place {
+    /// Takes a place; `None` when the server has as many sockets as it may.
+    pub(super) fn take(app: &App) -> Option<Self> {
+        let open = app.sockets.open.fetch_add(1, Ordering::Relaxed);
+        // From here on dropping it gives back what was taken.
+        let place = Self { app: app.clone(), user: None, reader: Reader::new() };
+        metrics::gauge!("ws_connections").increment(1.0);
+        if open >= app.settings.sockets {
+            return None;
+        }
+        app.sockets.wheel.join(&place.reader);
+        Some(place)
+    }
+
+    /// Belongs to a login from now on; false when its user has as many sockets as one may.
+    pub(super) fn belong(&mut self, user: UserId, session: SessionId) -> bool {
+        let mut seats = self.app.sockets.seats.lock().expect("nobody panics holding it");
+        let mine = seats.entry(user).or_default();
+        if mine.len() >= self.app.settings.sockets_per_user {
+            return false;
+        }
+        mine.push(Seat { session, reader: self.reader.clone() });
+        self.user = Some(user);
+        true
+    }
+
+    /// Wakes the socket with [`LOOK`] within a second or two.
+    pub(super) fn look_again(&self) {
+        let mut soon = self.app.sockets.wheel.soon.lock().expect("nobody panics holding it");
+        soon.push(Arc::downgrade(&self.reader));
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        metrics::gauge!("ws_connections").decrement(1.0);
+        self.app.sockets.open.fetch_sub(1, Ordering::Relaxed);
+        let Some(user) = self.user else { return };
+        let mut seats = self.app.sockets.seats.lock().expect("nobody panics holding it");
+        if let Some(mine) = seats.get_mut(&user) {
+            mine.retain(|s| !Arc::ptr_eq(&s.reader, &self.reader));
+            if mine.is_empty() {
+                seats.remove(&user);
+            }
+        }
+    }
+}
+
+/// One timer for all: each turn rouses the readers of one slot, so that the heartbeats of many are spread evenly.
+#[derive(Default)]
+struct Wheel {
+    slots: [Mutex<Vec<Weak<Reader>>>; BEAT_TURNS],
+    hand: AtomicUsize,
+    soon: Mutex<Vec<Weak<Reader>>>,
+}
+
+impl Wheel {
+    /// The first beat comes a whole round from now.
+    fn join(&self, reader: &Arc<Reader>) {
+        let slot = &self.slots[self.hand.load(Ordering::Relaxed) % BEAT_TURNS];
+        slot.lock().expect("nobody panics holding it").push(Arc::downgrade(reader));
+    }
+
+    fn turn(&self) {
+        let hand = self.hand.fetch_add(1, Ordering::Relaxed) + 1;
+        let rouse = |readers: &mut Vec<Weak<Reader>>, bit| {
+            readers.retain(|r| {
+                r.upgrade().is_some_and(|reader| {
+                    reader.rouse(bit);
+                    true
+                })
+            });
+        };
+        rouse(&mut self.slots[hand % BEAT_TURNS].lock().expect("nobody panics holding it"), BEAT);
+        let mut soon = std::mem::take(&mut *self.soon.lock().expect("nobody panics holding it"));
+        rouse(&mut soon, LOOK);
+    }
+
+    fn all(&self, bit: u64) {
+        for slot in &self.slots {
+            let readers = slot.lock().expect("nobody panics holding it");
+            readers.iter().filter_map(Weak::upgrade).for_each(|reader| reader.rouse(bit));
+        }
+    }
+}
+
+/// Turns the wheel, and tells sockets that their login ended or that the server restarts. Ends when it drains.
+pub(crate) async fn keep(app: App) {
+    let mut turns = tokio::time::interval(TURN);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ended = app.revocations.subscribe();
+    loop {
+        tokio::select! {
+            () = app.draining.cancelled() => return app.sockets.wheel.all(LEAVE),
+            _ = turns.tick() => app.sockets.wheel.turn(),
+            news = ended.recv() => match news {
+                Ok(_) | Err(RecvError::Lagged(_)) => revoke(&app),
+                Err(RecvError::Closed) => return,
+            },
+        }
+    }
+}
+
+fn revoke(app: &App) {
+    let seats = app.sockets.seats.lock().expect("nobody panics holding it");
+    for seat in seats.values().flatten().filter(|s| app.revocations.contains(s.session)) {
+        seat.reader.rouse(REVOKED);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn beats_come_a_round_apart_and_the_gone_are_forgotten() {
+        let wheel = Wheel::default();
+        let (reader, gone) = (Reader::new(), Reader::new());
+        wheel.join(&reader);
+        wheel.join(&gone);
+        drop(gone);
+        let due = |turns: usize| {
+            let mut beats = Vec::new();
+            for turn in 1..=turns {
+                wheel.turn();
+                let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+                if let std::task::Poll::Ready(bits) = reader.poll_due(&mut context) {
+                    beats.push((turn, bits));
+                }
+            }
+            beats
+        };
+        assert_eq!(due(2 * BEAT_TURNS), [(BEAT_TURNS, BEAT), (2 * BEAT_TURNS, BEAT)]);
+        assert_eq!(wheel.slots.iter().map(|s| s.lock().unwrap().len()).sum::<usize>(), 1);
+        wheel.soon.lock().unwrap().push(Arc::downgrade(&reader));
+        assert_eq!(due(3), [(1, LOOK)]);
+        wheel.all(LEAVE);
+        assert_eq!(reader.due().await, LEAVE);
+    }
+}
