@@ -9,6 +9,7 @@
 mod auth;
 mod canary;
 mod contract;
+mod cuts;
 mod details;
 mod entries;
 mod input;
