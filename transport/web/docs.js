@@ -10,4 +10,4 @@ const cards = Object.entries(document_.paths).flatMap(([path, methods]) => Objec
     schema && el('ul', { class: 'mono' }, Object.entries(schema.properties ?? {}).map(([name, s]) => el('li', {}, `${name}${schema.required?.includes(name) ? '' : '?'}: ${[s.type, s.format, s.description].flat().filter(Boolean).join(' ')}`))),
     el('div', { class: 'quiet' }, Object.entries(o.responses).map(([status, r]) => `${status} ${r.description}`).join(' · ')));
 }));
-show(document.getElementById('main'), cards);
+show(/** @type {Element} */ (document.getElementById('main')), cards);

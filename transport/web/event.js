@@ -1,87 +1,125 @@
-// The customer page: one screen, one form, a receipt, live count, later the draw.
-import { el, show, number, won, when } from './ui.js';
+// The customer page: one screen, one form, a receipt and number, the live count, honest odds, later the draw and its proof.
 import { Live } from './live.js';
+import { button, confirmed, el, failed, field, form, loading, show } from './ui.js';
+import { language, name, number, percent, speak, when, won, words } from './words.js';
 
-const main = document.getElementById('main');
-const slug = location.pathname.split('/').pop();
+const t = words({
+  until: ['{t}까지', 'until {t}'], begins: ['{t}에 시작합니다', 'begins {t}'], paused: ['잠시 멈췄습니다. 조금 뒤에 다시 와 주세요.', 'Paused. Please come back a little later.'], closed: ['마감되었습니다. {t}부터 추첨을 기다리고 있습니다.', 'Closed. Waiting for the draw since {t}.'], drawn: ['추첨이 끝났습니다', 'The winners are drawn'], cancelled: ['취소된 이벤트입니다', 'This event was cancelled'], over: ['끝난 이벤트입니다', 'This event is over'],
+  prize: ['{n} {q}명', '{n} for {q}'], worth: ['{w} 상당', 'worth {w}'], count: ['지금까지 {n}명 응모', '{n} have entered so far'], odds: ['지금 응모하면 당첨 확률 약 {p}', 'Your odds if you enter now: about {p}'], less: ['응모가 늘면 낮아집니다', 'Lower as more people enter'],
+  name: ['이름', 'Name'], phone: ['휴대전화번호', 'Mobile phone'], code: ['매장에 표시된 6자리 코드 (선택)', 'Six-digit code shown in the shop (optional)'], codeHint: ['입력하면 당첨 확률이 {n}배', 'With it your odds are {n}×'], notice: ['개인정보 수집 안내', 'What we collect, and why'],
+  privacy: ['안내를 읽었고 만 14세 이상입니다 (필수)', 'I have read it and am 14 or older (required)'], marketing: ['이 가게의 광고 받기 (선택)', 'Send me advertising of this shop (optional)'], night: ['밤 9시~아침 8시에도 광고 받기 (선택)', 'Also between 9 p.m. and 8 a.m. (optional)'],
+  enter: ['응모하기', 'Enter'], thanks: ['{n}번으로 응모되었습니다', 'You are in, as number {n}'], receipt: ['응모 확인증', 'Your receipt'], keep: ['당첨 확인과 삭제 요청에 쓰입니다. 이 화면을 저장해 두세요.', 'It shows whether you won, and deletes your entry: keep it.'], copy: ['확인증 복사', 'Copy the receipt'], mine: ['내 응모 확인', 'My entry'], look: ['확인하기', 'Look'],
+  won: ['축하합니다! {p}에 당첨되었습니다', 'Congratulations! You won: {p}'], alternate: ['예비 당첨자입니다', 'You are an alternate'], lost: ['아쉽지만 당첨되지 않았습니다', 'Not this time'], wait: ['아직 추첨하지 않았습니다', 'Not drawn yet'], erase: ['내 응모 지우기', 'Delete my entry'], eraseSure: ['이름과 전화번호가 바로 지워지고 응모가 취소됩니다. 되돌릴 수 없습니다.', 'Name and phone are deleted at once and the entry is gone. This cannot be undone.'], erased: ['지웠습니다.', 'Deleted.'], member: ['당첨자 명단과 같은 목록에 이 응모가 들어 있음이 증명되었습니다.', 'It is proved to be in the list the winners were drawn from.'],
+  winners: ['당첨자', 'Winners'], no: ['{n}번', 'No. {n}'], proof: ['증명 파일', 'Proof file'], fair: ['공정한 추첨', 'A fair draw'], fairText: ['추첨에 쓸 난수의 해시를 이벤트 전에 공개했습니다. 추첨 뒤 누구나 결과를 다시 계산할 수 있습니다.', 'The hash of the number that decides the draw was published before it began. Afterwards anybody can recompute the result.'], other: ['English', '한국어'], gone: ['없거나 아직 공개되지 않은 이벤트입니다.', 'There is no such event, or it is not public yet.'], sandbox: ['SANDBOX', 'SANDBOX'],
+  'already-entered': ['이미 응모한 번호입니다.', 'This number has entered already.'], 'notice-changed': ['안내가 바뀌었습니다. 다시 읽어 주세요.', 'The notice has changed: please read it again.'],
+});
+
+const main = /** @type {HTMLElement} */ (document.getElementById('main'));
+const slug = location.pathname.split('/').pop() ?? '';
 const source = new URLSearchParams(location.search).get('c') ?? 'DIRECT';
 const base = `/api/participation/events/${slug}`;
+/** Where this browser keeps the receipt, so that a reload shows it again. */
+const KEPT = `madang-receipt-${slug}`;
 // The same key for every try of this page: a lost answer is asked for again, not entered twice.
-const key = crypto.randomUUID();
+let key = crypto.randomUUID();
 
+/** @param {string} method @param {string} path @param {any} [body] @param {Record<string, string>} [headers] @returns {Promise<any>} */
 async function call(method, path, body, headers = {}) {
-  const response = await fetch(path, { method, headers: { 'content-type': 'application/json', ...headers }, body: body && JSON.stringify(body) });
-  const value = await response.json().catch(() => null);
-  if (!response.ok) throw new Error(value?.errors?.[0]?.detail ?? value?.detail ?? '연결하지 못했습니다. 다시 시도해 주세요.');
+  const response = await fetch(path, { method, headers: { 'accept-language': language, ...(body ? { 'content-type': 'application/json' } : {}), ...headers }, body: body && JSON.stringify(body) });
+  if (response.status === 204) return null;
+  const value = await response.json().catch(() => ({}));
+  if (!response.ok) throw Object.assign(new Error(value.detail || value.title || `HTTP ${response.status}`), { problem: value, status: response.status });
   return value;
 }
 
-const count = el('span', { class: 'figure' }, '–');
-const state = el('p', { class: 'quiet' });
-
-function form(event) {
-  const error = el('p', { class: 'bad', role: 'alert' });
-  const send = el('button', { type: 'submit' }, '응모하기');
-  const node = el('form', { class: 'card', onsubmit: async (e) => {
-    e.preventDefault();
-    send.disabled = true;
-    error.textContent = '';
-    const v = Object.fromEntries(new FormData(node));
-    try {
-      const entered = await call('POST', `${base}/entries`, {
-        name: v.name, phone: v.phone, channel: source, noticeVersion: event.notice.version,
-        consents: { privacy: v.privacy === 'on', marketing: v.marketing === 'on', night: v.night === 'on' },
-        ...(v.visitCode ? { visitCode: v.visitCode } : {}),
-      }, { 'idempotency-key': key });
-      show(node, el('h2', {}, `${number(entered.entryNo)}번으로 응모되었습니다`), el('p', {}, '응모 확인증입니다. 당첨 확인과 삭제 요청에 쓰이니 보관해 주세요.'), el('p', { class: 'mono' }, entered.receipt));
-    } catch (problem) {
-      error.textContent = problem.message;
-      send.disabled = false;
-    }
-  } },
-    el('label', { for: 'name' }, '이름'), el('input', { id: 'name', name: 'name', required: true, autocomplete: 'name', maxlength: '40' }),
-    el('label', { for: 'phone' }, '휴대전화번호'), el('input', { id: 'phone', name: 'phone', type: 'tel', required: true, autocomplete: 'tel', placeholder: '010-1234-5678' }),
-    event.visitBonus && [el('label', { for: 'visitCode' }, `매장에 표시된 6자리 코드 (있으면 당첨 확률 ${event.visitBonus.weight}배)`), el('input', { id: 'visitCode', name: 'visitCode', inputmode: 'numeric', maxlength: '6', autocomplete: 'off' })],
-    el('p', { class: 'quiet' }, event.notice.text),
-    el('label', { class: 'check' }, el('input', { type: 'checkbox', name: 'privacy', required: true }), '안내를 읽었고 만 14세 이상입니다 (필수)'),
-    el('label', { class: 'check' }, el('input', { type: 'checkbox', name: 'marketing' }), '광고 수신에 동의합니다 (선택)'),
-    el('label', { class: 'check' }, el('input', { type: 'checkbox', name: 'night' }), '밤 9시 이후 광고 수신에 동의합니다 (선택)'),
-    error, send);
-  return node;
+const count = el('p', { class: 'live-count', role: 'status' }), odds = el('p', {});
+/** @param {any} event @param {number} n */
+function counted(event, n) {
+  show(count, el('strong', {}, t('count', { n: number(n) })));
+  // If this customer enters, there is one more.
+  const share = Math.min(1, event.odds.prizes / (n + (event.status === 'live' ? 1 : 0) || 1));
+  show(odds, t('odds', { p: percent(share, share < 0.1 ? 2 : 0) }), ' ', el('span', { class: 'quiet' }, t('less')));
 }
 
-async function draw() {
+/** @param {string} name @param {string} label @param {boolean} [required] */
+const check = (name, label, required = false) => el('label', { class: 'check' }, el('input', { type: 'checkbox', name, id: `f-${name.replace('.', '-')}`, required }), label);
+
+/** @param {any} event */
+const entry = (event) => el('section', { class: 'card' }, form([
+  field('name', t('name'), { autocomplete: 'name', maxlength: 40 }), field('phone', t('phone'), { type: 'tel', autocomplete: 'tel', placeholder: '010-1234-5678' }),
+  event.visitBonus && field('visitCode', t('code'), { inputmode: 'numeric', maxlength: 6, required: false, autocomplete: 'off', hint: t('codeHint', { n: event.visitBonus.weight }) }),
+  el('details', { open: true }, el('summary', {}, t('notice')), el('p', { class: 'quiet' }, event.notice.text)),
+  el('div', { class: 'field' }, check('consents.privacy', t('privacy'), true), el('p', { id: 'f-consents-privacy-e', class: 'bad', hidden: true })), check('marketing', t('marketing')), check('night', t('night')),
+], t('enter'), async (v) => {
+  const entered = await call('POST', `${base}/entries`, {
+    name: v.name, phone: v.phone, channel: source, noticeVersion: event.notice.version,
+    consents: { privacy: v['consents.privacy'] === 'on', marketing: v.marketing === 'on', night: v.night === 'on' }, ...(v.visitCode ? { visitCode: v.visitCode } : {}),
+  }, { 'idempotency-key': key });
+  localStorage.setItem(KEPT, entered.receipt);
+  await page();
+}));
+
+/** What a receipt shows. @param {string} receipt */
+async function receipt(receipt) {
+  const found = await call('GET', `/api/participation/receipts/${encodeURIComponent(receipt)}`);
+  const result = { won: t('won', { p: found.draw?.prize ?? '' }), alternate: t('alternate'), 'not-won': t('lost') }[/** @type {string} */ (found.draw?.result)] ?? t('wait');
+  return el('section', { class: 'card receipt' }, el('h2', {}, t('thanks', { n: number(found.entryNo) })), el('p', {}, el('strong', {}, result)), found.draw?.inclusionProof && el('p', { class: 'quiet' }, t('member')),
+    el('p', { class: 'quiet' }, t('keep')), el('p', {}, `${t('receipt')}: `, el('code', { class: 'mono' }, receipt)),
+    el('div', { class: 'row' }, button(t('copy'), () => navigator.clipboard.writeText(receipt), { class: 'plain' }), button(t('erase'), async () => {
+      if (!await confirmed(t('erase'), t('eraseSure'), t('erase'))) return;
+      await call('DELETE', `/api/participation/receipts/${encodeURIComponent(receipt)}`);
+      localStorage.removeItem(KEPT);
+      key = crypto.randomUUID();
+      await page();
+    }, { class: 'link' })));
+}
+
+/** For somebody who entered elsewhere. */
+const lookUp = () => el('details', { class: 'card' }, el('summary', {}, t('mine')), form([field('receipt', t('receipt'), { autocomplete: 'off' })], t('look'), async (v) => {
+  const node = await receipt(v.receipt.trim());
+  localStorage.setItem(KEPT, v.receipt.trim());
+  main.querySelector('.receipt')?.remove();
+  main.querySelector('.event-head')?.after(node);
+}));
+
+async function drawn() {
   const proof = await call('GET', `${base}/draw`);
-  return el('div', { class: 'card' }, el('h2', {}, '당첨자'), el('ol', {}, proof.holders.map((w) => el('li', {}, `${w.prize} – ${number(w.entryNo)}번 ${w.maskedPhone ?? ''}`))),
-    el('p', { class: 'quiet' }, proof.says.ko), el('p', { class: 'mono' }, `root ${proof.root}`), el('a', { href: `${base}/draw` }, '증명 파일 내려받기'));
+  return el('section', { class: 'card' }, el('h2', {}, t('winners')), el('ol', { class: 'winners' }, proof.holders.map((/** @type {any} */ w) => el('li', {}, el('strong', {}, w.prize), ' ', t('no', { n: number(w.entryNo) }), ' ', el('span', { class: 'quiet' }, w.maskedPhone)))),
+    el('p', { class: 'quiet' }, proof.says[language]), el('p', { class: 'mono' }, `root ${proof.root}`), el('a', { href: `${base}/draw`, download: `${slug}-draw.json` }, t('proof')));
 }
+
+/** @param {any} event */
+const standing = (event) => ({ live: t('until', { t: when(event.endsAt) }), scheduled: t('begins', { t: when(event.startsAt) }), paused: t('paused'), closed: t('closed', { t: when(event.closedAt) }), drawn: t('drawn'), cancelled: t('cancelled') }[/** @type {string} */ (event.status)] ?? t('over'));
 
 async function page() {
   const event = await call('GET', base);
-  document.title = `${event.title} – 응모`;
-  const open = event.status === 'live';
-  const words = { scheduled: `${when(event.startsAt)}에 시작합니다.`, paused: '잠시 멈췄습니다.', closed: `마감되었습니다. ${when(event.closedAt)}부터 추첨을 기다리고 있습니다.`, cancelled: '취소된 이벤트입니다.' };
-  state.textContent = words[event.status] ?? `${when(event.endsAt)}까지`;
-  count.textContent = number(event.count);
-  show(main, el('h1', {}, event.title), el('p', {}, event.storeName), state,
-    el('div', { class: 'card' }, el('ul', {}, event.prizes.map((p) => el('li', {}, `${p.name} ${number(p.quantity)}명 (${won(p.unitValueWon)} 상당)`))),
-      el('p', {}, '지금까지 ', count, '명 응모'), el('p', { class: 'quiet' }, `지금 당첨 확률은 약 ${(event.odds.perEntry * 100).toFixed(1)}%이며 응모가 늘면 낮아집니다.`)),
-    open && form(event), event.draw.drawn && (await draw()), el('p', { class: 'quiet mono' }, `추첨 약속 ${event.draw.commitment}`));
+  document.title = event.title;
+  const kept = localStorage.getItem(KEPT);
+  const mine = kept && await receipt(kept).catch(() => null);
+  counted(event, event.count);
+  show(main, el('section', { class: 'event-head' }, el('p', { class: 'quiet' }, event.storeName), el('h1', {}, event.title), el('p', {}, el('span', { class: `badge ${event.status}` }, name(event.status)), ' ', standing(event)),
+    el('ul', { class: 'plain-list prizes' }, event.prizes.map((/** @type {any} */ p) => el('li', {}, el('strong', {}, t('prize', { n: p.name, q: number(p.quantity) })), p.unitValueWon > 0 && el('span', { class: 'quiet' }, ` ${t('worth', { w: won(p.unitValueWon) })}`)))), count, event.status === 'live' && odds),
+  mine, event.draw.drawn && await drawn(), event.status === 'live' && !mine && entry(event), !mine && lookUp(),
+  el('details', { class: 'card' }, el('summary', {}, t('fair')), el('p', {}, t('fairText')), el('p', { class: 'mono' }, event.draw.commitment)),
+  el('p', { class: 'row end' }, el('button', { type: 'button', class: 'link', lang: language === 'ko' ? 'en' : 'ko', onclick: () => speak(language === 'ko' ? 'en' : 'ko') }, t('other'))));
   return event;
 }
 
-try {
-  const event = await page();
-  new Live(async () => null).subscribe(`public:${slug}`, {
-    onSnapshot: (s) => (count.textContent = number(s.count)),
-    onUpdate: ({ data }) => {
-      count.textContent = number(data.count);
-      if (data.status && data.status !== event.status) {
-        event.status = data.status;
-        page();
-      }
-    },
-  });
-} catch (e) {
-  show(main, el('div', { class: 'card' }, el('p', { class: 'bad', role: 'alert' }, e.message)));
+async function start() {
+  show(main, loading());
+  try {
+    let event = await page();
+    const live = new Live({ url: new URL('/ws', location.href).href.replace(/^http/, 'ws') });
+    const seen = async (/** @type {any} */ data) => {
+      counted(event, data.count);
+      // A form that is being filled in stays.
+      if (data.status && data.status !== event.status) event = await page();
+    };
+    live.subscribe(`public:${slug}`, { onSnapshot: seen, onUpdate: ({ data }) => seen(data) });
+    addEventListener('online', () => live.wake());
+    document.addEventListener('visibilitychange', () => document.hidden || live.wake());
+  } catch (/** @type {any} */ error) {
+    show(main, error.status === 404 ? el('p', { class: 'banner warning' }, t('gone')) : failed(error, start));
+  }
 }
+start();

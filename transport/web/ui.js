@@ -1,24 +1,165 @@
 // Small helpers of console and customer page. Text is always text: nothing here ever parses HTML.
+import { words } from './words.js';
 
-/** Makes an element: el('p', {class: 'quiet'}, 'text', child). @returns {HTMLElement} */
-export function el(name, attributes = {}, ...children) {
-  const node = document.createElement(name);
+const t = words({
+  yes: ['진행하기', 'Go ahead'], no: ['그만두기', 'Cancel'], again: ['다시 시도', 'Try again'], loading: ['불러오는 중…', 'Loading…'],
+  offline: ['서버에 닿지 않습니다. 연결을 확인해 주세요.', 'The server cannot be reached. Check your connection.'],
+});
+
+/** What an element may hold; lists are flattened. @typedef {Node|string|number|null|undefined|false|any[]} Child */
+
+/**
+ * Makes an element: el('p', { class: 'quiet' }, 'text', child). `onclick` and the like take functions; false and null
+ * leave an attribute out.
+ * @param {string} tag @param {Record<string, any>} [attributes] @param {...Child} children @returns {any}
+ */
+export const el = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
+
+/** The same for SVG. @param {string} tag @param {Record<string, any>} [attributes] @param {...Child} children @returns {any} */
+export const svg = (tag, attributes = {}, ...children) => fill(document.createElementNS('http://www.w3.org/2000/svg', tag), attributes, children);
+
+/** @param {Element} node @param {Record<string, any>} attributes @param {Child[]} children */
+function fill(node, attributes, children) {
   for (const [key, value] of Object.entries(attributes)) {
     if (value === false || value == null) continue;
     if (key.startsWith('on')) node.addEventListener(key.slice(2), value);
-    else if (key in node && typeof value !== 'string') node[key] = value;
-    else node.setAttribute(key, value === true ? '' : value);
+    else node.setAttribute(key, value === true ? '' : String(value));
   }
-  node.append(...children.flat(Infinity).filter((c) => c != null && c !== false));
+  node.append(...kept(children));
   return node;
 }
 
-/** Replaces what an element shows. */
-export const show = (node, ...children) => node.replaceChildren(...children.flat(Infinity).filter((c) => c != null && c !== false));
+/** @param {Child[]} children @returns {(Node|string)[]} */
+const kept = (children) => /** @type {any} */ (children.flat(9)).filter((/** @type {any} */ c) => c != null && c !== false).map((/** @type {any} */ c) => (c instanceof Node ? c : String(c)));
 
-export const number = (n) => (n == null ? '–' : Number(n).toLocaleString('ko-KR'));
-export const won = (n) => `${number(n)}원`;
-export const when = (t) => (t ? new Date(t).toLocaleString('ko-KR', { dateStyle: 'medium', timeStyle: 'short', timeZone: 'Asia/Seoul' }) : '–');
+/** Replaces what an element shows. @param {Element} node @param {...Child} children */
+export const show = (node, ...children) => node.replaceChildren(...kept(children));
 
-/** Random bytes as hex. */
+/** A problem in words. @param {any} error @returns {string} */
+export const reason = (error) => (error instanceof TypeError ? t('offline') : error?.message || String(error));
+
+/**
+ * A button that runs an action: disabled meanwhile, and its error said right after it.
+ * @param {Child} label @param {() => any} action @param {Record<string, any>} [attributes]
+ */
+export function button(label, action, attributes = {}) {
+  const error = el('p', { class: 'bad', role: 'alert', hidden: true });
+  const node = el('button', { type: 'button', ...attributes, onclick: () => attempt(node, error, action) }, label);
+  return el('span', { class: 'action' }, node, error);
+}
+
+/** @param {any} node @param {any} error @param {() => any} action */
+async function attempt(node, error, action) {
+  node.disabled = true;
+  error.hidden = true;
+  try {
+    await action();
+  } catch (problem) {
+    error.textContent = reason(problem);
+    error.hidden = false;
+  } finally {
+    node.disabled = false;
+  }
+}
+
+/**
+ * A labelled field, its hint and its place for an error.
+ * @param {string} name as the API names it, dots included @param {string} label @param {Record<string, any>} [attributes]
+ * @param {Child} [control] instead of an input
+ */
+export function field(name, label, attributes = {}, control) {
+  const id = `f-${name.replace(/\W/g, '-')}`;
+  const { hint, ...rest } = attributes;
+  const input = control ?? el('input', { required: true, ...rest });
+  for (const [key, value] of Object.entries({ id, name, 'aria-describedby': `${id}-e${hint ? ` ${id}-h` : ''}` })) input.setAttribute(key, value);
+  return el('div', { class: 'field' }, el('label', { for: id }, label), input, hint && el('p', { id: `${id}-h`, class: 'quiet' }, hint), el('p', { id: `${id}-e`, class: 'bad', hidden: true }));
+}
+
+/** @param {Record<string, any>} attributes @param {[string, string][]} options value and label */
+export const select = (attributes, options) => el('select', attributes, options.map(([value, label]) => el('option', { value }, label)));
+
+/**
+ * A form: `submit` gets its values by name; errors of the API go to the fields they name, the rest below.
+ * @param {Child[]} children @param {string} label of the button @param {(values: Record<string, string>) => any} submit
+ */
+export function form(children, label, submit) {
+  const error = el('p', { class: 'bad', role: 'alert', hidden: true });
+  const send = el('button', { type: 'submit' }, label);
+  const node = el('form', { novalidate: true, onsubmit: async (/** @type {Event} */ event) => {
+    event.preventDefault();
+    for (const wrong of node.querySelectorAll('[aria-invalid]')) {
+      wrong.removeAttribute('aria-invalid');
+      node.querySelector(`#${wrong.id}-e`).hidden = true;
+    }
+    await attempt(send, error, async () => {
+      try {
+        await submit(Object.fromEntries(/** @type {any} */ (new FormData(node))));
+      } catch (problem) {
+        if (!mark(node, /** @type {any} */ (problem).problem?.errors)) throw problem;
+      }
+    });
+  } }, children, error, el('div', { class: 'row' }, send));
+  return node;
+}
+
+/** Shows errors at their fields; false when one has no field here. @param {any} node @param {any[]} [errors] */
+function mark(node, errors) {
+  if (!errors?.length) return false;
+  let first = null, all = true;
+  for (const { field: name, detail } of errors) {
+    const input = node.elements.namedItem(name);
+    if (!input?.id) {
+      all = false;
+      continue;
+    }
+    input.setAttribute('aria-invalid', 'true');
+    const place = node.querySelector(`#${input.id}-e`);
+    place.textContent = detail;
+    place.hidden = false;
+    first ??= input;
+  }
+  first?.focus();
+  return all;
+}
+
+/** Asks once before what cannot be undone. @param {string} title @param {Child} text @param {string} [yes] @returns {Promise<boolean>} */
+export function confirmed(title, text, yes = t('yes')) {
+  return new Promise((resolve) => {
+    const dialog = el('dialog', { 'aria-labelledby': 'ask', onclose: () => {
+      dialog.remove();
+      resolve(dialog.returnValue === 'yes');
+    } }, el('form', { method: 'dialog' }, el('h2', { id: 'ask' }, title), el('p', {}, text),
+      el('div', { class: 'row' }, el('button', { value: 'no', class: 'plain' }, t('no')), el('button', { value: 'yes' }, yes))));
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}
+
+/** Says something for a while, in the corner and to screen readers. @param {Child} text */
+export function toast(text, level = 'info') {
+  const place = document.getElementById('toasts');
+  const node = el('div', { class: `toast ${level}` }, text);
+  place?.append(node);
+  setTimeout(() => node.remove(), 8_000);
+}
+
+export const loading = () => el('p', { class: 'quiet', role: 'status' }, t('loading'));
+
+/** @param {string} title @param {string} [text] @param {Child} [action] */
+export const empty = (title, text, action) => el('div', { class: 'empty' }, el('p', {}, title), text && el('p', { class: 'quiet' }, text), action);
+
+/** @param {any} error @param {() => any} retry */
+export const failed = (error, retry) => el('div', { class: 'card' }, el('p', { class: 'bad', role: 'alert' }, reason(error)), button(t('again'), retry));
+
+/** Shows a place loading, then what `make` gives, or its error with a way to try again. @param {Element} place @param {() => any} make */
+export async function fillIn(place, make) {
+  show(place, loading());
+  try {
+    show(place, await make());
+  } catch (error) {
+    show(place, failed(error, () => fillIn(place, make)));
+  }
+}
+
+/** Random bytes as hex. @param {number} n */
 export const randomHex = (n) => [...crypto.getRandomValues(new Uint8Array(n))].map((b) => b.toString(16).padStart(2, '0')).join('');

@@ -1,0 +1,49 @@
+// The draw: why it is fair, drawing once, and the proof, checked in this browser.
+import { get, post } from '../api.js';
+import { checkProof } from '../proof.js';
+import { button, confirmed, el, field, form, randomHex, show } from '../ui.js';
+import { number, words } from '../words.js';
+
+const t = words({
+  title: ['추첨', 'The draw'], back: ['이벤트로 돌아가기', 'Back to the event'], why: ['왜 공정한가요?', 'Why is it fair?'], wait: ['마감한 뒤에 추첨할 수 있습니다.', 'It can be drawn after the close.'],
+  m1: ['승인할 때 서버가 비밀 난수를 정하고, 그 해시를 공개했습니다. 나중에 바꿀 수 없습니다.', 'At the approval the server chose a secret number and published its hash: it cannot be changed later.'],
+  m2: ['마감할 때 모든 응모 목록의 해시를 공개했습니다. 응모를 넣거나 뺄 수 없습니다.', 'At the close the hash of all entries was published: none can be added or taken away.'],
+  m3: ['추첨할 때 사장님의 브라우저가 새 난수를 섞습니다. 서버도 결과를 미리 알 수 없습니다.', 'With the draw your browser mixes in a new random number: not even the server knew the result before.'],
+  alternates: ['예비 당첨자 수', 'Alternates'], draw: ['지금 추첨하기', 'Draw now'], sure: ['추첨은 한 번만 할 수 있고, 결과는 바로 공개됩니다.', 'It is drawn once, and the result is public at once.'],
+  winners: ['당첨자', 'Winners'], none: ['응모한 분이 없어 당첨자도 없습니다.', 'Nobody entered: there are no winners.'], second: ['예비 당첨자', 'Alternates'], nth: ['{n}번', 'No. {n}'],
+  proof: ['증명', 'Proof'], check: ['이 브라우저에서 확인하기', 'Check it in this browser'], file: ['증명 파일', 'Proof file'], rest: ['당첨자까지 전부 다시 계산하려면: madang draw verify 파일', 'To recompute the winners too: madang draw verify FILE'],
+  ok1: ['약속한 난수가 맞습니다', 'The number is the one that was promised'], ok2: ['응모 {n}건의 목록이 마감 때와 같습니다', 'The list of {n} entries is the one of the close'], bad: ['맞지 않습니다', 'Does not match'], commitment: ['약속 (승인 때)', 'Promise (approval)'], root: ['응모 목록 (마감 때)', 'List (close)'], external: ['사장님의 난수', 'Your number'], seed: ['서버의 난수', 'The server’s number'], noExternal: ['없음: 서버의 난수만 썼습니다', 'none: only the server’s number was used'],
+});
+
+/** @param {import('../console.js').Page} page */
+export default async function draw(page) {
+  const event = await get(`/api/events/${page.id}`);
+  const { items } = await get(`/api/events/${page.id}/draws`);
+  show(page.main, el('h2', {}, `${event.title} – ${t('title')}`), el('p', {}, el('a', { href: `#event/${page.id}` }, `← ${t('back')}`)),
+    items.length ? await result(event, items[0]) : event.status === 'closed' ? ready(page, event) : el('p', { class: 'banner info' }, t('wait')),
+    el('section', { class: 'card' }, el('h3', {}, t('why')), el('ol', {}, el('li', {}, t('m1')), el('li', {}, t('m2')), el('li', {}, t('m3'))), event.commitment && [el('p', { class: 'quiet' }, t('commitment')), el('p', { class: 'mono' }, event.commitment)]));
+}
+
+/** @param {import('../console.js').Page} page @param {any} event */
+const ready = (page, event) => el('section', { class: 'card' }, form([field('alternates', t('alternates'), { type: 'number', min: 0, max: 100, value: 5 })], t('draw'), async (v) => {
+  if (!await confirmed(t('draw'), t('sure'), t('draw'))) return;
+  await post(`/api/events/${event.id}/draws`, { alternates: Number(v.alternates), external: randomHex(32) });
+  await page.again();
+}));
+
+/** @param {any} event @param {any} drawn */
+async function result(event, drawn) {
+  const proof = await get(`/api/participation/events/${event.slug}/draw`);
+  const checks = el('ul', { class: 'plain-list', role: 'status' });
+  const line = (/** @type {boolean} */ fine, /** @type {string} */ text) => el('li', { class: fine ? 'good' : 'bad' }, fine ? `✓ ${text}` : `✕ ${text}: ${t('bad')}`);
+  return [
+    el('section', { class: 'card' }, el('h3', {}, t('winners')), drawn.winners.length ? el('ol', { class: 'winners' }, drawn.winners.map((/** @type {any} */ w) => el('li', {}, el('strong', {}, w.prize), ' ', t('nth', { n: number(w.entryNo) }), ' ', el('span', { class: 'quiet' }, w.maskedPhone)))) : el('p', {}, t('none')),
+      drawn.alternates.length > 0 && el('details', {}, el('summary', {}, `${t('second')} (${drawn.alternates.length})`), el('ol', {}, drawn.alternates.map((/** @type {any} */ w) => el('li', {}, t('nth', { n: number(w.entryNo) }), ' ', el('span', { class: 'quiet' }, w.maskedPhone)))))),
+    el('section', { class: 'card' }, el('h3', {}, t('proof')), el('p', {}, proof.says[document.documentElement.lang] ?? proof.says.ko), checks,
+      el('div', { class: 'row' }, button(t('check'), async () => {
+        const { promised, listed } = await checkProof(proof);
+        show(checks, line(promised, t('ok1')), line(listed, t('ok2', { n: number(proof.count) })));
+      }, { class: 'plain' }), el('a', { href: `/api/participation/events/${event.slug}/draw`, download: `${event.slug}-draw.json` }, t('file'))), el('p', { class: 'quiet' }, t('rest')),
+      el('dl', { class: 'mono' }, [['seed', proof.seed], ['external', proof.external ?? t('noExternal')], ['root', proof.root]].map(([key, value]) => [el('dt', {}, t(key)), el('dd', {}, value)]))),
+  ];
+}

@@ -1,0 +1,41 @@
+// A job as it goes on: its progress, what is ready, how it ended.
+import { el, show } from '../ui.js';
+import { said, words } from '../words.js';
+
+const t = words({
+  failed: ['작업이 끝나지 못했습니다.', 'The job failed.'],
+  queued: ['차례를 기다리고 있습니다', 'Waiting for its turn'], asking: ['제안을 만들고 있습니다', 'Thinking'], options: ['제안을 정리하고 있습니다', 'Writing the proposals'], drawing: ['배경을 그리고 있습니다', 'Drawing'], composing: ['글자를 얹고 있습니다', 'Setting the text'],
+});
+const OVER = ['succeeded', 'failed', 'dead', 'cancelled'];
+
+/**
+ * Shows a job's progress until it ended.
+ * @param {import('../console.js').Page} page @param {string} id @param {Element} place @param {string} text
+ * @param {(data: any) => void} onReady for each option or picture
+ * @returns {Promise<any>} the job that succeeded
+ */
+export function followJob(page, id, place, text, onReady) {
+  const meter = el('progress', { max: 100, value: 0, 'aria-label': text }), stage = el('span', { class: 'quiet', role: 'status' });
+  show(place, el('div', { class: 'job' }, el('p', {}, text), meter, stage));
+  const moved = (/** @type {any} */ data) => {
+    meter.value = Math.max(meter.value, data.progress ?? 0);
+    if (data.stage && data.stage !== 'done') show(stage, t(data.stage));
+  };
+  return new Promise((resolve, reject) => {
+    const ended = (/** @type {any} */ job) => {
+      if (!OVER.includes(job.status)) return moved(job);
+      show(place);
+      if (job.status === 'succeeded') resolve(job);
+      else reject(new Error(said(job.error) || t('failed')));
+    };
+    page.follow(`job:${id}`, {
+      onSnapshot: ended,
+      onUpdate: ({ kind, data }) => {
+        moved(data);
+        if (kind === 'job.ended') ended(data);
+        else if (kind.endsWith('.ready')) onReady(data);
+      },
+      onRefused: (code) => reject(new Error(code)),
+    });
+  });
+}

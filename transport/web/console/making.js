@@ -1,0 +1,174 @@
+// Making an event: objective, proposal, pictures, channels, approval.
+import { api, edit, get, post } from '../api.js';
+import { button, confirmed, el, field, form, show } from '../ui.js';
+import { fromField, name, number, said, toField, when, won, words } from '../words.js';
+import { followJob } from './job.js';
+import pictures from './pictures.js';
+
+const t = words({
+  steps: ['만들기 단계', 'Steps'], s1: ['목적', 'Objective'], s2: ['제안', 'Proposal'], s3: ['이미지', 'Pictures'], s4: ['채널', 'Channels'], s5: ['승인', 'Approval'],
+  untitled: ['새 이벤트', 'New event'], three: ['제안 세 가지', 'Three proposals'], thinking: ['AI가 업종·지역·계절을 살펴보고 있습니다.', 'The model looks at industry, region and season.'],
+  fallback: ['AI가 응답하지 않아 대신 준비한 제안입니다 ({t} 기준).', 'The model did not answer: these proposals stand in ({t}).'], trends: ['참고한 흐름', 'Trends considered'], again: ['다른 제안 받기', 'Other proposals'],
+  expected: ['예상', 'Expected'], people: ['참여 {a}~{b}명', '{a}–{b} entries'], cost: ['비용 {c}', 'cost {c}'], roi: ['ROI {a}~{b}%', 'ROI {a}–{b}%'], days: ['{n}일 동안', '{n} days'], choose: ['이 제안으로 하기', 'Take this one'], chosen: ['고른 제안', 'Chosen'],
+  why: ['왜 이렇게?', 'Why so?'], details: ['내용 다듬기', 'Details'], title: ['이벤트 이름', 'Title'], starts: ['시작', 'Starts'], ends: ['끝', 'Ends'], now: ['비워 두면 승인할 때 바로 시작합니다.', 'Left empty, it starts with the approval.'],
+  prize: ['경품', 'Prize'], quantity: ['수량', 'Number'], value: ['개당 가격(원)', 'Worth each (₩)'], more: ['경품 추가', 'Add a prize'], less: ['빼기', 'Remove'], visit: ['매장 방문 코드를 입력하면 당첨 확률', 'With the code shown in the shop, the odds are'], times: ['{n}배', '{n}×'], none: ['쓰지 않음', 'no different'],
+  next: ['다음', 'Next'], back: ['이전', 'Back'], channels: ['어디에 알릴까요?', 'Where shall it be published?'], atLeast: ['채널을 하나 이상 골라 주세요.', 'Choose at least one channel.'],
+  WOORI_TV: ['동네 TV에 15초 영상', 'A 15-second spot on neighbourhood TV'], RINGO_BIZ: ['가게에 전화하면 들리는 통화연결음', 'What callers of the shop hear'], GENIE_TV: ['IPTV 첫 화면 광고 (심사 있음)', 'On the IPTV start page (reviewed)'],
+  INSTAGRAM: ['사진과 글 게시', 'A post with picture and text'], NAVER: ['동네 카페에 글 게시', 'A post in the local café board'], KAKAO: ['보낼 카드를 준비해 드립니다', 'A card is prepared for you to send'],
+  SANDBOX: ['모의', 'simulated'], LIVE: ['실제 게시', 'live'], ASSISTED: ['직접 게시', 'by you'], OFF: ['꺼짐', 'off'], ok: ['준비됨', 'ready'],
+  approve: ['승인하고 게시하기', 'Approve and publish'], summary: ['이대로 진행할까요?', 'All as you want it?'], sure: ['승인하면 고른 채널에 바로 게시되고, 내용은 더 고칠 수 없습니다.', 'It is published at once on the chosen channels, and cannot be changed any more.'],
+  period: ['기간', 'Period'], prizes: ['경품', 'Prizes'], total: ['경품 합계 {w}', 'prizes worth {w}'], remove: ['이 초안 지우기', 'Delete this draft'], removeSure: ['초안이 사라집니다.', 'The draft is gone then.'], rejected: ['사업자 확인이 되어야 승인할 수 있습니다.', 'The business must be verified first.'],
+});
+const CHANNELS = /** @type {const} */ (['WOORI_TV', 'RINGO_BIZ', 'GENIE_TV', 'INSTAGRAM', 'NAVER', 'KAKAO']);
+
+/** @param {any} e the first step that is still to be done */
+const due = (e) => (e.status === 'draft' ? 2 : !e.content ? 3 : !e.channels.length ? 4 : 5);
+
+/** @param {import('../console.js').Page} page @param {any} event */
+export default async function making(page, event) {
+  const furthest = due(event);
+  const step = Math.min(Number(page.rest[0]) || furthest, furthest);
+  const place = el('div', {});
+  const to = (/** @type {number} */ n) => page.go(`#event/${event.id}/${n}`);
+  const steps = [t('s1'), t('s2'), t('s3'), t('s4'), t('s5')].map((label, i) => {
+    const n = i + 1, reachable = n > 1 && n <= furthest;
+    const text = el('span', {}, el('b', {}, n), ' ', label);
+    return el('li', { class: n < step ? 'done' : null, 'aria-current': n === step && 'step' }, reachable && n !== step ? el('a', { href: `#event/${event.id}/${n}` }, text) : text);
+  });
+  show(page.main, el('h2', {}, event.title ?? t('untitled')), el('p', { class: 'quiet' }, name(event.objective)),
+    el('nav', { 'aria-label': t('steps') }, el('ol', { class: 'steps' }, steps)), place,
+    el('p', { class: 'row end' }, button(t('remove'), async () => {
+      if (!await confirmed(t('remove'), t('removeSure'))) return;
+      await edit('DELETE', `/api/events/${event.id}`, undefined, event.version);
+      page.go('#');
+    }, { class: 'link' })));
+  const at = { page, event, place, to };
+  await [proposals, pictures, channels, approval][step - 2](at);
+}
+
+/** @typedef {{page: import('../console.js').Page, event: any, place: HTMLElement, to: (step: number) => void}} At */
+
+/** @param {At} at */
+async function proposals({ page, event, place, to }) {
+  const meter = el('div', {}), list = el('div', { class: 'options', 'aria-live': 'polite' }), plan = el('div', {}), trends = el('div', {});
+  show(place, el('h3', {}, t('three')), meter, list, plan, trends);
+  /** @type {Map<string, any>} */
+  const cards = new Map();
+  const add = (/** @type {any} */ o) => {
+    if (cards.has(o.tier)) return;
+    const card = option(o, o.id === event.optionId, o.id && (() => {
+      for (const c of list.children) c.classList.toggle('chosen', c === card);
+      show(plan, details(event, o, to));
+      plan.scrollIntoView({ behavior: 'smooth', block: 'start' });
+    }));
+    cards.set(o.tier, card);
+    list.append(card);
+  };
+  let result = await post('/api/ai/recommendations', { eventId: event.id });
+  if (result.jobId) {
+    const job = await followJob(page, result.jobId, meter, t('thinking'), (data) => data.option && add(data.option));
+    result = job.result;
+    show(meter, job.fallback && el('p', { class: 'banner warning' }, t('fallback', { t: when(job.fallback.asOf) })));
+    // What was shown on the way had no ids yet.
+    cards.clear();
+    show(list);
+  } else {
+    show(meter);
+  }
+  result.options.forEach(add);
+  const chosen = result.options.find((/** @type {any} */ o) => o.id === event.optionId);
+  if (chosen) show(plan, details(event, chosen, to));
+  show(trends, el('details', { class: 'card' }, el('summary', {}, t('trends')), el('ul', {}, Object.values(result.trends).flat().map((line) => el('li', {}, line)))));
+}
+
+/** @param {any} o @param {boolean} chosen @param {(() => void)|undefined} take */
+const option = (o, chosen, take) => el('article', { class: chosen ? 'card option chosen' : 'card option' },
+  el('span', { class: 'badge' }, name(o.tier)), el('h4', {}, o.title), el('p', {}, o.summary), el('p', { class: 'quiet' }, o.mechanics),
+  el('ul', { class: 'plain-list' }, o.prizes.map((/** @type {any} */ p) => el('li', {}, `${p.name} × ${number(p.quantity)} (${won(p.unitValueWon)})`))),
+  el('p', { class: 'expected' }, el('strong', {}, `${t('expected')}: `), [t('days', { n: o.durationDays }), t('people', { a: number(o.expected.participants.low), b: number(o.expected.participants.high) }), t('cost', { c: won(o.expected.costWon) }), t('roi', { a: o.expected.roiPercent.low, b: o.expected.roiPercent.high })].join(' · ')),
+  el('details', {}, el('summary', {}, t('why')), el('ul', {}, o.rationale.map((/** @type {string} */ r) => el('li', {}, r)))),
+  take && el('div', { class: 'row' }, button(chosen ? t('chosen') : t('choose'), take)));
+
+/** The plan under a proposal: name, dates, prizes, the visit bonus. @param {any} event @param {any} o @param {(step: number) => void} to */
+function details(event, o, to) {
+  const same = event.optionId === o.id;
+  const prizes = el('div', {});
+  const row = (/** @type {any} */ p) => {
+    const i = prizes.children.length;
+    const node = el('div', { class: 'prize' }, field(`prizes[${i}].name`, t('prize'), { value: p.name, maxlength: 60 }),
+      field(`prizes[${i}].quantity`, t('quantity'), { type: 'number', min: 1, value: p.quantity }), field(`prizes[${i}].unitValueWon`, t('value'), { type: 'number', min: 0, value: p.unitValueWon }),
+      i > 0 && el('button', { type: 'button', class: 'link', onclick: () => node.remove() }, t('less')));
+    prizes.append(node);
+  };
+  (same && event.prizes.length ? event.prizes : o.prizes).forEach(row);
+  const weights = el('select', {}, [0, 2, 3, 5, 10].map((n) => el('option', { value: n, selected: n === (same ? event.visitBonus?.weight ?? 0 : 3) }, n ? t('times', { n }) : t('none'))));
+  return el('section', { class: 'card' }, el('h3', {}, t('details')), form([
+    field('title', t('title'), { value: same ? event.title : o.title, maxlength: 60 }),
+    el('div', { class: 'two' }, field('startsAt', t('starts'), { type: 'datetime-local', required: false, value: same ? toField(event.startsAt) : '', hint: t('now') }),
+      field('endsAt', t('ends'), { type: 'datetime-local', required: false, value: toField(same ? event.endsAt : new Date(Date.now() + o.durationDays * 86_400_000).toISOString()) })),
+    prizes, el('button', { type: 'button', class: 'link', onclick: () => row({ name: '', quantity: 1, unitValueWon: 0 }) }, t('more')),
+    field('visitBonus', t('visit'), {}, weights),
+  ], t('next'), async (v) => {
+    const listed = [...prizes.children].map((node) => {
+      const [n, q, u] = node.querySelectorAll('input');
+      return { name: n.value, quantity: Number(q.value), unitValueWon: Number(u.value) };
+    });
+    await edit('PUT', `/api/events/${event.id}/plan`, {
+      optionId: o.id, title: v.title, prizes: listed,
+      ...(v.startsAt ? { startsAt: fromField(v.startsAt) } : {}), ...(v.endsAt ? { endsAt: fromField(v.endsAt) } : {}),
+      ...(Number(v.visitBonus) ? { visitBonus: { weight: Number(v.visitBonus) } } : {}),
+    }, event.version);
+    to(3);
+  }));
+}
+
+/** @param {any} c a channel of the preflight */
+const standing = (c) => [el('span', { class: c.mode === 'SANDBOX' ? 'badge sandbox' : 'badge' }, c.mode === 'SANDBOX' ? `SANDBOX ${t('SANDBOX')}` : `${c.mode} ${t(c.mode)}`),
+  c.ok ? el('span', { class: 'good' }, `✓ ${t('ok')}`) : c.missing.map((/** @type {any} */ m) => el('span', { class: 'quiet block' }, said(m)))];
+
+/** @param {At} at */
+async function channels({ event, place, to }) {
+  let version = event.version;
+  const wanted = new Set(event.channels.length ? event.channels : CHANNELS);
+  /** @type {Map<string, HTMLElement>} */
+  const places = new Map(CHANNELS.map((c) => [c, el('div', { class: 'standing' })]));
+  // What a channel still lacks is known once it is chosen: kept at every change, one after the other.
+  let saving = Promise.resolve();
+  const save = () => (saving = saving.catch(() => {}).then(async () => {
+    for (const [c, node] of places) if (!wanted.has(c)) show(node);
+    if (!wanted.size) return;
+    version = (await edit('PUT', `/api/events/${event.id}/channels`, { channels: CHANNELS.filter((c) => wanted.has(c)) }, version)).version;
+    for (const c of (await get(`/api/events/${event.id}/preflight`)).channels) show(/** @type {Element} */ (places.get(c.channel)), standing(c));
+  }));
+  show(place, el('section', { class: 'card' }, el('h3', {}, t('channels')), CHANNELS.map((c) => el('div', { class: 'channel' },
+    el('label', { class: 'check' }, el('input', { type: 'checkbox', checked: wanted.has(c), onchange: (/** @type {any} */ e) => {
+      if (e.target.checked) wanted.add(c);
+      else wanted.delete(c);
+      save().catch(() => {});
+    } }), el('span', {}, el('strong', {}, name(c)), el('span', { class: 'quiet block' }, t(c)))), places.get(c))),
+  el('div', { class: 'row' }, button(t('back'), () => to(3), { class: 'plain' }), button(t('next'), async () => {
+    if (!wanted.size) throw new Error(t('atLeast'));
+    await save();
+    to(5);
+  }))));
+  await save();
+}
+
+/** @param {At} at */
+async function approval({ page, event, place, to }) {
+  const [preflight, pictures, shops] = await Promise.all([get(`/api/events/${event.id}/preflight`), get(`/api/events/${event.id}/images`), get('/api/stores')]);
+  const chosen = pictures.items.filter((/** @type {any} */ i) => event.content.imageIds.includes(i.id));
+  const worth = event.prizes.reduce((/** @type {number} */ sum, /** @type {any} */ p) => sum + p.quantity * p.unitValueWon, 0);
+  const rejected = shops.items.find((/** @type {any} */ s) => s.id === event.storeId)?.verification === 'REJECTED';
+  show(place, el('section', { class: 'card' }, el('h3', {}, t('summary')),
+    el('dl', {}, el('dt', {}, t('period')), el('dd', {}, `${when(event.startsAt)} – ${when(event.endsAt)}`),
+      el('dt', {}, t('prizes')), el('dd', {}, event.prizes.map((/** @type {any} */ p) => el('div', {}, `${p.name} × ${number(p.quantity)}`)), el('div', { class: 'quiet' }, t('total', { w: won(worth) })))),
+    el('div', { class: 'pictures small' }, chosen.map((/** @type {any} */ i) => el('img', { src: i.url, alt: i.altText, width: i.width, height: i.height }))),
+    el('ul', { class: 'plain-list' }, preflight.channels.map((/** @type {any} */ c) => el('li', { class: 'channel' }, el('strong', {}, name(c.channel)), ' ', standing(c)))),
+    rejected && el('p', { class: 'banner warning' }, t('rejected')),
+    el('div', { class: 'row' }, button(t('back'), () => to(4), { class: 'plain' }), button(t('approve'), async () => {
+      if (!await confirmed(t('approve'), t('sure'), t('approve'))) return;
+      await api('POST', `/api/events/${event.id}/approve`, undefined, { 'if-match': `"${event.version}"` });
+      page.go(`#event/${event.id}`);
+    }))));
+}
