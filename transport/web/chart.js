@@ -3,7 +3,8 @@ import { el, show, svg } from './ui.js';
 import { number, words } from './words.js';
 
 const t = words({ table: ['표로 보기', 'As a table'] });
-const WIDTH = 640;
+const wide = matchMedia('(min-width: 48rem)').matches;
+const WIDTH = wide ? 640 : 380;
 /** Lines stand in half a column on a wide screen: their text must not shrink with them. */
 const NARROW = 380;
 
@@ -37,15 +38,15 @@ export function columns(title, heads, bars) {
   const update = (next) => {
     drawing.setAttribute('aria-label', told(title, next.filter((b) => b.value)));
     const most = Math.max(1, ...next.map((b) => b.value));
-    const step = WIDTH / Math.max(next.length, 1), wide = Math.min(step * 0.7, 64);
+    const step = WIDTH / Math.max(next.length, 1), thick = Math.min(step * 0.7, 64);
     if (next.length !== drawn.size || next.some((b) => !drawn.has(b.label))) {
       drawn = new Map(next.map((b, i) => {
-        const bar = svg('rect', { x: i * step + (step - wide) / 2, y: 24, width: wide, height: base - 24, rx: 3, class: 'bar' });
+        const bar = svg('rect', { x: i * step + (step - thick) / 2, y: 24, width: thick, height: base - 24, rx: 3, class: 'bar' });
         bar.style.transformOrigin = `0 ${base}px`;
         bar.style.transform = 'scaleY(0)';
         return [b.label, bar];
       }));
-      const every = Math.ceil(next.length / 8);
+      const every = Math.ceil(next.length / (wide ? 12 : 6));
       show(drawing, svg('line', { x1: 0, x2: WIDTH, y1: base, y2: base, class: 'base' }), top, [...drawn.values()],
         next.map((b, i) => i % every === 0 && svg('text', { x: i * step + step / 2, y: height - 8, class: 'axis', 'text-anchor': 'middle' }, b.label)));
     }

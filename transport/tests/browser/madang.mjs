@@ -45,9 +45,26 @@ export async function serve(settings = {}) {
     base,
     folder,
     adminUrl: `http://127.0.0.1:${admin}`,
-    adminToken: () => JSON.parse(readFileSync(join(folder, 'keys.json'), 'utf8')).admin_token,
+    adminToken: () => JSON.parse(readFileSync(join(folder, 'keys.json'), 'utf8')).adminToken,
     async stop() {
       child.kill('SIGTERM');
+      await ended;
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A simulator of the upstreams in a process of its own. */
+export async function simulator() {
+  const folder = mkdtempSync(join(tmpdir(), 'madang-simulator-')), port = await freePort();
+  const child = spawn(binary, ['simulator', '--port', String(port), '--latency', '0', '--data', folder], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  const base = `http://127.0.0.1:${port}`;
+  await until('the simulator', () => fetch(`${base}/_control/state`).then((r) => r.ok, () => false));
+  return {
+    base,
+    async stop() {
+      child.kill('SIGKILL');
       await ended;
       rmSync(folder, { recursive: true, force: true });
     },
@@ -101,8 +118,8 @@ export function client(base) {
     use(access) {
       token = access;
     },
-    async signup() {
-      const made = await call('POST', '/api/users/signup', { email: `${crypto.randomUUID()}@test.example`, password: 'correct horse', name: '홍길동', phone: '010-1234-5678', businessNumber: businessNumber(), openedOn: '2020-01-02', store: { name: '골목빵집', industry: 'BAKERY', region: '서울 마포구' } });
+    async signup(shop = '골목빵집') {
+      const made = await call('POST', '/api/users/signup', { email: `${crypto.randomUUID()}@test.example`, password: 'correct horse', name: '홍길동', phone: '010-1234-5678', businessNumber: businessNumber(), openedOn: '2020-01-02', store: { name: shop, industry: 'BAKERY', region: '서울 마포구' } });
       token = made.accessToken;
       return made;
     },
@@ -113,8 +130,8 @@ export function client(base) {
       }
     },
     /** A live event, the short way. */
-    async live(channels = ['NAVER'], plan = {}) {
-      const event = await call('POST', '/api/events', { objective: 'SALES' });
+    async live(channels = ['NAVER'], plan = {}, draft = null) {
+      const event = draft ?? await call('POST', '/api/events', { objective: 'SALES' });
       const asked = await call('POST', '/api/ai/recommendations', { eventId: event.id });
       const { options } = asked.jobId ? await this.job(asked.jobId) : asked;
       await call('PUT', `/api/events/${event.id}/plan`, { optionId: options[0].id, ...plan });
@@ -129,15 +146,16 @@ export function client(base) {
 }
 
 /** A wire to the server that can be cut: what is on its way is lost, and nothing new goes through until it is mended. */
-export async function tunnel(base) {
-  const { port } = new URL(base);
+export async function tunnel() {
+  let port = 0;
   const wires = new Set();
-  let whole = true;
+  let whole = true, swallows = false;
   const server = createServer((near) => {
     if (!whole) return near.destroy();
-    const far = connect(Number(port), '127.0.0.1');
+    const far = connect(port, '127.0.0.1');
     wires.add(near).add(far);
-    near.pipe(far).pipe(near);
+    near.on('data', (data) => swallows || far.write(data));
+    far.on('data', (data) => swallows || near.write(data));
     for (const [one, other] of [[near, far], [far, near]]) {
       one.on('error', () => {});
       one.on('close', () => {
@@ -149,12 +167,19 @@ export async function tunnel(base) {
   await new Promise((ready) => server.once('listening', ready));
   return {
     base: `http://127.0.0.1:${server.address().port}`,
+    to(base) {
+      port = Number(new URL(base).port);
+    },
     cut() {
       whole = false;
       for (const wire of wires) wire.destroy();
     },
     mend() {
       whole = true;
+    },
+    /** Whether what is sent is lost, while the connection looks well. */
+    swallow(yes) {
+      swallows = yes;
     },
     /** Cuts what is open, and lets new connections through. */
     snap() {

@@ -8,7 +8,7 @@ import { publishing } from './publishing.js';
 const t = words({
   participants: ['참여', 'Entries'], impressions: ['노출', 'Impressions'], conversion: ['전환율', 'Conversion'], roi: ['ROI', 'ROI'], estimated: ['추정', 'estimated'], measured: ['실측', 'measured'], notMeasured: ['아직 집계되지 않음', 'not measured yet'],
   impressionsNote: ['TV·네이버·인스타그램에서 본 횟수', 'views on TV, Naver, Instagram'], conversionNote: ['노출 대비 참여', 'entries per impression'], asOf: ['{t} 기준', 'as of {t}'], stale: ['오래된 값', 'old value'],
-  hourly: ['시간대별 참여', 'Entries per hour'], hour: ['시각', 'Hour'], channels: ['채널별 참여', 'Entries per channel'], channel: ['채널', 'Channel'], profile: ['처음 온 손님과 다시 온 손님', 'New and returning customers'], kind: ['구분', 'Kind'], new: ['처음', 'New'], returning: ['다시', 'Returning'], clicks: ['클릭', 'Clicks'],
+  hourly: ['시간대별 참여', 'Entries per hour'], hour: ['시각', 'Hour'], oclock: ['{h}시', '{h}:00'], channels: ['채널별 참여', 'Entries per channel'], channel: ['채널', 'Channel'], profile: ['처음 온 손님과 다시 온 손님', 'New and returning customers'], kind: ['구분', 'Kind'], new: ['처음', 'New'], returning: ['다시', 'Returning'], clicks: ['클릭', 'Clicks'],
   figures: ['채널별 수치', 'Figures per channel'], how: ['ROI는 이렇게 계산합니다', 'How the ROI is computed'], prizeCost: ['경품비', 'Prizes'], platformCost: ['채널 비용', 'Channels'], sales: ['매출 증가(추정)', 'More sales (estimated)'], newCustomers: ['신규 고객', 'New customers'], ltv: ['신규 고객의 가치(추정)', 'Their value (estimated)'], roiNote: ['업종 평균으로 추정한 값입니다. 실제 매출은 아직 연결되지 않았습니다.', 'Estimated from averages of the industry: real sales are not connected.'],
   period: ['{a} – {b}', '{a} – {b}'], link: ['응모 링크', 'Entry link'], copy: ['복사', 'Copy'], copied: ['복사했습니다', 'Copied'], qr: ['QR 코드', 'QR code'], qrSave: ['QR 코드 저장 (PNG)', 'Save the QR code (PNG)'], code: ['매장 방문 코드', 'Code for visitors'], codeNote: ['매장 안에 보여 주세요. 매분 바뀝니다.', 'Show it in the shop. It changes every minute.'],
   pause: ['잠시 멈추기', 'Pause'], resume: ['다시 시작', 'Resume'], close: ['지금 마감하기', 'Close now'], closeSure: ['마감하면 더 응모할 수 없고, 다시 열 수 없습니다.', 'Nobody can enter any more, and it cannot be opened again.'], cancel: ['이벤트 취소', 'Cancel the event'], cancelSure: ['게시물을 내리고 추첨 없이 끝냅니다. 되돌릴 수 없습니다.', 'Posts are taken down and nothing is drawn. This cannot be undone.'], longer: ['기간 늘리기', 'Extend'], ends: ['새 종료 시각', 'New end'], save: ['저장', 'Save'],
@@ -21,7 +21,7 @@ export default async function running(page, event) {
   const { id } = event;
   const cards = el('section', { class: 'cards', 'aria-label': t('participants') });
   const spread = el('section', { class: 'card' }), more = el('section', {});
-  show(page.main, head(page, event), cards, more, spread, history(id));
+  show(page.main, head(page, event), cards, sharing(page, event), more, spread, history(id));
   /** @type {any} */
   let charts = null;
   const paint = (/** @type {any} */ data) => {
@@ -59,8 +59,12 @@ function head(page, event) {
     !open && status !== 'scheduled' && button(t('again'), async () => page.go(`#event/${(await post(`/api/events/${event.id}/duplicate`)).id}`), { class: 'link' }),
   ];
   return el('section', { class: 'card' }, el('h2', {}, event.title), el('p', {}, el('span', { class: `badge ${status}` }, name(status)), ' ', t('period', { a: when(event.startsAt), b: when(event.endsAt) })),
-    el('div', { class: 'row' }, actions), (open || status === 'scheduled') && el('div', { class: 'share' }, share(event), status === 'live' && event.visitBonus && visit(page, event.id), extend(page, event)));
+    el('div', { class: 'row' }, actions));
 }
+
+/** @param {import('../console.js').Page} page @param {any} event */
+const sharing = (page, event) => ['scheduled', 'live', 'paused'].includes(event.status) && el('section', { class: 'card share' }, share(event), event.status === 'live' && event.visitBonus && visit(event.id), extend(page, event));
+
 
 /** @param {any} event */
 function share(event) {
@@ -72,8 +76,8 @@ function share(event) {
     }, { class: 'link' })));
 }
 
-/** The code of this minute, and the next one when it is due. @param {import('../console.js').Page} page @param {string} id */
-function visit(page, id) {
+/** The code of this minute, and the next one when it is due. @param {string} id */
+function visit(id) {
   const code = el('output', { class: 'figure' }, '······');
   const tick = async () => {
     if (!code.isConnected && code.textContent !== '······') return;
@@ -110,7 +114,7 @@ function hours({ hourly }) {
   const entries = new Map(hourly.map((/** @type {any} */ h) => [Date.parse(h.hour), h.entries]));
   const last = Math.max(...entries.keys()), first = Math.max(Math.min(...entries.keys(), last - 7 * 3_600_000), last - 47 * 3_600_000);
   const bars = [];
-  for (let at = first; at <= last; at += 3_600_000) bars.push({ label: hour(new Date(at).toISOString()), value: entries.get(at) ?? 0 });
+  for (let at = first; at <= last; at += 3_600_000) bars.push({ label: t('oclock', { h: new Date(at + 32_400_000).getUTCHours() }), value: entries.get(at) ?? 0 });
   // Two days have each hour twice: the day tells them apart.
   return bars.length > 24 ? bars.map((b, i) => ({ ...b, label: `${new Date(first + (i * 3_600_000) + 32_400_000).getUTCDate()}/${b.label}` })) : bars;
 }

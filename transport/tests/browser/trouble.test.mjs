@@ -1,0 +1,138 @@
+// What goes wrong: a lost connection, hostile text, a dead channel.
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import { after, before, test } from 'node:test';
+import { DESKTOP, PHONE, browser, client, open, serve, shot, simulator, tunnel, until } from './madang.mjs';
+
+const HOSTILE = '<img src=x onerror=alert(1)>';
+let chrome;
+before(async () => {
+  chrome = await browser();
+});
+after(() => chrome?.close());
+
+/** Signs a page in, as if its owner had. */
+async function signedIn(page, base, tokens) {
+  await page.goto(base);
+  await page.evaluate((t) => localStorage.setItem('madang', JSON.stringify({ accessToken: t.accessToken, refreshToken: t.refreshToken })), tokens);
+  await page.reload();
+}
+
+test('after a tunnel the numbers are exact', async (t) => {
+  const wire = await tunnel();
+  const server = await serve({ MADANG_ALLOWED_ORIGINS: wire.base });
+  t.after(() => Promise.all([wire.close(), server.stop()]));
+  wire.to(server.base);
+  const api = client(server.base);
+  const tokens = await api.signup();
+  const event = await api.live();
+  const { context, page, trouble } = await open(chrome, DESKTOP);
+  await signedIn(page, wire.base, tokens);
+  await page.goto(`${wire.base}/#event/${event.id}`);
+  const count = page.locator('.cards .figure').first();
+  await until('the dashboard', async () => (await count.textContent().catch(() => '')) === '0');
+  let entered = 0;
+  for (let round = 0; round < 4; round++) {
+    for (let n = 0; n < 7; n++) await api.enter(event.slug, entered++);
+    wire.cut();
+    await page.locator('#live.waiting, #live.connecting').waitFor();
+    if (round === 0) await shot(page, 'tunnel');
+    for (let n = 0; n < 11; n++) await api.enter(event.slug, entered++);
+    wire.mend();
+    await page.evaluate(() => dispatchEvent(new Event('online')));
+    await page.locator('#live.open').waitFor();
+    await until(`${entered} entries`, async () => (await count.textContent()) === String(entered));
+  }
+  const { cards } = await api.call('GET', `/api/events/${event.id}/analytics`);
+  assert.equal(cards.participants, entered);
+  assert.deepEqual(trouble, []);
+  await context.close();
+});
+
+/** A model that answers with hostile text: the simulator's answers, their words replaced. */
+async function hostileModel(upstream) {
+  const server = createServer(async (request, response) => {
+    const parts = [];
+    for await (const part of request) parts.push(part);
+    const headers = { ...request.headers };
+    for (const name of ['host', 'connection', 'content-length', 'accept-encoding', 'transfer-encoding']) delete headers[name];
+    const answer = await fetch(upstream + request.url, { method: request.method, headers, body: Buffer.concat(parts) });
+    const body = await answer.json();
+    const proposal = JSON.parse(body.content[0].text);
+    for (const option of proposal.options) {
+      Object.assign(option, { title: `${HOSTILE} ${option.tier}`, summary: `<script>alert(2)</script> ${option.summary}`, mechanics: `<svg onload=alert(3)> ${option.mechanics}` });
+      option.prizes[0].name = '<b onmouseover=alert(4)>빵</b>';
+    }
+    body.content[0].text = JSON.stringify(proposal);
+    response.writeHead(answer.status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+  }).listen(0, '127.0.0.1');
+  await new Promise((ready) => server.once('listening', ready));
+  return { base: `http://127.0.0.1:${server.address().port}`, close: () => new Promise((closed) => server.close(closed)) };
+}
+
+test('hostile text is text, whoever wrote it', async (t) => {
+  const simulated = await simulator();
+  const model = await hostileModel(`${simulated.base}/claude`);
+  const server = await serve({ MADANG_CLAUDE_URL: model.base, MADANG_CLAUDE_MODE: 'SANDBOX' });
+  t.after(() => Promise.all([server.stop(), model.close(), simulated.stop()]));
+  const api = client(server.base);
+  const tokens = await api.signup(`<i onclick=alert(5)>빵집</i>`);
+  const { context, page, trouble } = await open(chrome, PHONE);
+  page.on('dialog', (dialog) => {
+    trouble.push(`a dialog: ${dialog.message()}`);
+    dialog.dismiss();
+  });
+  const inert = async (where) => {
+    await until(`hostile text shown on ${where}`, async () => (await page.locator('body').innerText()).includes('<'));
+    assert.equal(await page.locator('img[src=x], [onerror], [onload], [onclick], [onmouseover], script:not([src])').count(), 0, where);
+  };
+  await signedIn(page, server.base, tokens);
+  const event = await api.call('POST', '/api/events', { objective: 'SALES' });
+  await page.goto(`${server.base}/#event/${event.id}`);
+  await page.getByText(HOSTILE).first().waitFor();
+  await inert('proposals');
+  await shot(page, 'hostile-proposals');
+  const live = await api.live(['NAVER', 'KAKAO'], {}, event);
+  assert.ok(live.title.startsWith(HOSTILE));
+  await api.enter(live.slug, 1, '<svg/onload=alert(6)>');
+  for (const at of [`#event/${live.id}`, `#people/${live.id}`, '#', '#shop']) {
+    await page.goto(`${server.base}/${at}`);
+    await inert(at);
+  }
+  await page.goto(`${server.base}/e/${live.slug}?c=${encodeURIComponent(HOSTILE)}`);
+  await page.getByText(HOSTILE).first().waitFor();
+  await inert('the customer page');
+  await shot(page, 'hostile-customer');
+  assert.deepEqual(trouble, []);
+  await context.close();
+});
+
+test('a dead channel is explained, and only it is tried again', async (t) => {
+  const server = await serve();
+  t.after(() => server.stop());
+  const admin = (path, body) => fetch(server.adminUrl + path, { method: 'POST', headers: { authorization: `Bearer ${server.adminToken()}`, 'content-type': 'application/json' }, body: JSON.stringify(body) }).then((r) => assert.ok(r.ok, path));
+  const api = client(server.base);
+  const tokens = await api.signup();
+  const { context, page, trouble } = await open(chrome, PHONE);
+  await signedIn(page, server.base, tokens);
+  await admin('/admin/simulator/faults', { upstream: 'WOORI_TV', fault: 'down' });
+  const event = await api.live(['WOORI_TV', 'NAVER']);
+  await page.goto(`${server.base}/#event/${event.id}`);
+  const dead = page.locator('li.channel', { hasText: '우리동네TV' }), well = page.locator('li.channel', { hasText: '네이버' });
+  await dead.locator('.bad').waitFor();
+  assert.match(await dead.locator('.bad').textContent(), /[가-힣]{2}/, 'in Korean');
+  await well.getByText('게시됨', { exact: true }).waitFor();
+  await page.locator('.bell .count').waitFor();
+  await shot(page, 'dead-channel');
+  await page.getByRole('link', { name: /읽지 않은 알림/ }).click();
+  await page.getByText(/우리동네TV/).first().waitFor();
+  await shot(page, 'notices');
+  await page.getByRole('button', { name: '읽음' }).first().click();
+  await page.goBack();
+  await fetch(`${server.adminUrl}/admin/simulator`, { method: 'DELETE', headers: { authorization: `Bearer ${server.adminToken()}` } }).then((r) => assert.ok(r.ok));
+  await page.getByRole('button', { name: '실패한 채널만 다시 시도' }).click();
+  await dead.getByText('게시됨', { exact: true }).waitFor({ timeout: 90_000 });
+  assert.equal(await page.getByRole('button', { name: '실패한 채널만 다시 시도' }).count(), 0);
+  assert.deepEqual(trouble, []);
+  await context.close();
+});
