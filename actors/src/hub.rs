@@ -49,6 +49,8 @@ pub struct Subscription {
     hub: Hub,
     cell: Arc<Cell>,
     key: usize,
+    /// Nobody with a right to it: nothing is kept for one who comes back.
+    refused: bool,
 }
 
 impl Hub {
@@ -83,7 +85,7 @@ impl Hub {
         let mut cells = self.shard(topic);
         let cell = cells.entry(topic.clone()).or_insert_with(|| Arc::new(Cell::new(topic.clone()))).clone();
         let key = cell.join(reader, bit);
-        Subscription { hub: self.clone(), cell, key }
+        Subscription { hub: self.clone(), cell, key, refused: false }
     }
 
     /// Does anybody listen, or may somebody come back?
@@ -96,12 +98,14 @@ impl Hub {
     fn forget(&self, now: Instant) {
         let mut unread = self.inner.unread.lock().expect("nobody panics holding it");
         while unread.front().is_some_and(|(at, _)| unread.len() > MOST_KEPT || now.duration_since(*at) > KEPT) {
-            let Some((at, topic)) = unread.pop_front() else { break };
+            let Some((_, topic)) = unread.pop_front() else { break };
             let mut cells = self.shard(&topic);
-            let over = cells
-                .get(&topic)
-                .is_some_and(|c| !c.is_read() && *c.unread.lock().expect("nobody panics holding it") == Some(at));
-            if over {
+            let Some(since) = cells.get(&topic).and_then(|c| c.leave_queue()) else { continue };
+            // Somebody came and went meanwhile: its time begins there.
+            if now.duration_since(since) <= KEPT && unread.len() < MOST_KEPT {
+                cells[&topic].enter_queue(since);
+                unread.push_back((since, topic.clone()));
+            } else {
                 cells.remove(&topic);
             }
         }
@@ -131,6 +135,11 @@ impl Subscription {
         &self.cell.topic
     }
 
+    /// Leaves, and keeps nothing: whoever asked had no right to it.
+    pub fn refused(mut self) {
+        self.refused = true;
+    }
+
     /// Takes what comes after an offset: the newest state, or the next updates of a log, about `most` bytes of them.
     pub fn pull(&self, after: i64, most: usize, out: &mut Vec<Bytes>) -> Pulled {
         self.cell.pull(after, most, out)
@@ -151,14 +160,16 @@ impl Drop for Subscription {
         if !self.cell.leave(self.key) || !kept {
             return;
         }
-        if topic.is_state() {
+        if topic.is_state() || (self.refused && !self.cell.is_queued()) {
             cells.remove(topic);
             return;
         }
         let now = Instant::now();
-        *self.cell.unread.lock().expect("nobody panics holding it") = Some(now);
+        let first = self.cell.enter_queue(now);
         drop(cells);
-        self.hub.inner.unread.lock().expect("nobody panics holding it").push_back((now, topic.clone()));
+        if first {
+            self.hub.inner.unread.lock().expect("nobody panics holding it").push_back((now, topic.clone()));
+        }
         self.hub.forget(now);
     }
 }

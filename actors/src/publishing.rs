@@ -105,7 +105,8 @@ fn publication(shared: &Shared, event: &Event, shop: &Shop, images: &[Image], ch
         _ => (PublicationStatus::Queued, mode),
     };
     let link = tracking_link(&shared.public_url, &event.slug, channel);
-    let prepared = matches!(status, PublicationStatus::Assisted);
+    // Kakao's card is sent by the owner, in every mode.
+    let prepared = status == PublicationStatus::Assisted || channel == Channel::Kakao;
     Publication {
         channel,
         mode,
@@ -114,7 +115,7 @@ fn publication(shared: &Shared, event: &Event, shop: &Shop, images: &[Image], ch
         calls: 0,
         attempts: 0,
         external_id: None,
-        url: prepared.then(|| link.clone()),
+        url: (status == PublicationStatus::Assisted).then(|| link.clone()),
         error: None,
         remote: if prepared { json!({"text": text(event, shop, &link)}) } else { json!({}) },
     }

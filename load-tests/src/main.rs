@@ -3,6 +3,7 @@
 mod api;
 mod channels;
 mod drive;
+mod hub;
 mod outage;
 mod publications;
 mod server;
@@ -40,6 +41,27 @@ enum What {
         #[arg(long, default_value_t = 3)]
         rounds: usize,
     },
+    /// Sockets: what a delivery costs, what an idle one holds, how fresh figures are, and what deaf readers do (W4 to W6).
+    Hub {
+        /// Sockets of the fan-outs.
+        #[arg(long, value_delimiter = ',', default_values_t = [1_000, 10_000])]
+        sockets: Vec<usize>,
+        /// Idle sockets.
+        #[arg(long, default_value_t = 15_000)]
+        idle: usize,
+        /// Rounds of ours and each reference, in turns.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+        /// Entries a second while dashboards are watched.
+        #[arg(long, default_value_t = 2_000)]
+        rate: u32,
+    },
+    /// The least a server can do: a reference of `hub`, started by it.
+    #[command(hide = true)]
+    BareSend {
+        /// Where it listens.
+        port: u16,
+    },
     /// The whole journey of many events while every upstream fails in turn, against a server process.
     Outage {
         /// Events, each of an owner of its own.
@@ -71,6 +93,10 @@ async fn main() -> ExitCode {
         }
         What::Drive { events, entries, at_once } => Ok(drive::run(events, entries, at_once).await),
         What::Channels { events, rounds } => channels::run(events, rounds.max(1)).await,
+        What::Hub { sockets, idle, rounds, rate } => {
+            hub::run(hub::Plan { sockets, idle, rounds: rounds.max(1), rate }).await
+        }
+        What::BareSend { port } => hub::bare_send(port).await.map(|()| ExitCode::SUCCESS),
         What::Outage { events, seconds } => outage::run(events.max(1), seconds).await,
         What::Publications { publications, kill_every, lost } => {
             publications::run(publications, kill_every.max(1.0), lost.clamp(0.0, 0.5)).await

@@ -112,6 +112,18 @@ impl Server {
         Ok(begun.elapsed())
     }
 
+    /// Its process.
+    pub fn id(&self) -> Option<u32> {
+        self.process.as_ref().and_then(Child::id)
+    }
+
+    /// Sockets it closed because they read too slowly.
+    pub async fn slow_closed(&self) -> Result<u64, Failure> {
+        let metrics = reqwest::get(format!("{}/metrics", self.admin)).await?.text().await?;
+        let line = metrics.lines().find(|l| l.starts_with("ws_closed_total{code=\"4408\"}")).unwrap_or(" 0");
+        Ok(line.rsplit(' ').next().unwrap_or("0").parse()?)
+    }
+
     /// The admin token of its keys file.
     pub fn admin_token(&self) -> Result<String, Failure> {
         let keys = storage::crypto::Keyring::open(&self.data.join("madang/keys.json"), false)?;

@@ -89,8 +89,20 @@ fn allowed(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
     let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
     let origin = origin.to_str().unwrap_or_default();
     let ours = origin_of(&app.public_url);
-    let known = origin == ours || app.settings.allowed_origins.iter().any(|o| o.trim_end_matches('/') == origin);
+    let known = origin == ours
+        || same_machine(origin, ours.as_str())
+        || app.settings.allowed_origins.iter().any(|o| o.trim_end_matches('/') == origin);
     if known { Ok(()) } else { Err(Problem::new(StatusCode::FORBIDDEN, "forbidden-origin")) }
+}
+
+/// `localhost` and the loopback addresses are one place, at the same port.
+fn same_machine(one: &str, other: &str) -> bool {
+    let port = |origin: &str| {
+        let rest = origin.strip_prefix("http://")?;
+        let here = ["localhost", "127.0.0.1", "[::1]"].iter().find_map(|host| rest.strip_prefix(host))?;
+        (here.is_empty() || here.starts_with(':')).then(|| here.to_owned())
+    };
+    port(one).is_some() && port(one) == port(other)
 }
 
 /// Scheme, host and port of an address.
@@ -105,5 +117,11 @@ mod tests {
     fn origins() {
         assert_eq!(super::origin_of("https://a.kr/shop"), "https://a.kr");
         assert_eq!(super::origin_of("http://127.0.0.1:8080"), "http://127.0.0.1:8080");
+        assert!(super::same_machine("http://localhost:8080", "http://127.0.0.1:8080"));
+        for other in
+            ["http://localhost:8081", "http://localhost.evil.kr:8080", "https://localhost:8080", "http://evil.kr:8080"]
+        {
+            assert!(!super::same_machine(other, "http://127.0.0.1:8080"), "{other}");
+        }
     }
 }

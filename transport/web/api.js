@@ -1,5 +1,6 @@
 // The API with a login: tokens renewed once for all who wait, problems as errors.
 import { Live } from './live.js';
+import { reach } from './ui.js';
 import { language } from './words.js';
 
 /** An answer that is a problem (RFC 9457). */
@@ -51,10 +52,19 @@ addEventListener('storage', ({ key, newValue }) => {
   }
 });
 
+/** New tokens; false when the login is over. Whatever else goes wrong is an error, and the login stays. */
 async function renew() {
-  const response = await fetch('/api/users/token/refresh', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ refreshToken: tokens?.refreshToken }) });
-  if (response.ok) keep(await response.json());
-  return response.ok;
+  // Another tab may have renewed them, or this page may come from a cache.
+  const kept = JSON.parse(localStorage.getItem('madang') || 'null');
+  if (kept && kept.refreshToken !== tokens?.refreshToken) {
+    tokens = kept;
+    return true;
+  }
+  const response = await reach('/api/users/token/refresh', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ refreshToken: tokens?.refreshToken }) });
+  if (response.status === 401) return false;
+  if (!response.ok) throw new ApiError(await response.json().catch(() => ({ title: `HTTP ${response.status}` })));
+  keep(await response.json());
+  return true;
 }
 
 /**
@@ -63,7 +73,7 @@ async function renew() {
  */
 async function request(method, path, body, headers = {}, again = true) {
   const all = { 'accept-language': language, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...(tokens ? { authorization: `Bearer ${tokens.accessToken}` } : {}), ...headers };
-  const response = await fetch(path, { method, headers: all, body: body === undefined ? undefined : JSON.stringify(body) });
+  const response = await reach(path, { method, headers: all, body: body === undefined ? undefined : JSON.stringify(body) });
   if (response.status === 401 && tokens && again) {
     renewing ??= renew().finally(() => (renewing = null));
     if (await renewing) return request(method, path, body, headers, false);

@@ -13,7 +13,7 @@ const t = words({
 
 /**
  * What a page gets: where to show itself, the parts of its address, a way to leave topics when it is left, and to go on.
- * @typedef {{main: HTMLElement, id: string, rest: string[], follow: typeof follow, go: (to: string) => void, again: () => Promise<void>}} Page
+ * @typedef {{main: HTMLElement, id: string, rest: string[], follow: typeof follow, left: typeof left, go: (to: string) => void, again: () => Promise<void>}} Page
  */
 
 /** @type {Record<string, () => Promise<{default: (page: Page) => any}>>} */
@@ -32,9 +32,13 @@ const bar = /** @type {HTMLElement} */ (document.getElementById('bar'));
 /** @type {(() => void)[]} */
 let leaving = [];
 let visit = 0;
-let unread = 0;
+/** Ids of the notices that are not read. @type {Set<string>} */
+let unread = new Set();
 /** @type {(() => void)|null} */
 let notices = null;
+
+/** Does this when the page is left. @param {() => void} then */
+const left = (then) => leaving.push(then);
 
 /** Follows a topic until the page is left. @param {string} topic @param {import('./live.js').Listener} listener */
 function follow(topic, listener) {
@@ -56,11 +60,12 @@ function shown(now) {
 }
 
 const bell = el('a', { href: '#notices', class: 'bell' });
-/** @param {number} n */
-export function countUnread(n) {
-  unread = Math.max(0, n);
-  show(bell, t('notices'), unread > 0 && el('span', { class: 'count' }, unread));
-  bell.setAttribute('aria-label', unread ? t('unread', { n: unread }) : t('notices'));
+/** @param {Iterable<string>} ids */
+export function countUnread(ids) {
+  unread = new Set(ids);
+  const n = unread.size;
+  show(bell, t('notices'), n > 0 && el('span', { class: 'count' }, n));
+  bell.setAttribute('aria-label', n ? t('unread', { n }) : t('notices'));
 }
 
 function header() {
@@ -74,9 +79,9 @@ function header() {
       go('#login');
     }, { class: 'link' }));
   notices ??= connection().subscribe(`owner:${owner()}`, {
-    onSnapshot: (s) => countUnread(s.notices.length),
+    onSnapshot: (s) => countUnread(s.notices.map((/** @type {any} */ n) => n.id)),
     onUpdate: ({ data }) => {
-      countUnread(unread + 1);
+      countUnread([...unread, data.id]);
       toast(said(data), data.level);
       dispatchEvent(new CustomEvent('notice', { detail: data }));
     },
@@ -88,6 +93,7 @@ const owner = () => JSON.parse(atob(JSON.parse(localStorage.getItem('madang') ??
 
 async function route() {
   leaving.splice(0).forEach((leave) => leave());
+  document.querySelectorAll('dialog[open]').forEach((dialog) => /** @type {HTMLDialogElement} */ (dialog).close('no'));
   const mine = ++visit;
   const [page, id = '', ...rest] = location.hash.slice(1).split('/');
   if (!signedIn() && !['login', 'signup'].includes(page)) return go('#login');
@@ -98,7 +104,7 @@ async function route() {
   try {
     const { default: open } = await (pages[page] ?? pages[''])();
     if (mine !== visit) return;
-    await open({ main: place, id, rest: page === 'signup' ? ['signup'] : rest, follow, go, again: route });
+    await open({ main: place, id, rest: page === 'signup' ? ['signup'] : rest, follow, left, go, again: route });
   } catch (error) {
     if (mine === visit) show(place, failed(error, route));
   }
@@ -122,4 +128,8 @@ addEventListener('hashchange', () => {
 route();
 get('/readyz').then((r) => r.sandbox && show(/** @type {Element} */ (document.getElementById('sandbox')), t('sandbox')), () => {});
 if ('serviceWorker' in navigator) navigator.serviceWorker.register('/worker.js').catch(() => {});
+addEventListener('stale', (/** @type {any} */ event) => {
+  toast(event.detail, 'warning');
+  route();
+});
 addEventListener('offline', () => toast(t('offline'), 'warning'));

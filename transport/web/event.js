@@ -1,6 +1,6 @@
 // The customer page: one screen, one form, a receipt and number, the live count, honest odds, later the draw and its proof.
 import { Live } from './live.js';
-import { button, confirmed, el, failed, field, form, loading, show } from './ui.js';
+import { button, confirmed, copy, el, failed, field, form, loading, randomHex, reach, show } from './ui.js';
 import { language, name, number, percent, speak, when, won, words } from './words.js';
 
 const t = words({
@@ -9,7 +9,7 @@ const t = words({
   name: ['이름', 'Name'], phone: ['휴대전화번호', 'Mobile phone'], code: ['매장에 표시된 6자리 코드 (선택)', 'Six-digit code shown in the shop (optional)'], codeHint: ['입력하면 당첨 확률이 {n}배', 'With it your odds are {n}×'], notice: ['개인정보 수집 안내', 'What we collect, and why'],
   privacy: ['안내를 읽었고 만 14세 이상입니다 (필수)', 'I have read it and am 14 or older (required)'], marketing: ['이 가게의 광고 받기 (선택)', 'Send me advertising of this shop (optional)'], night: ['밤 9시~아침 8시에도 광고 받기 (선택)', 'Also between 9 p.m. and 8 a.m. (optional)'],
   enter: ['응모하기', 'Enter'], thanks: ['{n}번으로 응모되었습니다', 'You are in, as number {n}'], receipt: ['응모 확인증', 'Your receipt'], keep: ['당첨 확인과 삭제 요청에 쓰입니다. 이 화면을 저장해 두세요.', 'It shows whether you won, and deletes your entry: keep it.'], copy: ['확인증 복사', 'Copy the receipt'], mine: ['내 응모 확인', 'My entry'], look: ['확인하기', 'Look'],
-  won: ['축하합니다! {p}에 당첨되었습니다', 'Congratulations! You won: {p}'], alternate: ['예비 당첨자입니다', 'You are an alternate'], lost: ['아쉽지만 당첨되지 않았습니다', 'Not this time'], wait: ['아직 추첨하지 않았습니다', 'Not drawn yet'], erase: ['내 응모 지우기', 'Delete my entry'], eraseSure: ['이름과 전화번호가 바로 지워지고 응모가 취소됩니다. 되돌릴 수 없습니다.', 'Name and phone are deleted at once and the entry is gone. This cannot be undone.'], erased: ['지웠습니다.', 'Deleted.'], member: ['당첨자 명단과 같은 목록에 이 응모가 들어 있음이 증명되었습니다.', 'It is proved to be in the list the winners were drawn from.'],
+  won: ['축하합니다! {p}에 당첨되었습니다', 'Congratulations! You won: {p}'], alternate: ['예비 당첨자입니다', 'You are an alternate'], lost: ['아쉽지만 당첨되지 않았습니다', 'Not this time'], wait: ['아직 추첨하지 않았습니다', 'Not drawn yet'], erase: ['내 응모 지우기', 'Delete my entry'], eraseSure: ['이름과 전화번호가 바로 지워지고 응모가 취소됩니다. 되돌릴 수 없습니다.', 'Name and phone are deleted at once and the entry is gone. This cannot be undone.'], eraseWon: ['당첨({p})도 사라지고 다음 순번에게 넘어갑니다.', 'The prize ({p}) is lost with it, and goes to the next in line.'], other_event: ['다른 이벤트의 확인증입니다: {e}', 'This receipt belongs to another event: {e}'], mineOdds: ['매장 코드를 쓴 분이 있으면 실제 확률은 달라집니다', 'Codes from the shop change the actual odds'], member: ['당첨자 명단과 같은 목록에 이 응모가 들어 있음이 증명되었습니다.', 'It is proved to be in the list the winners were drawn from.'],
   winners: ['당첨자', 'Winners'], no: ['{n}번', 'No. {n}'], proof: ['증명 파일', 'Proof file'], fair: ['공정한 추첨', 'A fair draw'], fairText: ['추첨에 쓸 난수의 해시를 이벤트 전에 공개했습니다. 추첨 뒤 누구나 결과를 다시 계산할 수 있습니다.', 'The hash of the number that decides the draw was published before it began. Afterwards anybody can recompute the result.'], other: ['English', '한국어'], gone: ['없거나 아직 공개되지 않은 이벤트입니다.', 'There is no such event, or it is not public yet.'], sandbox: ['SANDBOX', 'SANDBOX'],
   'already-entered': ['이미 응모한 번호입니다.', 'This number has entered already.'], 'notice-changed': ['안내가 바뀌었습니다. 다시 읽어 주세요.', 'The notice has changed: please read it again.'],
 });
@@ -21,11 +21,11 @@ const base = `/api/participation/events/${slug}`;
 /** Where this browser keeps the receipt, so that a reload shows it again. */
 const KEPT = `madang-receipt-${slug}`;
 // The same key for every try of this page: a lost answer is asked for again, not entered twice.
-let key = crypto.randomUUID();
+let key = randomHex(16);
 
 /** @param {string} method @param {string} path @param {any} [body] @param {Record<string, string>} [headers] @returns {Promise<any>} */
 async function call(method, path, body, headers = {}) {
-  const response = await fetch(path, { method, headers: { 'accept-language': language, ...(body ? { 'content-type': 'application/json' } : {}), ...headers }, body: body && JSON.stringify(body) });
+  const response = await reach(path, { method, headers: { 'accept-language': language, ...(body ? { 'content-type': 'application/json' } : {}), ...headers }, body: body && JSON.stringify(body) });
   if (response.status === 204) return null;
   const value = await response.json().catch(() => ({}));
   if (!response.ok) throw Object.assign(new Error(value.detail || value.title || `HTTP ${response.status}`), { problem: value, status: response.status });
@@ -38,7 +38,7 @@ function counted(event, n) {
   show(count, el('strong', {}, t('count', { n: number(n) })));
   // If this customer enters, there is one more.
   const share = Math.min(1, event.odds.prizes / (n + (event.status === 'live' ? 1 : 0) || 1));
-  show(odds, t('odds', { p: percent(share, share < 0.1 ? 2 : 0) }), ' ', el('span', { class: 'quiet' }, t('less')));
+  show(odds, t('odds', { p: percent(share, share < 0.1 ? 2 : 0) }), ' ', el('span', { class: 'quiet' }, t('less'), event.visitBonus && ` · ${t('mineOdds')}`));
 }
 
 /** @param {string} name @param {string} label @param {boolean} [required] */
@@ -54,22 +54,43 @@ const entry = (event) => el('section', { class: 'card' }, form([
   const entered = await call('POST', `${base}/entries`, {
     name: v.name, phone: v.phone, channel: source, noticeVersion: event.notice.version,
     consents: { privacy: v['consents.privacy'] === 'on', marketing: v.marketing === 'on', night: v.night === 'on' }, ...(v.visitCode ? { visitCode: v.visitCode } : {}),
-  }, { 'idempotency-key': key });
+  }, { 'idempotency-key': key }).catch(async (error) => {
+    if (error.problem?.code !== 'notice-changed') throw error;
+    // The new notice must be read, and agreed to, before it counts.
+    const again = typed();
+    await page();
+    again();
+    /** @type {any} */ (main.querySelector('#f-consents-privacy')).checked = false;
+    main.querySelector('form')?.prepend(el('p', { class: 'bad', role: 'alert' }, error.message));
+    throw error;
+  });
   localStorage.setItem(KEPT, entered.receipt);
   await page();
 }));
 
+/** What was typed, kept while the page is made anew. */
+function typed() {
+  const values = new Map([...main.querySelectorAll('form input')].map((/** @type {any} */ i) => [i.id, i.type === 'checkbox' ? i.checked : i.value]));
+  return () => main.querySelectorAll('form input').forEach((/** @type {any} */ i) => {
+    if (!values.has(i.id)) return;
+    if (i.type === 'checkbox') i.checked = values.get(i.id);
+    else i.value = values.get(i.id);
+  });
+}
+
 /** What a receipt shows. @param {string} receipt */
 async function receipt(receipt) {
   const found = await call('GET', `/api/participation/receipts/${encodeURIComponent(receipt)}`);
+  if (found.event.slug !== slug) throw new Error(t('other_event', { e: found.event.title }));
   const result = { won: t('won', { p: found.draw?.prize ?? '' }), alternate: t('alternate'), 'not-won': t('lost') }[/** @type {string} */ (found.draw?.result)] ?? t('wait');
   return el('section', { class: 'card receipt' }, el('h2', {}, t('thanks', { n: number(found.entryNo) })), el('p', {}, el('strong', {}, result)), found.draw?.inclusionProof && el('p', { class: 'quiet' }, t('member')),
     el('p', { class: 'quiet' }, t('keep')), el('p', {}, `${t('receipt')}: `, el('code', { class: 'mono' }, receipt)),
-    el('div', { class: 'row' }, button(t('copy'), () => navigator.clipboard.writeText(receipt), { class: 'plain' }), button(t('erase'), async () => {
-      if (!await confirmed(t('erase'), t('eraseSure'), t('erase'))) return;
+    el('div', { class: 'row' }, button(t('copy'), () => copy(receipt), { class: 'plain' }), button(t('erase'), async () => {
+      const prize = ['won', 'alternate'].includes(found.draw?.result);
+      if (!await confirmed(t('erase'), [t('eraseSure'), prize && el('strong', { class: 'block bad' }, t('eraseWon', { p: found.draw.prize ?? t('alternate') }))], t('erase'))) return;
       await call('DELETE', `/api/participation/receipts/${encodeURIComponent(receipt)}`);
       localStorage.removeItem(KEPT);
-      key = crypto.randomUUID();
+      key = randomHex(16);
       await page();
     }, { class: 'link' })));
 }
@@ -95,10 +116,15 @@ async function page() {
   const event = await call('GET', base);
   document.title = event.title;
   const kept = localStorage.getItem(KEPT);
-  const mine = kept && await receipt(kept).catch(() => null);
+  const mine = kept && await receipt(kept).catch((error) => {
+    // Erased elsewhere. Anything else must not look as if one had not entered.
+    if (error.status !== 404) throw error;
+    localStorage.removeItem(KEPT);
+    return null;
+  });
   counted(event, event.count);
   show(main, el('section', { class: 'event-head' }, el('p', { class: 'quiet' }, event.storeName), el('h1', {}, event.title), el('p', {}, el('span', { class: `badge ${event.status}` }, name(event.status)), ' ', standing(event)),
-    el('ul', { class: 'plain-list prizes' }, event.prizes.map((/** @type {any} */ p) => el('li', {}, el('strong', {}, t('prize', { n: p.name, q: number(p.quantity) })), p.unitValueWon > 0 && el('span', { class: 'quiet' }, ` ${t('worth', { w: won(p.unitValueWon) })}`)))), count, event.status === 'live' && odds),
+    el('ul', { class: 'plain-list prizes' }, event.prizes.map((/** @type {any} */ p) => el('li', {}, el('strong', {}, t('prize', { n: p.name, q: number(p.quantity) })), p.unitValueWon > 0 && el('span', { class: 'quiet' }, ` ${t('worth', { w: won(p.unitValueWon) })}`)))), count, event.status === 'live' && !mine && odds),
   mine, event.draw.drawn && await drawn(), event.status === 'live' && !mine && entry(event), !mine && lookUp(),
   el('details', { class: 'card' }, el('summary', {}, t('fair')), el('p', {}, t('fairText')), el('p', { class: 'mono' }, event.draw.commitment)),
   el('p', { class: 'row end' }, el('button', { type: 'button', class: 'link', lang: language === 'ko' ? 'en' : 'ko', onclick: () => speak(language === 'ko' ? 'en' : 'ko') }, t('other'))));
@@ -112,8 +138,12 @@ async function start() {
     const live = new Live({ url: new URL('/ws', location.href).href.replace(/^http/, 'ws') });
     const seen = async (/** @type {any} */ data) => {
       counted(event, data.count);
-      // A form that is being filled in stays.
-      if (data.status && data.status !== event.status) event = await page();
+      if (!data.status || data.status === event.status) return;
+      event.status = data.status;
+      // What is being filled in comes back with the form.
+      const again = typed();
+      await page().then((fresh) => (event = fresh), (error) => show(main, failed(error, start)));
+      again();
     };
     live.subscribe(`public:${slug}`, { onSnapshot: seen, onUpdate: ({ data }) => seen(data) });
     addEventListener('online', () => live.wake());

@@ -46,13 +46,15 @@ export class Live {
     this.answerMs = answerMs;
     this.backoffMs = backoffMs;
     /** @type {LiveState} */
-    this.state = 'connecting';
+    this.state = 'waiting';
     /** @type {Map<string, {listener: Listener, position: Position|null, asked: number}>} */
     this.topics = new Map();
     /** @type {WebSocket|null} */
     this.socket = null;
     this.failures = 0;
     this.requests = 0;
+    /** Counts the tries: a ticket that comes late belongs to none of them. */
+    this.tries = 0;
     /** @type {ReturnType<typeof setTimeout>|undefined} */
     this.timer = undefined;
     /** @type {number|null} */
@@ -86,7 +88,7 @@ export class Live {
 
   /** Tries at once, without waiting: the network is back, the page is looked at again. */
   wake() {
-    if (this.state === 'waiting') {
+    if (this.state === 'waiting' || this.state === 'connecting') {
       this.connect();
     } else if (this.state === 'open') {
       this.probe();
@@ -95,7 +97,7 @@ export class Live {
 
   /** @param {LiveState} state */
   enter(state) {
-    if (this.state === 'closed') return;
+    if (this.state === 'closed' || this.state === state) return;
     this.state = state;
     this.onState(state);
   }
@@ -114,27 +116,28 @@ export class Live {
   }
 
   async connect() {
-    clearTimeout(this.timer);
+    const mine = ++this.tries;
     this.drop();
     this.enter('connecting');
+    this.expect(this.answerMs + 2_000);
     let ticket;
     try {
       ticket = await this.ticket();
     } catch (reason) {
+      if (this.tries !== mine) return;
       return reason === Live.SIGNED_OUT ? this.close() : this.later();
     }
-    if (this.state !== 'connecting') return;
+    if (this.tries !== mine || this.state !== 'connecting') return;
     const socket = new WebSocket(this.url, 'madang.v1');
     this.socket = socket;
-    const mine = (/** @type {(event: any) => void} */ then) => (/** @type {any} */ event) => {
+    const ours = (/** @type {(event: any) => void} */ then) => (/** @type {any} */ event) => {
       if (this.socket === socket) then(event);
     };
-    socket.onopen = mine(() => this.send(ticket ? { type: 'hello', ticket } : { type: 'hello' }));
-    socket.onmessage = mine((event) => this.hear(JSON.parse(event.data)));
-    socket.onclose = mine((event) => this.later(event.code));
+    socket.onopen = ours(() => this.send(ticket ? { type: 'hello', ticket } : { type: 'hello' }));
+    socket.onmessage = ours((event) => this.hear(JSON.parse(event.data)));
+    socket.onclose = ours((event) => this.later(event.code));
     // A handshake that fails may end in nothing but this.
-    socket.onerror = mine(() => this.later());
-    this.expect(this.answerMs + 2_000);
+    socket.onerror = ours(() => this.later());
   }
 
   /** Forgets the present socket: nothing it still says counts. */
@@ -187,7 +190,10 @@ export class Live {
         this.ask(message.topic);
         break;
       case 'error':
-        if (entry && entry.asked === message.id) entry.listener.onRefused?.(message.code);
+        if (!entry || entry.asked !== message.id) break;
+        // It cannot be read just now: asked again, unless the connection is gone by then.
+        if (message.code === 'unavailable') setTimeout(() => this.state === 'open' && entry.asked === message.id && this.ask(message.topic), 1_000 + Math.random() * 2_000);
+        else entry.listener.onRefused?.(message.code);
         break;
       case 'goaway':
         this.comeBackAfterMs = message.reconnectAfterMs;

@@ -3,7 +3,7 @@ import { words } from './words.js';
 
 const t = words({
   yes: ['진행하기', 'Go ahead'], no: ['그만두기', 'Cancel'], again: ['다시 시도', 'Try again'], loading: ['불러오는 중…', 'Loading…'],
-  offline: ['서버에 닿지 않습니다. 연결을 확인해 주세요.', 'The server cannot be reached. Check your connection.'],
+  required: ['꼭 필요한 항목입니다.', 'This is needed.'], copied: ['복사했습니다.', 'Copied.'], offline: ['서버에 닿지 않습니다. 연결을 확인해 주세요.', 'The server cannot be reached. Check your connection.'], noCopy: ['복사하지 못했습니다. 길게 눌러 복사해 주세요.', 'Could not copy: press and hold to copy it.'],
 });
 
 /** What an element may hold; lists are flattened. @typedef {Node|string|number|null|undefined|false|any[]} Child */
@@ -35,8 +35,11 @@ const kept = (children) => /** @type {any} */ (children.flat(9)).filter((/** @ty
 /** Replaces what an element shows. @param {Element} node @param {...Child} children */
 export const show = (node, ...children) => node.replaceChildren(...kept(children));
 
+/** A request that ends in an answer, or in words. @param {string} path @param {RequestInit} [options] @returns {Promise<Response>} */
+export const reach = (path, options) => fetch(path, options).catch(() => Promise.reject(new Error(t('offline'))));
+
 /** A problem in words. @param {any} error @returns {string} */
-export const reason = (error) => (error instanceof TypeError ? t('offline') : error?.message || String(error));
+export const reason = (error) => error?.message || String(error);
 
 /**
  * A button that runs an action: disabled meanwhile, and its error said right after it.
@@ -57,6 +60,8 @@ async function attempt(node, error, action) {
   } catch (problem) {
     error.textContent = reason(problem);
     error.hidden = false;
+    // What is shown is not what there is any more: whoever shows it reads it again.
+    if (['stale', 'wrong-state'].includes(/** @type {any} */ (problem)?.code)) dispatchEvent(new CustomEvent('stale', { detail: reason(problem) }));
   } finally {
     node.disabled = false;
   }
@@ -68,8 +73,7 @@ async function attempt(node, error, action) {
  * @param {Child} [control] instead of an input
  */
 export function field(name, label, attributes = {}, control) {
-  const id = `f-${name.replace(/\W/g, '-')}`;
-  const { hint, ...rest } = attributes;
+  const { hint, id = `f-${name.replace(/\W/g, '-')}`, ...rest } = attributes;
   const input = control ?? el('input', { required: true, ...rest });
   for (const [key, value] of Object.entries({ id, name, 'aria-describedby': `${id}-e${hint ? ` ${id}-h` : ''}` })) input.setAttribute(key, value);
   return el('div', { class: 'field' }, el('label', { for: id }, label), input, hint && el('p', { id: `${id}-h`, class: 'quiet' }, hint), el('p', { id: `${id}-e`, class: 'bad', hidden: true }));
@@ -91,6 +95,8 @@ export function form(children, label, submit) {
       wrong.removeAttribute('aria-invalid');
       node.querySelector(`#${wrong.id}-e`).hidden = true;
     }
+    const missing = [...node.elements].filter((/** @type {any} */ i) => i.required && i.type !== 'checkbox' && !i.value.trim());
+    if (missing.length) return mark(node, missing.map((/** @type {any} */ i) => ({ field: i.name, detail: t('required') })));
     await attempt(send, error, async () => {
       try {
         await submit(Object.fromEntries(/** @type {any} */ (new FormData(node))));
@@ -121,6 +127,9 @@ function mark(node, errors) {
   first?.focus();
   return all;
 }
+
+/** Copies a text, and says so. @param {string} text */
+export const copy = (text) => (navigator.clipboard?.writeText(text) ?? Promise.reject()).then(() => toast(t('copied')), () => toast(t('noCopy'), 'warning'));
 
 /** Asks once before what cannot be undone. @param {string} title @param {Child} text @param {string} [yes] @returns {Promise<boolean>} */
 export function confirmed(title, text, yes = t('yes')) {

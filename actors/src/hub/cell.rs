@@ -17,8 +17,14 @@ pub(super) struct Cell {
     kept: Mutex<Kept>,
     /// Apart from what is kept: waking ten thousand readers keeps none of them from reading.
     readers: Mutex<Slab<(Arc<Reader>, u64)>>,
-    /// Since when nobody reads this log.
-    pub(super) unread: Mutex<Option<Instant>>,
+    unread: Mutex<Unread>,
+}
+
+/// Of a log: since when nobody reads it, and whether it stands in the queue of those to be forgotten.
+#[derive(Default)]
+struct Unread {
+    since: Option<Instant>,
+    queued: bool,
 }
 
 enum Kept {
@@ -61,7 +67,7 @@ impl Cell {
     }
 
     pub(super) fn join(&self, reader: &Arc<Reader>, bit: u64) -> usize {
-        *self.unread.lock().expect("nobody panics holding it") = None;
+        self.unread.lock().expect("nobody panics holding it").since = None;
         self.readers.lock().expect("nobody panics holding it").insert((reader.clone(), bit))
     }
 
@@ -75,8 +81,23 @@ impl Cell {
         readers.is_empty()
     }
 
-    pub(super) fn is_read(&self) -> bool {
-        !self.readers.lock().expect("nobody panics holding it").is_empty()
+    /// Nobody reads it since then; true when it is to be queued, for it stands there once at most.
+    pub(super) fn enter_queue(&self, since: Instant) -> bool {
+        let mut unread = self.unread.lock().expect("nobody panics holding it");
+        unread.since = Some(since);
+        !std::mem::replace(&mut unread.queued, true)
+    }
+
+    /// Out of the queue; since when nobody reads it, if nobody does.
+    pub(super) fn leave_queue(&self) -> Option<Instant> {
+        let mut unread = self.unread.lock().expect("nobody panics holding it");
+        unread.queued = false;
+        unread.since
+    }
+
+    /// Did somebody read it before, within what is kept?
+    pub(super) fn is_queued(&self) -> bool {
+        self.unread.lock().expect("nobody panics holding it").queued
     }
 
     fn rouse(&self) {

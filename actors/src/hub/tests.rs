@@ -75,6 +75,24 @@ async fn a_log_is_kept_for_a_reader_that_comes_back_and_for_a_while_only() {
 }
 
 #[tokio::test]
+async fn who_was_refused_leaves_nothing_and_a_topic_is_queued_once() {
+    let hub = Hub::new("e".into());
+    let topic = Topic::Job(JobId::new());
+    hub.subscribe(&topic, &Reader::new(), 1).refused();
+    assert!(!hub.has_readers(&topic));
+    for _ in 0..5 {
+        drop(hub.subscribe(&topic, &Reader::new(), 1));
+    }
+    assert_eq!(hub.inner.unread.lock().expect("nobody panics holding it").len(), 1);
+    let back = hub.subscribe(&topic, &Reader::new(), 1);
+    hub.forget(Instant::now() + KEPT * 2);
+    assert!(hub.has_readers(&topic), "it is read");
+    drop(back);
+    hub.forget(Instant::now() + KEPT * 2);
+    assert!(!hub.has_readers(&topic));
+}
+
+#[tokio::test]
 async fn a_topic_without_readers_is_gone_and_nothing_is_encoded() {
     let hub = Hub::new("e".into());
     let topic = Topic::Public("x".into());

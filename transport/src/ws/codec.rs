@@ -43,7 +43,8 @@ impl Decoder {
                 (0x1, false) if self.partial.is_none() => self.partial = Some(payload),
                 (0x0, _) => {
                     let mut whole = self.partial.take().ok_or(Broken)?;
-                    if whole.len() + payload.len() > self.max {
+                    // Nothing, and more to come: work without an end.
+                    if (payload.is_empty() && !fin) || whole.len() + payload.len() > self.max {
                         return Err(Broken);
                     }
                     whole.extend(payload);

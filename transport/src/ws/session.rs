@@ -2,7 +2,7 @@
 
 use super::codec::{Incoming, close, control};
 use super::sockets::{BEAT, HEARTBEAT, LEAVE, LOOK, Place, REVOKED};
-use super::topics::show;
+use super::topics::{Hidden, show};
 use super::wire::{Over, Wire};
 use crate::auth::Session;
 use crate::state::App;
@@ -91,6 +91,10 @@ where
     metrics::counter!("ws_closed_total", "code" => end.to_string()).increment(1);
     if end == code::SLOW {
         metrics::counter!("ws_dropped_total", "reason" => "slow").increment(1);
+    }
+    if end == code::SLOW {
+        // What it has not read would keep the code from it.
+        wire.drop_unwritten();
     }
     wire.out().push(close(end));
     let _ = Box::pin(tokio::time::timeout(GOODBYE, wire.end())).await;
@@ -190,7 +194,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
             match next.await {
                 Next::Due(due) => self.act(due).await?,
                 Next::Said(Ok(Incoming::Text(text))) => Box::pin(self.hear(&text)).await?,
-                Next::Said(Ok(Incoming::Ping(payload))) => self.wire.out().push(control(0xa, &payload)),
+                Next::Said(Ok(Incoming::Ping(payload))) => {
+                    self.count()?;
+                    self.wire.out().push(control(0xa, &payload));
+                }
                 Next::Said(Ok(Incoming::Pong)) => self.unanswered = 0,
                 Next::Said(Ok(Incoming::Close)) => return Err(code::NORMAL),
                 Next::Said(Err(over)) => return Err(end_of(over)),
@@ -259,15 +266,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
         }
     }
 
-    async fn hear(&mut self, text: &str) -> Result<(), End> {
+    /// Messages have a limit, pings too.
+    fn count(&mut self) -> Result<(), End> {
         let (since, count) = self.messages.get_or_insert_with(|| (Instant::now(), 0));
         if since.elapsed() > Duration::from_secs(1) {
             (*since, *count) = (Instant::now(), 0);
         }
         *count += 1;
-        if *count > self.app.settings.messages_per_second {
-            return Err(code::TOO_MANY);
-        }
+        if *count > self.app.settings.messages_per_second { Err(code::TOO_MANY) } else { Ok(()) }
+    }
+
+    async fn hear(&mut self, text: &str) -> Result<(), End> {
+        self.count()?;
         match serde_json::from_str(text) {
             Ok(Said::Subscribe { id, topic, from }) => self.subscribe(id, &topic, from.as_ref()).await,
             Ok(Said::Unsubscribe { topic }) => {
@@ -303,12 +313,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
     async fn subscribe(&mut self, id: Value, name: &str, from: Option<&Position>) {
         let refuse = |code| json!({"type": "error", "id": id, "code": code, "topic": name});
         let Ok(topic) = name.parse::<Topic>() else { return self.say(&refuse("topic-forbidden")) };
+        // Without a login nothing else is even looked up.
+        if self.who.is_none() && !matches!(topic, Topic::Public(_)) {
+            return self.say(&refuse("topic-forbidden"));
+        }
         let Some(slot) = self.slot_for(&topic) else { return self.say(&refuse("too-many-topics")) };
         let app = self.app.clone();
         let hub = &app.handles.hub;
         let subscription = hub.subscribe(&topic, &self.place.reader, 1 << slot);
-        let Some(shown) = show(&app, self.who.map(|w| w.user), &topic).await else {
-            return self.say(&refuse("topic-forbidden"));
+        let shown = match show(&app, self.who.map(|w| w.user), &topic).await {
+            Ok(shown) => shown,
+            Err(hidden) => {
+                subscription.refused();
+                if hidden == Hidden::Forbidden {
+                    self.topics[slot] = None;
+                }
+                let code = if hidden == Hidden::Forbidden { "topic-forbidden" } else { "unavailable" };
+                return self.say(&refuse(code));
+            }
         };
         // Everything that was missed, or a snapshot: never a part of it.
         let resumed = from.filter(|p| p.epoch == hub.epoch()).map(|p| p.offset).filter(|offset| {

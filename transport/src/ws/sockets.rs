@@ -66,6 +66,8 @@ impl Place {
         let mut seats = self.app.sockets.seats.lock().expect("nobody panics holding it");
         let mine = seats.entry(user).or_default();
         if mine.len() >= self.app.settings.sockets_per_user {
+            // Some may be those of a phone that vanished in a tunnel: a ping that nobody acknowledges ends them soon.
+            mine.iter().for_each(|seat| seat.reader.rouse(BEAT));
             return false;
         }
         mine.push(Seat { session, reader: self.reader.clone() });

@@ -1,5 +1,6 @@
 //! Who may subscribe to what, and what a topic shows at the moment.
 
+use crate::error::Problem;
 use crate::http::distribution;
 use crate::http::participation::public_body;
 use crate::state::App;
@@ -7,6 +8,7 @@ use actors::view;
 use domain::ids::UserId;
 use domain::topic::Topic;
 use serde_json::{Value, json};
+use storage::StorageError;
 
 /// A topic at the moment: its offset and its snapshot.
 pub(super) struct Shown {
@@ -14,46 +16,67 @@ pub(super) struct Shown {
     pub(super) snapshot: Value,
 }
 
-/// What a topic shows; `None` when it does not exist or belongs to somebody else.
-pub(super) async fn show(app: &App, user: Option<UserId>, topic: &Topic) -> Option<Shown> {
+/// Why a topic is not shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hidden {
+    /// It does not exist, or belongs to somebody else.
+    Forbidden,
+    /// It cannot be read now: ask again.
+    Unavailable,
+}
+
+impl From<Problem> for Hidden {
+    fn from(p: Problem) -> Self {
+        if p.status.is_server_error() { Self::Unavailable } else { Self::Forbidden }
+    }
+}
+
+impl From<StorageError> for Hidden {
+    fn from(_: StorageError) -> Self {
+        Self::Unavailable
+    }
+}
+
+/// What a topic shows. Offsets are read before what is shown: a snapshot may be newer than its offset, never older.
+pub(super) async fn show(app: &App, user: Option<UserId>, topic: &Topic) -> Result<Shown, Hidden> {
     match topic {
         Topic::Event(id) => {
             let handle = app.handles.events.get(*id);
-            let event = handle.read().await.ok()?;
+            let event = handle.read().await.map_err(Problem::from)?;
             if Some(event.owner) != user {
-                return None;
+                return Err(Hidden::Forbidden);
             }
-            let (body, _) = handle.analytics().await.ok()?;
-            let snapshot: Value = serde_json::from_slice(&body).ok()?;
-            Some(Shown { offset: snapshot["position"]["offset"].as_i64()?, snapshot })
+            let (body, _) = handle.analytics().await.map_err(Problem::from)?;
+            let snapshot: Value = serde_json::from_slice(&body).map_err(|_| Hidden::Unavailable)?;
+            let offset = snapshot["position"]["offset"].as_i64().ok_or(Hidden::Unavailable)?;
+            Ok(Shown { offset, snapshot })
         }
         Topic::Public(slug) => {
-            let id = app.slugs.id(app, slug).await.ok()?;
-            let event = app.handles.events.get(id).read().await.ok()?;
-            if event.status.is_drafting() || event.commitment.is_none() {
-                return None;
-            }
-            // The version first: a snapshot may be newer than its offset, never older.
+            let id = app.slugs.id(app, slug).await?;
             let offset =
-                app.store().run(move |c| Box::pin(async move { storage::tally::version(c, id).await })).await.ok()?;
-            Some(Shown { offset, snapshot: public_body(app, &event).await.ok()? })
+                app.store().run(move |c| Box::pin(async move { storage::tally::version(c, id).await })).await?;
+            let event = app.handles.events.get(id).read().await.map_err(Problem::from)?;
+            if event.status.is_drafting() || event.commitment.is_none() {
+                return Err(Hidden::Forbidden);
+            }
+            Ok(Shown { offset, snapshot: public_body(app, &event).await? })
         }
         Topic::Job(id) => {
             let id = *id;
-            let job =
-                app.store().run(move |c| Box::pin(async move { storage::jobs::get(c, id).await })).await.ok()??;
-            if job.owner.is_none() || job.owner != user {
-                return None;
-            }
-            Some(Shown { offset: job.version, snapshot: view::job(&job) })
+            let job = app.store().run(move |c| Box::pin(async move { storage::jobs::get(c, id).await })).await?;
+            let job = job.filter(|j| j.owner.is_some() && j.owner == user).ok_or(Hidden::Forbidden)?;
+            Ok(Shown { offset: job.version, snapshot: view::job(&job) })
         }
         Topic::Distribution(id) => {
-            let d = distribution::read(app, *id).await.ok().filter(|d| Some(d.owner) == user)?;
-            Some(Shown { offset: d.version, snapshot: view::distribution(&d) })
+            let d = distribution::read(app, *id).await?;
+            if Some(d.owner) != user {
+                return Err(Hidden::Forbidden);
+            }
+            Ok(Shown { offset: d.version, snapshot: view::distribution(&d) })
         }
         Topic::Owner(id) => {
-            let owner = user.filter(|u| u == id)?;
-            let (offset, unread) = app
+            let owner = user.filter(|u| u == id).ok_or(Hidden::Forbidden)?;
+            let (offset, all) = app
                 .store()
                 .run(move |c| {
                     Box::pin(async move {
@@ -61,10 +84,9 @@ pub(super) async fn show(app: &App, user: Option<UserId>, topic: &Topic) -> Opti
                         Ok((offset, storage::notices::list(c, owner, None, 50).await?))
                     })
                 })
-                .await
-                .ok()?;
-            let unread: Vec<Value> = unread.iter().filter(|n| n.read_at.is_none()).map(|n| json!(n)).collect();
-            Some(Shown { offset, snapshot: json!({"notices": unread}) })
+                .await?;
+            let unread: Vec<Value> = all.iter().filter(|n| n.read_at.is_none()).map(|n| json!(n)).collect();
+            Ok(Shown { offset, snapshot: json!({"notices": unread}) })
         }
     }
 }

@@ -76,6 +76,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         &mut self.out
     }
 
+    /// Forgets what is not begun: of a piece that is half written the rest must follow.
+    pub(super) fn drop_unwritten(&mut self) {
+        self.out.truncate(usize::from(self.written > 0));
+    }
+
     /// Writes what was said, many pieces with one call.
     pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.out.is_empty() {

@@ -70,6 +70,65 @@ async function hostileModel(upstream) {
   return { base: `http://127.0.0.1:${server.address().port}`, close: () => new Promise((closed) => server.close(closed)) };
 }
 
+test('an edited picture survives coming back, and what changed elsewhere is read again', async (t) => {
+  const server = await serve();
+  t.after(() => server.stop());
+  const api = client(server.base);
+  const tokens = await api.signup();
+  const { context, page, trouble } = await open(chrome, PHONE);
+  await signedIn(page, server.base, tokens);
+  const event = await api.call('POST', '/api/events', { objective: 'SALES' });
+  await page.goto(`${server.base}/#event/${event.id}`);
+  await page.getByRole('button', { name: '이 제안으로 하기' }).nth(2).click();
+  await page.getByLabel('매장 방문 코드를 입력하면').selectOption('0');
+  await page.getByRole('button', { name: '다음' }).click();
+  await until('nine pictures', async () => (await page.locator('.tile').count()) === 9, 60_000);
+  assert.equal((await api.call('GET', `/api/events/${event.id}`)).visitBonus, null, 'no bonus was chosen');
+  await page.getByRole('button', { name: '글과 색 바꾸기' }).first().click();
+  await page.getByLabel('제목').fill('바뀐 제목');
+  await page.getByText('저장됨').waitFor();
+  await page.reload();
+  await until('nine pictures again', async () => (await page.locator('.tile').count()) === 9);
+  assert.equal(await page.locator('img[alt^="바뀐 제목"]').count(), 1);
+  const { items } = await api.call('GET', `/api/events/${event.id}/images`);
+  assert.equal(items.length, 9, 'nothing was drawn twice');
+  // A dashboard that is behind reads again instead of refusing for ever.
+  const live = await api.live(['NAVER']);
+  await page.goto(`${server.base}/#event/${live.id}`);
+  await page.getByRole('button', { name: '잠시 멈추기' }).waitFor();
+  await api.call('PATCH', `/api/events/${live.id}`, { endsAt: new Date(Date.parse(live.endsAt) + 86_400_000).toISOString() });
+  await page.getByRole('button', { name: '잠시 멈추기' }).click();
+  await page.locator('.toast').waitFor();
+  await page.getByRole('button', { name: '잠시 멈추기' }).click();
+  await page.getByRole('button', { name: '다시 시작' }).waitFor();
+  // Going back closes what asks: a dialog belongs to its page.
+  await page.getByRole('button', { name: '지금 마감하기' }).click();
+  await page.getByRole('dialog').waitFor();
+  await page.goBack();
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  assert.equal((await api.call('GET', `/api/events/${live.id}`)).status, 'paused');
+  assert.deepEqual(trouble, []);
+  await context.close();
+});
+
+test('without a WebSocket an event is made all the same', async (t) => {
+  const server = await serve();
+  t.after(() => server.stop());
+  const api = client(server.base);
+  const tokens = await api.signup();
+  const { context, page } = await open(chrome, PHONE);
+  await page.routeWebSocket(/\/ws$/, (socket) => socket.close({ code: 1011 }));
+  await signedIn(page, server.base, tokens);
+  const event = await api.call('POST', '/api/events', { objective: 'SALES' });
+  await page.goto(`${server.base}/#event/${event.id}`);
+  await page.getByRole('button', { name: '이 제안으로 하기' }).first().waitFor();
+  const live = await api.live(['NAVER']);
+  await api.enter(live.slug, 1);
+  await page.goto(`${server.base}/#event/${live.id}`);
+  await until('the figures', async () => (await page.locator('.cards .figure').first().textContent().catch(() => '')) === '1');
+  await context.close();
+});
+
 test('hostile text is text, whoever wrote it', async (t) => {
   const simulated = await simulator();
   const model = await hostileModel(`${simulated.base}/claude`);

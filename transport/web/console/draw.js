@@ -12,7 +12,7 @@ const t = words({
   alternates: ['예비 당첨자 수', 'Alternates'], draw: ['지금 추첨하기', 'Draw now'], sure: ['추첨은 한 번만 할 수 있고, 결과는 바로 공개됩니다.', 'It is drawn once, and the result is public at once.'],
   winners: ['당첨자', 'Winners'], none: ['응모한 분이 없어 당첨자도 없습니다.', 'Nobody entered: there are no winners.'], second: ['예비 당첨자', 'Alternates'], nth: ['{n}번', 'No. {n}'],
   proof: ['증명', 'Proof'], check: ['이 브라우저에서 확인하기', 'Check it in this browser'], file: ['증명 파일', 'Proof file'], rest: ['당첨자까지 전부 다시 계산하려면: madang draw verify 파일', 'To recompute the winners too: madang draw verify FILE'],
-  ok1: ['약속한 난수가 맞습니다', 'The number is the one that was promised'], ok2: ['응모 {n}건의 목록이 마감 때와 같습니다', 'The list of {n} entries is the one of the close'], bad: ['맞지 않습니다', 'Does not match'], commitment: ['약속 (승인 때)', 'Promise (approval)'], root: ['응모 목록 (마감 때)', 'List (close)'], external: ['사장님의 난수', 'Your number'], seed: ['서버의 난수', 'The server’s number'], noExternal: ['없음: 서버의 난수만 썼습니다', 'none: only the server’s number was used'],
+  ok1: ['약속한 난수가 맞습니다', 'The number is the one that was promised'], ok2: ['응모 {n}건의 목록이 마감 때와 같습니다', 'The list of {n} entries is the one of the close'], bad: ['맞지 않습니다', 'Does not match'], insecure: ['이 주소에서는 브라우저가 계산하지 못합니다. https 주소에서 열거나 증명 파일을 확인해 주세요.', 'The browser cannot compute it at this address: open it by https, or check the proof file.'], commitment: ['약속 (승인 때)', 'Promise (approval)'], root: ['응모 목록 (마감 때)', 'List (close)'], external: ['사장님의 난수', 'Your number'], seed: ['서버의 난수', 'The server’s number'], noExternal: ['없음: 서버의 난수만 썼습니다', 'none: only the server’s number was used'],
 });
 
 /** @param {import('../console.js').Page} page */
@@ -41,6 +41,7 @@ async function result(event, drawn) {
       drawn.alternates.length > 0 && el('details', {}, el('summary', {}, `${t('second')} (${drawn.alternates.length})`), el('ol', {}, drawn.alternates.map((/** @type {any} */ w) => el('li', {}, t('nth', { n: number(w.entryNo) }), ' ', el('span', { class: 'quiet' }, w.maskedPhone)))))),
     el('section', { class: 'card' }, el('h3', {}, t('proof')), el('p', {}, proof.says[document.documentElement.lang] ?? proof.says.ko), checks,
       el('div', { class: 'row' }, button(t('check'), async () => {
+        if (!crypto.subtle) throw new Error(t('insecure'));
         const { promised, listed } = await checkProof(proof);
         show(checks, line(promised, t('ok1')), line(listed, t('ok2', { n: number(proof.count) })));
       }, { class: 'plain' }), el('a', { href: `/api/participation/events/${event.slug}/draw`, download: `${event.slug}-draw.json` }, t('file'))), el('p', { class: 'quiet' }, t('rest')),

@@ -1,4 +1,5 @@
 // A job as it goes on: its progress, what is ready, how it ended.
+import { api, connection } from '../api.js';
 import { el, show } from '../ui.js';
 import { said, words } from '../words.js';
 
@@ -6,6 +7,8 @@ const t = words({
   failed: ['작업이 끝나지 못했습니다.', 'The job failed.'],
   queued: ['차례를 기다리고 있습니다', 'Waiting for its turn'], asking: ['제안을 만들고 있습니다', 'Thinking'], options: ['제안을 정리하고 있습니다', 'Writing the proposals'], drawing: ['배경을 그리고 있습니다', 'Drawing'], composing: ['글자를 얹고 있습니다', 'Setting the text'],
 });
+/** Without a live connection the job is asked for, this often at most. */
+const ASK_MS = 4_000;
 const OVER = ['succeeded', 'failed', 'dead', 'cancelled'];
 
 /**
@@ -22,8 +25,14 @@ export function followJob(page, id, place, text, onReady) {
     if (data.stage && data.stage !== 'done') show(stage, t(data.stage));
   };
   return new Promise((resolve, reject) => {
+    // A proxy that lets no WebSocket through must not stop anybody.
+    const asking = setInterval(async () => {
+      if (connection().state !== 'open') await api('GET', `/api/jobs/${id}`).then(ended, () => {});
+    }, ASK_MS);
+    page.left(() => clearInterval(asking));
     const ended = (/** @type {any} */ job) => {
       if (!OVER.includes(job.status)) return moved(job);
+      clearInterval(asking);
       show(place);
       if (job.status === 'succeeded') resolve(job);
       else reject(new Error(said(job.error) || t('failed')));

@@ -1,6 +1,6 @@
 // Making an event: objective, proposal, pictures, channels, approval.
 import { api, edit, get, post } from '../api.js';
-import { button, confirmed, el, field, form, show } from '../ui.js';
+import { button, confirmed, el, field, form, reason, show } from '../ui.js';
 import { fromField, name, number, said, toField, when, won, words } from '../words.js';
 import { followJob } from './job.js';
 import pictures from './pictures.js';
@@ -8,7 +8,7 @@ import pictures from './pictures.js';
 const t = words({
   steps: ['만들기 단계', 'Steps'], s1: ['목적', 'Objective'], s2: ['제안', 'Proposal'], s3: ['이미지', 'Pictures'], s4: ['채널', 'Channels'], s5: ['승인', 'Approval'],
   untitled: ['새 이벤트', 'New event'], three: ['제안 세 가지', 'Three proposals'], thinking: ['AI가 업종·지역·계절을 살펴보고 있습니다.', 'The model looks at industry, region and season.'],
-  fallback: ['AI가 응답하지 않아 대신 준비한 제안입니다 ({t} 기준).', 'The model did not answer: these proposals stand in ({t}).'], trends: ['참고한 흐름', 'Trends considered'], again: ['다른 제안 받기', 'Other proposals'],
+  fallback: ['AI가 응답하지 않아 대신 준비한 제안입니다 ({t} 기준).', 'The model did not answer: these proposals stand in ({t}).'], trends: ['참고한 흐름', 'Trends considered'],
   expected: ['예상', 'Expected'], people: ['참여 {a}~{b}명', '{a}–{b} entries'], cost: ['비용 {c}', 'cost {c}'], roi: ['ROI {a}~{b}%', 'ROI {a}–{b}%'], days: ['{n}일 동안', '{n} days'], choose: ['이 제안으로 하기', 'Take this one'], chosen: ['고른 제안', 'Chosen'],
   why: ['왜 이렇게?', 'Why so?'], details: ['내용 다듬기', 'Details'], title: ['이벤트 이름', 'Title'], starts: ['시작', 'Starts'], ends: ['끝', 'Ends'], now: ['비워 두면 승인할 때 바로 시작합니다.', 'Left empty, it starts with the approval.'],
   prize: ['경품', 'Prize'], quantity: ['수량', 'Number'], value: ['개당 가격(원)', 'Worth each (₩)'], more: ['경품 추가', 'Add a prize'], less: ['빼기', 'Remove'], visit: ['매장 방문 코드를 입력하면 당첨 확률', 'With the code shown in the shop, the odds are'], times: ['{n}배', '{n}×'], none: ['쓰지 않음', 'no different'],
@@ -93,13 +93,20 @@ const option = (o, chosen, take) => el('article', { class: chosen ? 'card option
 function details(event, o, to) {
   const same = event.optionId === o.id;
   const prizes = el('div', {});
+  let rows = 0;
   const row = (/** @type {any} */ p) => {
-    const i = prizes.children.length;
-    const node = el('div', { class: 'prize' }, field(`prizes[${i}].name`, t('prize'), { value: p.name, maxlength: 60 }),
-      field(`prizes[${i}].quantity`, t('quantity'), { type: 'number', min: 1, value: p.quantity }), field(`prizes[${i}].unitValueWon`, t('value'), { type: 'number', min: 0, value: p.unitValueWon }),
-      i > 0 && el('button', { type: 'button', class: 'link', onclick: () => node.remove() }, t('less')));
+    const n = ++rows;
+    const part = (/** @type {string} */ key, /** @type {string} */ label, /** @type {any} */ attributes) => field(key, label, { id: `f-prize-${n}-${key}`, ...attributes });
+    const node = el('div', { class: 'prize' }, part('name', t('prize'), { value: p.name, maxlength: 60 }), part('quantity', t('quantity'), { type: 'number', min: 1, value: p.quantity }), part('unitValueWon', t('value'), { type: 'number', min: 0, value: p.unitValueWon }),
+      n > 1 && el('button', { type: 'button', class: 'link', onclick: () => {
+        node.remove();
+        renumber();
+      } }, t('less')));
     prizes.append(node);
+    renumber();
   };
+  // Errors of the API name the row as it is sent.
+  const renumber = () => [...prizes.children].forEach((node, i) => node.querySelectorAll('input').forEach((/** @type {any} */ input) => (input.name = `prizes[${i}].${input.id.split('-').pop()}`)));
   (same && event.prizes.length ? event.prizes : o.prizes).forEach(row);
   const weights = el('select', {}, [0, 2, 3, 5, 10].map((n) => el('option', { value: n, selected: n === (same ? event.visitBonus?.weight ?? 0 : 3) }, n ? t('times', { n }) : t('none'))));
   return el('section', { class: 'card' }, el('h3', {}, t('details')), form([
@@ -115,8 +122,8 @@ function details(event, o, to) {
     });
     await edit('PUT', `/api/events/${event.id}/plan`, {
       optionId: o.id, title: v.title, prizes: listed,
-      ...(v.startsAt ? { startsAt: fromField(v.startsAt) } : {}), ...(v.endsAt ? { endsAt: fromField(v.endsAt) } : {}),
-      ...(Number(v.visitBonus) ? { visitBonus: { weight: Number(v.visitBonus) } } : {}),
+      startsAt: v.startsAt ? fromField(v.startsAt) : new Date().toISOString(), ...(v.endsAt ? { endsAt: fromField(v.endsAt) } : {}),
+      visitBonus: Number(v.visitBonus) ? { weight: Number(v.visitBonus) } : null,
     }, event.version);
     to(3);
   }));
@@ -134,6 +141,7 @@ async function channels({ event, place, to }) {
   const places = new Map(CHANNELS.map((c) => [c, el('div', { class: 'standing' })]));
   // What a channel still lacks is known once it is chosen: kept at every change, one after the other.
   let saving = Promise.resolve();
+  const problem = el('p', { class: 'bad', role: 'alert' });
   const save = () => (saving = saving.catch(() => {}).then(async () => {
     for (const [c, node] of places) if (!wanted.has(c)) show(node);
     if (!wanted.size) return;
@@ -144,8 +152,8 @@ async function channels({ event, place, to }) {
     el('label', { class: 'check' }, el('input', { type: 'checkbox', checked: wanted.has(c), onchange: (/** @type {any} */ e) => {
       if (e.target.checked) wanted.add(c);
       else wanted.delete(c);
-      save().catch(() => {});
-    } }), el('span', {}, el('strong', {}, name(c)), el('span', { class: 'quiet block' }, t(c)))), places.get(c))),
+      save().then(() => show(problem), (error) => show(problem, reason(error)));
+    } }), el('span', {}, el('strong', {}, name(c)), el('span', { class: 'quiet block' }, t(c)))), places.get(c))), problem,
   el('div', { class: 'row' }, button(t('back'), () => to(3), { class: 'plain' }), button(t('next'), async () => {
     if (!wanted.size) throw new Error(t('atLeast'));
     await save();

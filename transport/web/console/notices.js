@@ -15,7 +15,7 @@ export default async function notices({ main }) {
     try {
       const first = await get('/api/notices?limit=30');
       show(list, first.items.length ? rows(first) : empty(t('none'), t('noneText')));
-      countUnread(first.items.filter((/** @type {any} */ n) => !n.readAt).length);
+      countUnread(unreadOf(first.items));
     } catch (error) {
       show(list, failed(error, load));
     }
@@ -24,6 +24,9 @@ export default async function notices({ main }) {
   addEventListener('notice', fresh);
   await load();
 }
+
+/** @param {any[]} items */
+const unreadOf = (items) => items.filter((n) => !n.readAt).map((n) => n.id);
 
 /** @param {any} page @returns {any[]} */
 function rows({ items, nextCursor }) {
@@ -35,7 +38,7 @@ function rows({ items, nextCursor }) {
         node.classList.add('read');
         node.querySelector('button').parentElement.remove();
         const { items: all } = await get('/api/notices?limit=30');
-        countUnread(all.filter((/** @type {any} */ m) => !m.readAt).length);
+        countUnread(unreadOf(all));
       }, { class: 'link' }));
     return node;
   }), more].filter(Boolean);

@@ -12,6 +12,8 @@ const t = words({
   SUNSET: ['노을', 'Sunset'], FOREST: ['숲', 'Forest'], OCEAN: ['바다', 'Ocean'], BLOSSOM: ['벚꽃', 'Blossom'], HONEY: ['꿀', 'Honey'], MONO: ['흑백', 'Mono'], NEON: ['네온', 'Neon'], CREAM: ['크림', 'Cream'],
 });
 const PALETTES = /** @type {const} */ (['SUNSET', 'FOREST', 'OCEAN', 'BLOSSOM', 'HONEY', 'MONO', 'NEON', 'CREAM']);
+/** Styles times platforms. */
+const KINDS = 9;
 /** Typing rests this long before the next version is made: a user has 100 requests a minute. */
 const REST_MS = 500;
 
@@ -35,9 +37,11 @@ export default async function pictures({ page, event, place, to }) {
       to(4);
     }), count)));
   counted();
-  const made = event.content ? await get(`/api/events/${event.id}/images`) : { items: [] };
-  made.items.forEach(add);
-  if (made.items.length) return;
+  // What was made for this title, or edited since, is there already; of overlapping requests the newest stands.
+  const { items } = await get(`/api/events/${event.id}/images`);
+  const kinds = new Map(items.filter((/** @type {any} */ i) => i.version > 1 || i.headline === event.title || chosen.has(i.id)).map((/** @type {any} */ i) => [`${i.style} ${i.platform}`, i]));
+  [...kinds.values()].forEach(add);
+  if (kinds.size >= KINDS) return;
   const started = await post('/api/content/images', { eventId: event.id });
   if (!started.jobId) return started.images.forEach(add);
   const job = await followJob(page, started.jobId, meter, t('drawing'), (data) => data.image && add(data.image));
@@ -74,7 +78,9 @@ function editor(image, picture) {
       Object.assign(image, await api('PATCH', `/api/content/images/${image.id}`, what, { 'if-match': `"${image.version}"` }));
       for (const shown of [preview, picture]) Object.assign(shown, { src: image.url, alt: image.altText });
       show(status, t('saved'));
-    } catch (error) {
+    } catch (/** @type {any} */ error) {
+      // Edited elsewhere: the next change is made on what there is now.
+      if (error.code === 'stale') Object.assign(image, await get(`/api/content/images/${image.id}`).catch(() => ({})));
       show(status, el('span', { class: 'bad' }, reason(error)));
     }
   };

@@ -1,7 +1,7 @@
 // An event that was approved: live figures, channels, link and code, and what can be done with it.
-import { api, edit, get, picture, post } from '../api.js';
+import { api, connection, edit, get, picture, post } from '../api.js';
 import { columns, lines } from '../chart.js';
-import { button, confirmed, el, field, form, show } from '../ui.js';
+import { button, confirmed, copy, el, failed, field, fillIn, form, show } from '../ui.js';
 import { fromField, hour, name, number, percent, toField, when, won, words } from '../words.js';
 import { publishing } from './publishing.js';
 
@@ -10,18 +10,21 @@ const t = words({
   impressionsNote: ['TV·네이버·인스타그램에서 본 횟수', 'views on TV, Naver, Instagram'], conversionNote: ['노출 대비 참여', 'entries per impression'], asOf: ['{t} 기준', 'as of {t}'], stale: ['오래된 값', 'old value'],
   hourly: ['시간대별 참여', 'Entries per hour'], hour: ['시각', 'Hour'], oclock: ['{h}시', '{h}:00'], channels: ['채널별 참여', 'Entries per channel'], channel: ['채널', 'Channel'], profile: ['처음 온 손님과 다시 온 손님', 'New and returning customers'], kind: ['구분', 'Kind'], new: ['처음', 'New'], returning: ['다시', 'Returning'], clicks: ['클릭', 'Clicks'],
   figures: ['채널별 수치', 'Figures per channel'], how: ['ROI는 이렇게 계산합니다', 'How the ROI is computed'], prizeCost: ['경품비', 'Prizes'], platformCost: ['채널 비용', 'Channels'], sales: ['매출 증가(추정)', 'More sales (estimated)'], newCustomers: ['신규 고객', 'New customers'], ltv: ['신규 고객의 가치(추정)', 'Their value (estimated)'], roiNote: ['업종 평균으로 추정한 값입니다. 실제 매출은 아직 연결되지 않았습니다.', 'Estimated from averages of the industry: real sales are not connected.'],
-  period: ['{a} – {b}', '{a} – {b}'], link: ['응모 링크', 'Entry link'], copy: ['복사', 'Copy'], copied: ['복사했습니다', 'Copied'], qr: ['QR 코드', 'QR code'], qrSave: ['QR 코드 저장 (PNG)', 'Save the QR code (PNG)'], code: ['매장 방문 코드', 'Code for visitors'], codeNote: ['매장 안에 보여 주세요. 매분 바뀝니다.', 'Show it in the shop. It changes every minute.'],
+  period: ['{a} – {b}', '{a} – {b}'], link: ['응모 링크', 'Entry link'], copy: ['복사', 'Copy'], none: ['아직 응모가 없습니다. 링크와 QR 코드를 알려 주세요.', 'No entries yet: share the link and the QR code.'], qr: ['QR 코드', 'QR code'], qrSave: ['QR 코드 저장 (PNG)', 'Save the QR code (PNG)'], code: ['매장 방문 코드', 'Code for visitors'], codeNote: ['매장 안에 보여 주세요. 매분 바뀝니다.', 'Show it in the shop. It changes every minute.'],
   pause: ['잠시 멈추기', 'Pause'], resume: ['다시 시작', 'Resume'], close: ['지금 마감하기', 'Close now'], closeSure: ['마감하면 더 응모할 수 없고, 다시 열 수 없습니다.', 'Nobody can enter any more, and it cannot be opened again.'], cancel: ['이벤트 취소', 'Cancel the event'], cancelSure: ['게시물을 내리고 추첨 없이 끝냅니다. 되돌릴 수 없습니다.', 'Posts are taken down and nothing is drawn. This cannot be undone.'], longer: ['기간 늘리기', 'Extend'], ends: ['새 종료 시각', 'New end'], save: ['저장', 'Save'],
   people: ['응모자 보기', 'Entrants'], draw: ['추첨하기', 'Draw the winners'], result: ['당첨자와 증명', 'Winners and proof'], again: ['같은 내용으로 새로 만들기', 'Make another like it'], history: ['기록', 'History'], more: ['더 보기', 'More'], who: ['사장님', 'you'], system: ['자동', 'by itself'],
   created: ['만들어짐', 'Created'], planned: ['제안 선택', 'Proposal chosen'], 'content-chosen': ['이미지 선택', 'Pictures chosen'], 'channels-chosen': ['채널 선택', 'Channels chosen'], approved: ['승인', 'Approved'], opened: ['시작', 'Opened'], paused: ['멈춤', 'Paused'], resumed: ['다시 시작', 'Resumed'], closed: ['마감', 'Closed'], rooted: ['응모 목록 확정', 'List of entries fixed'], drawn: ['추첨', 'Drawn'], cancelled: ['취소', 'Cancelled'], 'end-moved': ['종료 시각 변경', 'End moved'], retitled: ['이름 변경', 'Renamed'], duplicated: ['복사해서 만듦', 'Copied from another'], distributed: ['게시 결과', 'Published'], forfeited: ['당첨 포기 (삭제 요청)', 'A winner forfeited'],
 });
+
+/** How often figures are asked for while there is no live connection. */
+const ASK_MS = 10_000;
 
 /** @param {import('../console.js').Page} page @param {any} event */
 export default async function running(page, event) {
   const { id } = event;
   const cards = el('section', { class: 'cards', 'aria-label': t('participants') });
   const spread = el('section', { class: 'card' }), more = el('section', {});
-  show(page.main, head(page, event), cards, sharing(page, event), more, spread, history(id));
+  show(page.main, head(page, event), cards, spread, sharing(page, event), more, history(id));
   /** @type {any} */
   let charts = null;
   const paint = (/** @type {any} */ data) => {
@@ -29,15 +32,21 @@ export default async function running(page, event) {
     show(cards, figures(data));
     if (!charts) {
       charts = { hourly: columns(t('hourly'), [t('hour'), t('participants')], hours(data)), channels: lines(t('channels'), [t('channel'), t('participants')], perChannel(data)), profile: lines(t('profile'), [t('kind'), t('participants')], profile(data)) };
-      show(more, el('div', { class: 'charts' }, charts.hourly.node, charts.channels.node, charts.profile.node), charts.table = el('div', {}), charts.roi = el('div', {}));
+      show(more, el('div', { class: 'charts' }, charts.none = el('p', { class: 'empty' }, t('none')), charts.hourly.node, charts.channels.node, charts.profile.node), charts.table = el('div', {}), charts.roi = el('div', {}));
     }
+    charts.none.hidden = data.cards.participants > 0;
+    charts.hourly.node.hidden = charts.profile.node.hidden = data.cards.participants === 0;
     charts.hourly.update(hours(data));
     charts.channels.update(perChannel(data));
     charts.profile.update(profile(data));
     show(charts.table, table(data));
     if (!charts.roi.querySelector('details[open]')) show(charts.roi, roi(data.roi));
   };
-  page.follow(`event:${id}`, { onSnapshot: paint, onUpdate: ({ data }) => paint(data) });
+  const read = async () => paint(await get(`/api/events/${id}/analytics`));
+  page.follow(`event:${id}`, { onSnapshot: paint, onUpdate: ({ data }) => paint(data), onRefused: (code) => show(cards, failed(new Error(code), read)) });
+  // Without a live connection the figures are asked for: old ones are worse.
+  const asking = setInterval(() => connection().state !== 'open' && read().catch(() => {}), ASK_MS);
+  page.left(() => clearInterval(asking));
   if (event.distributionId) publishing(page, event.distributionId, spread);
 }
 
@@ -53,7 +62,7 @@ function head(page, event) {
   const close = command('close', t('close'), t('closeSure'), status === 'paused' ? plain : {});
   const actions = [
     status === 'live' && command('pause', t('pause'), null, plain), status === 'paused' && command('resume', t('resume'), null), open && close,
-    status === 'closed' && el('a', { class: 'button', href: `#draw/${event.id}` }, t('draw')), status === 'drawn' && el('a', { class: 'button', href: `#draw/${event.id}` }, t('result')),
+    status === 'closed' && el('a', { class: 'button', href: `#draw/${event.id}` }, t('draw')), ['drawn', 'settled'].includes(status) && el('a', { class: 'button', href: `#draw/${event.id}` }, t('result')),
     el('a', { class: 'button plain', href: `#people/${event.id}` }, t('people')),
     (open || status === 'scheduled') && command('cancel', t('cancel'), t('cancelSure'), { class: 'link' }),
     !open && status !== 'scheduled' && button(t('again'), async () => page.go(`#event/${(await post(`/api/events/${event.id}/duplicate`)).id}`), { class: 'link' }),
@@ -63,29 +72,36 @@ function head(page, event) {
 }
 
 /** @param {import('../console.js').Page} page @param {any} event */
-const sharing = (page, event) => ['scheduled', 'live', 'paused'].includes(event.status) && el('section', { class: 'card share' }, share(event), event.status === 'live' && event.visitBonus && visit(event.id), extend(page, event));
+const sharing = (page, event) => ['scheduled', 'live', 'paused'].includes(event.status) && el('section', { class: 'card share' }, share(event), event.status === 'live' && event.visitBonus && visit(page, event.id), extend(page, event));
 
 
 /** @param {any} event */
 function share(event) {
   const link = `${location.origin}/e/${event.slug}`, place = el('div', { class: 'qr' });
-  picture(`/api/events/${event.id}/qr.svg?channel=QR`).then((src) => show(place, el('img', { src, alt: `${t('qr')}: ${link}`, width: 160, height: 160 })), () => {});
+  picture(`/api/events/${event.id}/qr.svg?channel=QR`).then((src) => show(place, el('img', { src, alt: `${t('qr')}: ${link}`, width: 160, height: 160 })), (error) => show(place, el('p', { class: 'bad' }, error.message)));
   return el('div', {}, place, el('p', {}, `${t('link')}: `, el('a', { href: link, target: '_blank', rel: 'noopener' }, link)),
-    el('div', { class: 'row' }, button(t('copy'), () => navigator.clipboard.writeText(link), { class: 'link' }), button(t('qrSave'), async () => {
+    el('div', { class: 'row' }, button(t('copy'), () => copy(link), { class: 'link' }), button(t('qrSave'), async () => {
       el('a', { href: await picture(`/api/events/${event.id}/qr.png?channel=QR`), download: `${event.slug}.png` }).click();
     }, { class: 'link' })));
 }
 
-/** The code of this minute, and the next one when it is due. @param {string} id */
-function visit(id) {
+/** The code of this minute, and the next one when it is due. @param {import('../console.js').Page} page @param {string} id */
+function visit(page, id) {
   const code = el('output', { class: 'figure' }, '······');
+  /** @type {any} */
+  let timer;
+  let here = true;
   const tick = async () => {
-    if (!code.isConnected && code.textContent !== '······') return;
     const now = await get(`/api/events/${id}/visit-code`).catch(() => null);
-    if (now) show(code, now.code);
-    setTimeout(tick, now ? Math.max(1_000, Date.parse(now.validUntil) - Date.now() + 200) : 5_000);
+    // An old code is worse than none.
+    show(code, now?.code ?? '······');
+    if (here) timer = setTimeout(tick, now ? Math.max(1_000, Date.parse(now.validUntil) - Date.now() + 200) : 5_000);
   };
   tick();
+  page.left(() => {
+    here = false;
+    clearTimeout(timer);
+  });
   return el('div', {}, el('strong', {}, t('code')), el('div', {}, code), el('p', { class: 'quiet' }, t('codeNote')));
 }
 
@@ -135,7 +151,7 @@ const roi = (r) => el('details', { class: 'card' }, el('summary', {}, t('how')),
 
 /** What happened, when, by whom: read when it is opened. @param {string} id */
 function history(id) {
-  const list = el('ol', { class: 'plain-list' });
+  const list = el('ol', { class: 'plain-list' }), place = el('div', {});
   const read = async (/** @type {string|null} */ cursor) => {
     const { items, nextCursor } = await get(`/api/events/${id}/facts?limit=50${cursor ? `&cursor=${cursor}` : ''}`);
     list.append(...items.map((/** @type {any} */ f) => el('li', {}, `${when(f.when)} · ${t(f.what)} `, el('span', { class: 'quiet' }, f.who.startsWith('owner:') ? t('who') : t('system')))));
@@ -147,5 +163,8 @@ function history(id) {
       list.append(node);
     }
   };
-  return el('details', { class: 'card', ontoggle: (/** @type {any} */ e) => e.target.open && !list.children.length && read(null).catch(() => {}) }, el('summary', {}, t('history')), list);
+  return el('details', { class: 'card', ontoggle: (/** @type {any} */ e) => e.target.open && !list.children.length && fillIn(place, async () => {
+    await read(null);
+    return list;
+  }) }, el('summary', {}, t('history')), place);
 }
