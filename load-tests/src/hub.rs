@@ -82,13 +82,19 @@ impl Run {
         process::cpu(&self.pids())
     }
 
-    /// Enters somebody new.
-    async fn enter(&self, slug: &str) -> Result<(), Failure> {
+    /// Enters somebody new; how old the entry is when its answer is here, in milliseconds.
+    async fn enter(&self, slug: &str) -> Result<f64, Failure> {
         let n = self.entered.fetch_add(1, Ordering::Relaxed);
         let body = json!({"name": "김손님", "phone": format!("010{n:08}"), "consents": {"privacy": true}});
         let path = format!("{}/api/participation/events/{slug}/entries", self.server.base);
         let answer = self.http.post(path).json(&body).send().await?;
-        if answer.status() == 201 { Ok(()) } else { Err(format!("an entry: {}", answer.status()).into()) }
+        if answer.status() != 201 {
+            return Err(format!("an entry: {}", answer.status()).into());
+        }
+        let now = chrono::Utc::now();
+        let body: Value = answer.json().await?;
+        let at: chrono::DateTime<chrono::Utc> = body["enteredAt"].as_str().unwrap_or_default().parse()?;
+        Ok((now - at).num_microseconds().unwrap_or(0) as f64 / 1000.0)
     }
 
     /// Sockets without a login on the public pages of the first events.
@@ -178,17 +184,7 @@ impl Run {
         let (id, slug) = &self.events[0];
         let swarm = Swarm::open(self.owned(100, &[format!("event:{id}")]).await?, 0).await?;
         swarm.received.timed.store(true, Ordering::Relaxed);
-        for _ in 0..100 {
-            self.enter(slug).await?;
-            tokio::time::sleep(Duration::from_millis(150)).await;
-        }
-        let ages = swarm.received.take_ages();
-        println!(
-            "W6 quiet topic, 100 dashboards, {} updates: from the commit's time stamp to the frame read p50 {:.2} ms, p99 {:.2} ms (goal 0.5, 5)",
-            ages.len(),
-            percentile(&ages, 0.5),
-            percentile(&ages, 0.99)
-        );
+        self.quiet(&swarm, slug).await?;
         let (before, begun, frames) = (self.cpu()?, Instant::now(), swarm.received.frames.load(Ordering::Relaxed));
         let stored = self.load(slug, rate, Duration::from_secs(15)).await;
         let took = begun.elapsed();
@@ -205,6 +201,28 @@ impl Run {
             (self.cpu()? - before).as_secs_f64() / took.as_secs_f64()
         );
         swarm.close().await;
+        Ok(())
+    }
+
+    async fn quiet(&self, swarm: &Swarm, slug: &str) -> Result<(), Failure> {
+        let (mut ages, mut after) = (Vec::new(), Vec::new());
+        for _ in 0..100 {
+            // The answer leaves right after the commit: what a frame takes longer than it is what the hub takes.
+            let answered = self.enter(slug).await?;
+            tokio::time::sleep(Duration::from_millis(150)).await;
+            let read = swarm.received.take_ages();
+            after.extend(read.iter().map(|age| age - answered));
+            ages.extend(read);
+        }
+        ages.sort_by(f64::total_cmp);
+        after.sort_by(f64::total_cmp);
+        println!(
+            "W6 quiet topic, 100 dashboards, {} frames: read p50 {:.2} ms, p99 {:.2} ms after the customer's answer (goal 0.5, 5 after the commit); p50 {:.2} ms after the entry's time stamp, which is before the commit",
+            ages.len(),
+            percentile(&after, 0.5),
+            percentile(&after, 0.99),
+            percentile(&ages, 0.5)
+        );
         Ok(())
     }
 
@@ -311,7 +329,7 @@ fn subscribe(topic: &str) -> String {
 
 /// Enough deliveries for a clock of ten milliseconds.
 fn updates_for(count: usize) -> usize {
-    (200_000 / count.max(1)).clamp(20, 200)
+    (100_000 / count.max(1)).clamp(20, 100)
 }
 
 /// The same against a reference.

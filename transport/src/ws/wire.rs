@@ -83,14 +83,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// Writes what was said, many pieces with one call.
     pub(super) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.out.is_empty() {
-            let mut pieces = [io::IoSlice::new(&[]); PIECES];
-            let count = self.out.len().min(PIECES);
-            for (piece, bytes) in pieces.iter_mut().zip(&self.out) {
-                *piece = io::IoSlice::new(bytes);
-            }
-            pieces[0] = io::IoSlice::new(&self.out[0][self.written..]);
-            match ready!(Pin::new(&mut self.stream).poll_write_vectored(context, &pieces[..count]))? {
+        while let Some(first) = self.out.first() {
+            let rest = &first[self.written..];
+            let written = if self.out.len() == 1 {
+                // Most often: a `send`, which costs less than a `writev`.
+                ready!(Pin::new(&mut self.stream).poll_write(context, rest))?
+            } else {
+                let mut pieces = [io::IoSlice::new(&[]); PIECES];
+                let count = self.out.len().min(PIECES);
+                for (piece, bytes) in pieces.iter_mut().zip(&self.out) {
+                    *piece = io::IoSlice::new(bytes);
+                }
+                pieces[0] = io::IoSlice::new(rest);
+                ready!(Pin::new(&mut self.stream).poll_write_vectored(context, &pieces[..count]))?
+            };
+            match written {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 n => self.wrote(n),
             }
