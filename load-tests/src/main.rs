@@ -2,6 +2,7 @@
 
 mod api;
 mod channels;
+mod crash;
 mod drive;
 mod hub;
 mod outage;
@@ -40,6 +41,27 @@ enum What {
         /// Rounds of each kind, in turns.
         #[arg(long, default_value_t = 3)]
         rounds: usize,
+    },
+    /// Entries while the server is killed and its database restarted: nothing acknowledged is lost, doubled or different.
+    Crash {
+        /// Entries in all.
+        #[arg(long, default_value_t = 500_000)]
+        entries: usize,
+        /// Events they go to, in turn.
+        #[arg(long, default_value_t = 20)]
+        events: usize,
+        /// Customers at the same time.
+        #[arg(long, default_value_t = 128)]
+        at_once: usize,
+        /// `kill -9` of the server, in all.
+        #[arg(long, default_value_t = 50)]
+        kills: usize,
+        /// Shell command that restarts the database of `DATABASE_URL`, as `pg_ctl -m immediate restart`.
+        #[arg(long, requires = "restarts")]
+        restart: Option<String>,
+        /// How often it is run.
+        #[arg(long, requires = "restart")]
+        restarts: Option<usize>,
     },
     /// Sockets: what a delivery costs, what an idle one holds, how fresh figures are, and what deaf readers do (W4 to W6).
     Hub {
@@ -93,6 +115,10 @@ async fn main() -> ExitCode {
         }
         What::Drive { events, entries, at_once } => Ok(drive::run(events, entries, at_once).await),
         What::Channels { events, rounds } => channels::run(events, rounds.max(1)).await,
+        What::Crash { entries, events, at_once, kills, restart, restarts } => {
+            let restart = restart.zip(restarts);
+            crash::run(crash::Plan { entries, events: events.max(1), at_once: at_once.max(1), kills, restart }).await
+        }
         What::Hub { sockets, idle, rounds, rate } => {
             hub::run(hub::Plan { sockets, idle, rounds: rounds.max(1), rate }).await
         }

@@ -108,7 +108,8 @@ impl Problem {
     }
 }
 
-fn prefers_english(headers: &HeaderMap) -> bool {
+/// Does the caller read English rather than Korean?
+pub(crate) fn prefers_english(headers: &HeaderMap) -> bool {
     let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     // The weight of each of our languages; of equals the first.
     let weight = |entry: &str| {

@@ -18,6 +18,18 @@ pub fn text(shop: &str) -> String {
     )
 }
 
+/// The same in English: a translation for those who do not read Korean. What is agreed to, and hashed, is the Korean text.
+#[must_use]
+pub fn text_en(shop: &str) -> String {
+    format!(
+        "{shop} collects your name and mobile number for this event and its draw. Collected: name, mobile number. \
+         Purpose: finding double entries, the draw, telling the winners; nothing else. Kept: the data of those who do not \
+         win is deleted without delay after the draw, that of winners after the prize is handed over. With your receipt you \
+         may have your entry deleted at any time. Receiving advertising is your choice, and not needed to enter. \
+         Only for people of 14 years or more."
+    )
+}
+
 /// The subject particle after a name: 이 after a final consonant, 가 after a vowel, both where no Hangul ends it.
 fn subject(name: &str) -> &'static str {
     match name.chars().last() {
@@ -46,5 +58,6 @@ mod tests {
             assert!(super::text(shop).starts_with(begins));
         }
         assert_ne!(super::hash("가"), super::hash("나"));
+        assert!(super::text_en("Madang").starts_with("Madang collects"));
     }
 }

@@ -194,7 +194,9 @@ fn option(
 }
 
 fn short(prize: &str) -> &str {
-    prize.split(' ').next().unwrap_or(prize)
+    // "식빵과 잼 세트": a particle wants what follows it.
+    let words = if prize.split(' ').next().is_some_and(|w| w.ends_with(['과', '와'])) { 2 } else { 1 };
+    prize.match_indices(' ').nth(words - 1).map_or(prize, |(at, _)| &prize[..at])
 }
 
 #[cfg(test)]

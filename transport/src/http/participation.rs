@@ -2,7 +2,7 @@
 
 use super::bodies::Enter;
 use super::events::owned;
-use crate::error::{ApiResult, Problem};
+use crate::error::{ApiResult, Problem, prefers_english};
 use crate::extract::{Body, Check, Id, Origin, Owner, Query, page};
 use crate::state::App;
 use axum::Json;
@@ -29,9 +29,18 @@ pub(crate) async fn by_slug(app: &App, slug: &str) -> ApiResult<Event> {
 }
 
 /// What everybody may see of an event.
-pub(crate) async fn public(State(app): State<App>, Path(slug): Path<String>) -> ApiResult<Json<Value>> {
+pub(crate) async fn public(
+    State(app): State<App>,
+    Path(slug): Path<String>,
+    headers: HeaderMap,
+) -> ApiResult<Json<Value>> {
     let event = by_slug(&app, &slug).await?;
-    Ok(Json(public_body(&app, &event).await?))
+    let mut body = public_body(&app, &event).await?;
+    if prefers_english(&headers) {
+        let text = domain::notice::text_en(body["storeName"].as_str().unwrap_or_default());
+        body["notice"]["text"] = json!(text);
+    }
+    Ok(Json(body))
 }
 
 pub(crate) async fn public_body(app: &App, event: &Event) -> ApiResult<Value> {

@@ -233,16 +233,22 @@ fn frame(text: &str) -> Vec<u8> {
 /// A socket that subscribes and then reads nothing more.
 async fn deaf(api: &Api, topic: &str) -> tokio::net::TcpStream {
     let address = api.base.trim_start_matches("http://");
+    let ticket = api.post("/api/realtime/tickets", json!({})).await.is(201);
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let upgrade = format!(
         "GET /ws HTTP/1.1\r\nhost: {address}\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
          sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     );
     stream.write_all(upgrade.as_bytes()).await.unwrap();
-    let ticket = api.post("/api/realtime/tickets", json!({})).await.is(201);
     let hello = json!({"type": "hello", "ticket": ticket["ticket"]}).to_string();
     stream.write_all(&frame(&hello)).await.unwrap();
     stream.write_all(&frame(&json!({"type": "subscribe", "id": 1, "topic": topic}).to_string())).await.unwrap();
+    let (mut heard, mut buffer) = (Vec::new(), [0; 4096]);
+    while !String::from_utf8_lossy(&heard).contains(r#""type":"subscribed""#) {
+        let n = stream.read(&mut buffer).await.unwrap();
+        assert!(n > 0, "closed before it subscribed");
+        heard.extend_from_slice(&buffer[..n]);
+    }
     stream
 }
 
@@ -283,6 +289,7 @@ fn slow_readers_are_closed_and_the_others_miss_nothing() {
         let mut rest = Vec::new();
         let _ = tokio::time::timeout(Duration::from_secs(5), slow.read_to_end(&mut rest)).await;
         assert!(rest.len() < 1024 * 1024, "{} bytes", rest.len());
+        assert_eq!(rest[rest.len().saturating_sub(4)..], [0x88, 2, 0x11, 0x38], "the last it reads is the code 4408");
         server.running.stop().await;
     });
 }
