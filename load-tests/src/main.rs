@@ -4,6 +4,7 @@ mod api;
 mod channels;
 mod crash;
 mod drive;
+mod gone;
 mod hub;
 mod outage;
 mod publications;
@@ -63,6 +64,18 @@ enum What {
         #[arg(long, requires = "restart")]
         restarts: Option<usize>,
     },
+    /// The database of `DATABASE_URL` is gone for a while: quick refusals, nothing acknowledged without a row, back by itself.
+    Gone {
+        /// Shell command that stops it.
+        #[arg(long)]
+        stop: String,
+        /// Shell command that starts it, and returns when it answers.
+        #[arg(long)]
+        start: String,
+        /// How long it is gone.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
     /// Sockets: what a delivery costs, what an idle one holds, how fresh figures are, and what deaf readers do (W4 to W6).
     Hub {
         /// Sockets of the fan-outs.
@@ -119,6 +132,7 @@ async fn main() -> ExitCode {
             let restart = restart.zip(restarts);
             crash::run(crash::Plan { entries, events: events.max(1), at_once: at_once.max(1), kills, restart }).await
         }
+        What::Gone { stop, start, seconds } => gone::run(&stop, &start, seconds).await,
         What::Hub { sockets, idle, rounds, rate } => {
             hub::run(hub::Plan { sockets, idle, rounds: rounds.max(1), rate }).await
         }

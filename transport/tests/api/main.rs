@@ -18,4 +18,5 @@ mod live;
 mod modes;
 mod outage;
 mod process;
+mod scans;
 mod support;
