@@ -18,8 +18,8 @@ use tokio::sync::{OnceCell, Semaphore};
 /// A connection.
 pub type Conn = AsyncPgConnection;
 
-/// How long a unit of work waits for a connection: past this the answer is 503 rather than a hang.
-const WAIT: Duration = Duration::from_secs(3);
+/// How long a unit of work waits for a connection: past this the answer is 503 rather than a hang, and within three seconds.
+const WAIT: Duration = Duration::from_millis(2_500);
 /// How long establishing a connection may take.
 const CONNECT: Duration = Duration::from_secs(3);
 /// The most units of work that wait for a connection; one more is refused at once.

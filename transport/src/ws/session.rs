@@ -42,7 +42,7 @@ mod code {
     pub(super) const TOO_MANY: u16 = 4429;
 }
 
-/// Frames sent, counted without looking the counter up each time.
+/// Frames sent: counted by each socket for itself, and added up with every heartbeat.
 static SENT: LazyLock<Counter> = LazyLock::new(|| metrics::counter!("ws_sent_total"));
 
 #[derive(Deserialize)]
@@ -80,8 +80,10 @@ where
     drop(read);
     let end = match Box::pin(enter(&app, &mut wire)).await {
         Ok((place, who)) => {
-            let mut socket = Socket { app, place, who, wire, topics: Vec::new(), unanswered: 0, messages: None };
+            let mut socket =
+                Socket { app, place, who, wire, topics: Vec::new(), unanswered: 0, sent: 0, messages: None };
             let Err(end) = socket.live().await;
+            SENT.increment(socket.sent);
             // The topics are left before the goodbye, which may take a while.
             wire = socket.wire;
             end
@@ -155,6 +157,7 @@ struct Socket<S> {
     wire: Wire<S>,
     topics: Vec<Option<Box<Live>>>,
     unanswered: u8,
+    sent: u64,
     /// Since when messages are counted, and how many there were.
     messages: Option<(Instant, u32)>,
 }
@@ -222,6 +225,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
                 return Err(code::NORMAL);
             }
             self.unanswered += 1;
+            SENT.increment(std::mem::take(&mut self.sent));
             self.wire.out().push(control(0x9, b""));
         }
         for slot in 0..self.topics.len() {
@@ -238,7 +242,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
         let Some(live) = &mut self.topics[slot] else { return Ok(()) };
         let before = self.wire.out().len();
         let pulled = live.subscription.pull(live.offset, COALESCE, self.wire.out());
-        SENT.increment((self.wire.out().len() - before) as u64);
+        self.sent += (self.wire.out().len() - before) as u64;
         if pulled.offset != live.offset {
             live.overtaken = None;
         }
