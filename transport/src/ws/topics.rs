@@ -85,6 +85,8 @@ pub(super) async fn show(app: &App, user: Option<UserId>, topic: &Topic) -> Resu
                     })
                 })
                 .await?;
+            // What the snapshot shows is not said again: one may have come between the two reads.
+            let offset = all.first().map_or(offset, |newest| newest.seq);
             let unread: Vec<Value> = all.iter().filter(|n| n.read_at.is_none()).map(|n| json!(n)).collect();
             Ok(Shown { offset, snapshot: json!({"notices": unread}) })
         }
