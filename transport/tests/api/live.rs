@@ -1,11 +1,48 @@
 //! The WebSocket: tickets, snapshots, updates, limits.
 
-use crate::support::{anonymous, owner, phone, run, server};
+use crate::support::{Api, anonymous, owner, phone, run, server};
 use futures_util::SinkExt;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+
+/// Follows a log from cut to cut to its end; how often it was resumed. `from` is where it ended.
+async fn cut_again_and_again(api: &Api, topic: &str, from: &mut Value) -> usize {
+    let (mut seen, mut recovered, mut ended) = (Vec::new(), 0, false);
+    while !ended {
+        let mut socket = api.socket().await;
+        let mut ask = json!({"type": "subscribe", "id": 1, "topic": topic});
+        if !from.is_null() {
+            ask["from"] = from.clone();
+        }
+        socket.send(ask).await;
+        let subscribed = socket.until("subscribed").await;
+        if from.is_null() {
+            *from = subscribed["position"].clone();
+            if !subscribed["snapshot"]["endedAt"].is_null() {
+                return recovered;
+            }
+        } else {
+            assert_eq!(subscribed["recovered"], true, "{subscribed}");
+            assert!(subscribed.get("snapshot").is_none());
+            assert_eq!(subscribed["position"], *from, "the log goes on from there");
+            recovered += 1;
+        }
+        // One to three updates, then the tunnel.
+        for _ in 0..=seen.len() % 3 {
+            let update = socket.until("update").await;
+            *from = update["position"].clone();
+            seen.push(from["offset"].as_i64().unwrap());
+            ended = update["kind"] == "distribution.ended";
+            if ended {
+                break;
+            }
+        }
+    }
+    assert!(seen.windows(2).all(|w| w[1] == w[0] + 1), "no gap, no duplicate, in order: {seen:?}");
+    recovered
+}
 
 /// R6: cut again and again in the middle of a log, a client that says where it was gets exactly what it missed.
 #[test]
@@ -13,39 +50,19 @@ fn a_log_resumes_with_exactly_what_was_missed() {
     run(async {
         let api = owner().await;
         let all = json!(["WOORI_TV", "RINGO_BIZ", "GENIE_TV", "INSTAGRAM", "NAVER", "KAKAO"]);
-        let id = api.ready(json!({}), all).await;
-        let approved = api.post(&format!("/api/events/{id}/approve"), json!({})).await.is(202);
-        let topic = format!("distribution:{}", approved["distributionId"].as_str().unwrap());
-        let (mut from, mut seen, mut recovered, mut kinds) = (Value::Null, Vec::new(), 0, Vec::new());
-        while !kinds.contains(&"distribution.ended".to_owned()) {
-            let mut socket = api.socket().await;
-            let mut ask = json!({"type": "subscribe", "id": 1, "topic": topic});
-            if !from.is_null() {
-                ask["from"] = from.clone();
-            }
-            socket.send(ask).await;
-            let subscribed = socket.until("subscribed").await;
-            if from.is_null() {
-                from = subscribed["position"].clone();
-            } else {
-                assert_eq!(subscribed["recovered"], true, "{subscribed}");
-                assert!(subscribed.get("snapshot").is_none());
-                assert_eq!(subscribed["position"], from, "the log goes on from there");
-                recovered += 1;
-            }
-            // One to three updates, then the tunnel.
-            for _ in 0..=seen.len() % 3 {
-                let update = socket.until("update").await;
-                from = update["position"].clone();
-                seen.push(from["offset"].as_i64().unwrap());
-                kinds.push(update["kind"].as_str().unwrap().to_owned());
-                if update["kind"] == "distribution.ended" {
-                    break;
-                }
+        let (mut recovered, mut topic, mut from) = (0, String::new(), Value::Null);
+        // On a busy machine a log may have ended before there was much to cut.
+        for _ in 0..8 {
+            let id = api.ready(json!({}), all.clone()).await;
+            let approved = api.post(&format!("/api/events/{id}/approve"), json!({})).await.is(202);
+            topic = format!("distribution:{}", approved["distributionId"].as_str().unwrap());
+            from = Value::Null;
+            recovered += cut_again_and_again(&api, &topic, &mut from).await;
+            if recovered >= 3 {
+                break;
             }
         }
         assert!(recovered >= 3, "it was cut {recovered} times");
-        assert!(seen.windows(2).all(|w| w[1] == w[0] + 1), "no gap, no duplicate, in order: {seen:?}");
         // Another epoch, or a place this server never saw: a snapshot, and it says so.
         let mut socket = api.socket().await;
         for stranger in

@@ -1,12 +1,13 @@
 //! A server for the whole run, and the steps most tests begin with.
 
 use futures_util::{SinkExt, StreamExt};
+use metrics_exporter_prometheus::PrometheusHandle;
 use rand::Rng;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 use std::time::Duration;
 use testkit::Database;
 use tokio::net::TcpStream;
@@ -57,7 +58,9 @@ pub async fn start(change: impl FnOnce(&mut Settings)) -> Server {
     let database = Database::fresh().await;
     let mut settings = settings(&database);
     change(&mut settings);
-    let running = Running::start(settings, transport::telemetry::metrics()).await.unwrap();
+    // There is one recorder in a process: every server shows the counters of all.
+    static METRICS: LazyLock<Option<PrometheusHandle>> = LazyLock::new(transport::telemetry::metrics);
+    let running = Running::start(settings, METRICS.clone()).await.unwrap();
     let (base, admin) = (format!("http://{}", running.address), format!("http://{}", running.admin));
     Server { running, base, admin, _database: database }
 }
