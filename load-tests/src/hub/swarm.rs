@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use testkit::wire::{client_frame, upgrade};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -122,11 +123,7 @@ impl Socket {
     async fn open(opening: &Opening) -> Result<Self, Failure> {
         let mut stream = TcpStream::connect(&opening.address).await?;
         stream.set_nodelay(true)?;
-        let upgrade = format!(
-            "GET {} HTTP/1.1\r\nhost: {}\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
-             sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-            opening.path, opening.address
-        );
+        let upgrade = upgrade(opening.path, &opening.address);
         stream.write_all(upgrade.as_bytes()).await?;
         let mut socket = Self { stream, pending: Vec::new() };
         let head = loop {
@@ -140,7 +137,7 @@ impl Socket {
         }
         socket.pending.drain(..head);
         for text in &opening.says {
-            socket.stream.write_all(&masked(0x81, text.as_bytes())).await?;
+            socket.stream.write_all(&client_frame(0x81, text.as_bytes())).await?;
         }
         Ok(socket)
     }
@@ -191,7 +188,7 @@ impl Socket {
                         received.frames.fetch_add(1, Ordering::Relaxed);
                     }
                     9 => {
-                        let _ = self.stream.write_all(&masked(0x8a, &[])).await;
+                        let _ = self.stream.write_all(&client_frame(0x8a, &[])).await;
                     }
                     8 => {
                         received.closed.fetch_add(1, Ordering::Relaxed);
@@ -239,18 +236,4 @@ fn frame(bytes: &[u8]) -> Option<(u8, std::ops::Range<usize>, usize)> {
         n => (usize::from(n), 2),
     };
     (bytes.len() >= at + length).then_some((first & 0x0f, at..at + length, at + length))
-}
-
-/// A client's frame, masked with zeros.
-fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut out = vec![first];
-    if payload.len() < 126 {
-        out.push(0x80 | payload.len() as u8);
-    } else {
-        out.push(0x80 | 126);
-        out.extend((payload.len() as u16).to_be_bytes());
-    }
-    out.extend([0; 4]);
-    out.extend_from_slice(payload);
-    out
 }

@@ -2,6 +2,7 @@
 
 mod database;
 mod system;
+pub mod wire;
 
 pub use database::Database;
 pub use system::{TestSystem, business_number, form};

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use storage::notices::NewNotice;
 use testkit::form;
+use testkit::wire::{client_frame, upgrade};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Notices to each owner: more than a ring keeps.
@@ -216,33 +217,16 @@ fn thousands_are_cut_at_random_and_miss_nothing() {
     });
 }
 
-/// The bytes of a client's text frame, masked with zeros.
-fn frame(text: &str) -> Vec<u8> {
-    let mut out = vec![0x81];
-    if text.len() < 126 {
-        out.push(0x80 | text.len() as u8);
-    } else {
-        out.push(0x80 | 126);
-        out.extend((text.len() as u16).to_be_bytes());
-    }
-    out.extend([0; 4]);
-    out.extend(text.as_bytes());
-    out
-}
-
 /// A socket that subscribes and then reads nothing more.
 async fn deaf(api: &Api, topic: &str) -> tokio::net::TcpStream {
     let address = api.base.trim_start_matches("http://");
     let ticket = api.post("/api/realtime/tickets", json!({})).await.is(201);
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    let upgrade = format!(
-        "GET /ws HTTP/1.1\r\nhost: {address}\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
-         sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    );
-    stream.write_all(upgrade.as_bytes()).await.unwrap();
+    stream.write_all(upgrade("/ws", address).as_bytes()).await.unwrap();
     let hello = json!({"type": "hello", "ticket": ticket["ticket"]}).to_string();
-    stream.write_all(&frame(&hello)).await.unwrap();
-    stream.write_all(&frame(&json!({"type": "subscribe", "id": 1, "topic": topic}).to_string())).await.unwrap();
+    stream.write_all(&client_frame(0x81, hello.as_bytes())).await.unwrap();
+    let subscribe = json!({"type": "subscribe", "id": 1, "topic": topic}).to_string();
+    stream.write_all(&client_frame(0x81, subscribe.as_bytes())).await.unwrap();
     let (mut heard, mut buffer) = (Vec::new(), [0; 4096]);
     while !String::from_utf8_lossy(&heard).contains(r#""type":"subscribed""#) {
         let n = stream.read(&mut buffer).await.unwrap();

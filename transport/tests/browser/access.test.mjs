@@ -2,22 +2,14 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { after, before, test } from 'node:test';
-import { DESKTOP, PHONE, browser, businessNumber, client, open, serve, shot, until } from './madang.mjs';
+import { test } from 'node:test';
+import { DESKTOP, PHONE, businessNumber, client, open, shared, shot, until } from './madang.mjs';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 /** Bytes of a first view, over the wire. */
 const MOST = 60 * 1024;
 
-let server, chrome;
-before(async () => {
-  server = await serve();
-  chrome = await browser();
-});
-after(async () => {
-  await chrome?.close();
-  await server?.stop();
-});
+const all = shared();
 
 /** Presses Tab until something has the focus, as one does without a mouse. */
 async function reach(page, what, holds) {
@@ -31,9 +23,9 @@ const named = (page, name) => reach(page, name, (n) => document.activeElement !=
 const fieldOf = (page, name) => reach(page, name, (n) => document.activeElement?.matches('input, select') && document.activeElement.getAttribute('name') === n);
 
 test('an event is made and approved without a mouse', async () => {
-  const { context, page, trouble } = await open(chrome, DESKTOP);
+  const { context, page, trouble } = await open(all.chrome, DESKTOP);
   const keys = page.keyboard;
-  await page.goto(server.base);
+  await page.goto(all.server.base);
   await page.getByRole('heading', { name: '로그인' }).waitFor();
   await named(page, '처음이신가요');
   await keys.press('Enter');
@@ -80,7 +72,7 @@ test('an event is made and approved without a mouse', async () => {
 });
 
 test('no serious finding of axe on any page, in light and dark', async () => {
-  const api = client(server.base);
+  const api = client(all.server.base);
   const tokens = await api.signup();
   const draft = await api.call('POST', '/api/events', { objective: 'SALES' });
   const live = await api.live(['NAVER', 'KAKAO']);
@@ -92,10 +84,10 @@ test('no serious finding of axe on any page, in light and dark', async () => {
   const inside = ['#', `#event/${draft.id}`, `#event/${live.id}`, `#people/${live.id}`, `#draw/${closed.id}`, '#notices', '#shop'];
   const outside = ['#login', '#signup', `e/${live.slug}`, `e/${closed.slug}`, 'docs'];
   for (const colorScheme of ['light', 'dark']) {
-    const { context, page, trouble } = await open(chrome, { ...PHONE, colorScheme, reducedMotion: 'reduce' });
+    const { context, page, trouble } = await open(all.chrome, { ...PHONE, colorScheme, reducedMotion: 'reduce' });
     const check = async (at) => {
       await page.goto('about:blank');
-      await page.goto(`${server.base}/${at}`);
+      await page.goto(`${all.server.base}/${at}`);
       await page.locator('main h1, main h2, main .card').first().waitFor();
       await until('nothing is loading', async () => !(await page.getByText('불러오는 중…').count()) && !(await page.locator('progress').count()));
       await page.evaluate(AXE);
@@ -106,7 +98,7 @@ test('no serious finding of axe on any page, in light and dark', async () => {
       if (colorScheme === 'dark') await shot(page, `dark-${at.replace(/\W+/g, '-').slice(0, 12)}`);
     };
     for (const at of outside) await check(at);
-    await page.goto(server.base);
+    await page.goto(all.server.base);
     await page.evaluate((t) => localStorage.setItem('madang', JSON.stringify({ accessToken: t.accessToken, refreshToken: t.refreshToken })), tokens);
     for (const at of inside) await check(at);
     assert.deepEqual(trouble, []);
@@ -115,11 +107,11 @@ test('no serious finding of axe on any page, in light and dark', async () => {
 });
 
 test('a first view is small and soon there', async () => {
-  const api = client(server.base);
+  const api = client(all.server.base);
   const tokens = await api.signup();
   const event = await api.live(['NAVER']);
   for (const [view, path, ready] of [['sign in', '/', '로그인'], ['my events', '/', '내 이벤트'], ['customer', `/e/${event.slug}`, '응모하기']]) {
-    const { context, page } = await open(chrome, { ...PHONE, serviceWorkers: 'block' });
+    const { context, page } = await open(all.chrome, { ...PHONE, serviceWorkers: 'block' });
     if (view === 'my events') await context.addInitScript((t) => localStorage.setItem('madang', JSON.stringify({ accessToken: t.accessToken, refreshToken: t.refreshToken })), tokens);
     const wire = await context.newCDPSession(page);
     let bytes = 0;
@@ -129,7 +121,7 @@ test('a first view is small and soon there', async () => {
     await wire.send('Emulation.setCPUThrottlingRate', { rate: 4 });
     wire.on('Network.loadingFinished', ({ encodedDataLength }) => (bytes += encodedDataLength));
     const began = Date.now();
-    await page.goto(`${server.base}${path}`);
+    await page.goto(`${all.server.base}${path}`);
     await page.getByText(ready).first().waitFor();
     const took = Date.now() - began;
     await page.waitForLoadState('networkidle');
@@ -140,8 +132,8 @@ test('a first view is small and soon there', async () => {
 });
 
 test('the console is an app: it can be installed, and its shell opens without a network', async () => {
-  const { context, page } = await open(chrome, PHONE);
-  await page.goto(server.base);
+  const { context, page } = await open(all.chrome, PHONE);
+  await page.goto(all.server.base);
   await page.evaluate(() => navigator.serviceWorker.ready);
   await page.reload();
   await page.getByRole('heading', { name: '로그인' }).waitFor();

@@ -1,22 +1,14 @@
 // A merchant's whole journey, on a phone and on a desktop: made by hand from signup to the proof of the draw.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { DESKTOP, PHONE, browser, businessNumber, client, open, serve, shot, until } from './madang.mjs';
+import { test } from 'node:test';
+import { DESKTOP, PHONE, businessNumber, client, open, shared, shot, until } from './madang.mjs';
 
-let server, chrome;
-before(async () => {
-  server = await serve();
-  chrome = await browser();
-});
-after(async () => {
-  await chrome?.close();
-  await server?.stop();
-});
+const all = shared();
 
 const next = (page) => page.getByRole('button', { name: '다음' }).click();
 
 async function signup(page, device) {
-  await page.goto(server.base);
+  await page.goto(all.server.base);
   await page.getByRole('link', { name: /가입하기/ }).click();
   await page.getByLabel('이메일').fill(`${crypto.randomUUID()}@test.example`);
   await page.getByLabel('비밀번호').fill('short');
@@ -82,7 +74,7 @@ async function run(page, device) {
   const slug = (await page.getByRole('link', { name: /\/e\// }).getAttribute('href')).split('/').pop();
   await until('everything is published', async () => !(await page.locator('.channel').getByText(/^(대기|게시 중|다시 시도 중)$/).count()), 60_000);
   await page.locator('.qr img').waitFor();
-  const api = client(server.base);
+  const api = client(all.server.base);
   const cards = page.locator('.cards .figure');
   for (let n = 0; n < 40; n++) await api.enter(slug, n);
   await until('forty entries, without asking', async () => (await cards.first().textContent()) === '40');
@@ -93,8 +85,8 @@ async function run(page, device) {
 }
 
 async function customer(device, slug) {
-  const { context, page, trouble } = await open(chrome, device === 'phone' ? PHONE : DESKTOP);
-  await page.goto(`${server.base}/e/${slug}?c=QR`);
+  const { context, page, trouble } = await open(all.chrome, device === 'phone' ? PHONE : DESKTOP);
+  await page.goto(`${all.server.base}/e/${slug}?c=QR`);
   await page.getByText('지금까지 40명 응모').waitFor();
   await shot(page, `${device}-customer`);
   await page.getByLabel('이름').fill('박손님');
@@ -140,7 +132,7 @@ async function finish(page, device, guest) {
 
 for (const [device, options] of [['phone', PHONE], ['desktop', DESKTOP]]) {
   test(`the whole journey on a ${device}`, async () => {
-    const { context, page, trouble } = await open(chrome, options);
+    const { context, page, trouble } = await open(all.chrome, options);
     await signup(page, device);
     const began = Date.now();
     await make(page, device);

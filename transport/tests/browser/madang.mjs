@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, connect } from 'node:net';
+import { after, before } from 'node:test';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -24,6 +25,20 @@ async function freePort() {
   const { port } = server.address();
   await new Promise((closed) => server.close(closed));
   return port;
+}
+
+/** A server and a browser for all tests of a file. */
+export function shared() {
+  const all = {};
+  before(async () => {
+    all.server = await serve();
+    all.chrome = await browser();
+  });
+  after(async () => {
+    await all.chrome?.close();
+    await all.server?.stop();
+  });
+  return all;
 }
 
 /** Starts a server; `stop` ends it and removes its folder. */
