@@ -88,12 +88,6 @@ impl Hub {
         Subscription { hub: self.clone(), cell, key, refused: false }
     }
 
-    /// Does anybody listen, or may somebody come back?
-    #[must_use]
-    pub fn has_readers(&self, topic: &Topic) -> bool {
-        self.shard(topic).contains_key(topic)
-    }
-
     /// Forgets logs that nobody came back to.
     fn forget(&self, now: Instant) {
         let mut unread = self.inner.unread.lock().expect("nobody panics holding it");

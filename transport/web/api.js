@@ -1,10 +1,10 @@
 // The API with a login: tokens renewed once for all who wait, problems as errors.
 import { Live } from './live.js';
-import { reach } from './ui.js';
+import { reach, socketUrl } from './ui.js';
 import { language } from './words.js';
 
 /** An answer that is a problem (RFC 9457). */
-export class ApiError extends Error {
+class ApiError extends Error {
   /** @param {any} problem */
   constructor(problem) {
     super(problem.errors?.map((/** @type {any} */ e) => e.detail).join(' ') || problem.detail || problem.title || 'HTTP');
@@ -104,9 +104,6 @@ export async function picture(path) {
     reader.readAsDataURL(blob);
   });
 }
-
-/** The address of the socket. */
-export const socketUrl = () => new URL('/ws', location.href).href.replace(/^http/, 'ws');
 
 /** The live connection of this login. */
 export function connection() {

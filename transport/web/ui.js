@@ -38,6 +38,9 @@ export const show = (node, ...children) => node.replaceChildren(...kept(children
 /** A request that ends in an answer, or in words. @param {string} path @param {RequestInit} [options] @returns {Promise<Response>} */
 export const reach = (path, options) => fetch(path, options).catch(() => Promise.reject(new Error(t('offline'))));
 
+/** The address of the live connection. */
+export const socketUrl = () => new URL('/ws', location.href).href.replace(/^http/, 'ws');
+
 /** A problem in words. @param {any} error @returns {string} */
 export const reason = (error) => error?.message || String(error);
 
