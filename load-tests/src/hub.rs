@@ -23,8 +23,23 @@ const CONFLATED: Duration = Duration::from_millis(110);
 /// How long a fan-out may take.
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// What can be measured by itself.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub enum Part {
+    /// W4.
+    FanOut,
+    /// W6.
+    Freshness,
+    /// R7.
+    Deaf,
+    /// W5.
+    Memory,
+}
+
 /// What is asked for.
 pub struct Plan {
+    /// What is measured, in this order.
+    pub parts: Vec<Part>,
     /// Sockets of the fan-outs.
     pub sockets: Vec<usize>,
     /// Idle sockets.
@@ -61,10 +76,14 @@ pub async fn run(plan: Plan) -> Result<ExitCode, Failure> {
         run.owner.ended(&distribution).await?;
         run.events.push((id, event["slug"].as_str().ok_or("no slug")?.to_owned()));
     }
-    run.fan_out(&plan).await?;
-    run.freshness(plan.rate).await?;
-    run.deaf().await?;
-    run.memory(plan.idle).await?;
+    for part in &plan.parts {
+        match part {
+            Part::FanOut => run.fan_out(&plan).await?,
+            Part::Freshness => run.freshness(plan.rate).await?,
+            Part::Deaf => run.deaf().await?,
+            Part::Memory => run.memory(plan.idle).await?,
+        }
+    }
     run.server.stop().await;
     Ok(ExitCode::SUCCESS)
 }
@@ -319,8 +338,28 @@ impl Run {
             after.saturating_sub(before) as f64 / 1000.0 / count as f64
         );
         swarm.close().await;
+        for reference in Reference::all().await? {
+            match idle(&reference, count).await {
+                Ok(kilobytes) => println!("W5 {count} idle sockets, {}: {kilobytes:.2} KB each", reference.name),
+                Err(e) => println!("W5 {}: {e}", reference.name),
+            }
+            reference.stop().await;
+        }
         Ok(())
     }
+}
+
+/// Memory of an idle socket of a reference, in kilobytes.
+async fn idle(reference: &Reference, count: usize) -> Result<f64, Failure> {
+    let openings = |n| (0..n).map(|_| reference.opening()).collect();
+    Swarm::open(openings(200), 0).await?.close().await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let before = process::resident(&reference.pids())?;
+    let swarm = Swarm::open(openings(count), 0).await?;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let after = process::resident(&reference.pids())?;
+    swarm.close().await;
+    Ok(after.saturating_sub(before) as f64 / 1000.0 / count as f64)
 }
 
 fn subscribe(topic: &str) -> String {
@@ -337,8 +376,7 @@ async fn theirs(reference: &Reference, count: usize, in_flight: usize) -> Result
     // As long as an update of ours.
     let body = json!({"type": "update", "topic": "public:abcdefghijklmnop", "position": {"epoch": "0".repeat(32), "offset": 12_345},
         "at": "2026-11-20T16:37:17.470819Z", "kind": "entries.counted", "data": {"count": 12_345, "status": "live"}});
-    let openings = || Opening { address: reference.address.clone(), path: "/sub", says: Vec::new(), answers: 0 };
-    let swarm = Swarm::open((0..count).map(|_| openings()).collect(), 0).await?;
+    let swarm = Swarm::open((0..count).map(|_| reference.opening()).collect(), 0).await?;
     tokio::time::sleep(Duration::from_millis(300)).await;
     let (updates, before) = (updates_for(count), reference.cpu()?);
     let mut expected = 0;

@@ -78,6 +78,9 @@ enum What {
     },
     /// Sockets: what a delivery costs, what an idle one holds, how fresh figures are, and what deaf readers do (W4 to W6).
     Hub {
+        /// What is measured.
+        #[arg(long, value_delimiter = ',', value_enum, default_values = ["fan-out", "freshness", "deaf", "memory"])]
+        parts: Vec<hub::Part>,
         /// Sockets of the fan-outs.
         #[arg(long, value_delimiter = ',', default_values_t = [1_000, 10_000])]
         sockets: Vec<usize>,
@@ -133,8 +136,8 @@ async fn main() -> ExitCode {
             crash::run(crash::Plan { entries, events: events.max(1), at_once: at_once.max(1), kills, restart }).await
         }
         What::Gone { stop, start, seconds } => gone::run(&stop, &start, seconds).await,
-        What::Hub { sockets, idle, rounds, rate } => {
-            hub::run(hub::Plan { sockets, idle, rounds: rounds.max(1), rate }).await
+        What::Hub { parts, sockets, idle, rounds, rate } => {
+            hub::run(hub::Plan { parts, sockets, idle, rounds: rounds.max(1), rate }).await
         }
         What::BareSend { port } => hub::bare_send(port).await.map(|()| ExitCode::SUCCESS),
         What::Outage { events, seconds } => outage::run(events.max(1), seconds).await,

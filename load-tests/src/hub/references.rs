@@ -1,6 +1,7 @@
 //! What the hub is measured against: a bare `send()` loop of ours, and nchan, Bun and node `ws` where they are installed.
 
 use super::process;
+use super::swarm::Opening;
 use crate::server::Failure;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -68,6 +69,11 @@ impl Reference {
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
         Err("it does not listen".into())
+    }
+
+    /// How a socket of it begins.
+    pub fn opening(&self) -> Opening {
+        Opening { address: self.address.clone(), path: "/sub", says: Vec::new(), answers: 0 }
     }
 
     /// Its processes.
