@@ -3,6 +3,7 @@
 use domain::draw::{self, Hash, Leaf};
 use domain::event::Event;
 use domain::ids::EventId;
+use std::sync::Arc;
 use storage::{Result, Store};
 
 /// All leaves of an event, by number, in pages: nothing holds the connection long.
@@ -19,7 +20,7 @@ pub(crate) async fn leaves(store: &Store, event: EventId) -> Result<Vec<Leaf>> {
 }
 
 /// The root of a closed event, and how many numbers are under it.
-pub(crate) async fn root(store: &Store, event: Event) -> Result<(Hash, i64)> {
+pub(crate) async fn root(store: &Store, event: Arc<Event>) -> Result<(Hash, i64)> {
     let leaves = leaves(store, event.id).await?;
     let entries = leaves.len() as i64;
     let root = blocking(move || draw::root(event.id, &leaves, &event.prizes, event.visit_weight)).await;
@@ -39,7 +40,7 @@ pub(crate) struct Picked {
 /// Computes a draw; nothing is stored.
 pub(crate) async fn compute(
     store: &Store,
-    event: Event,
+    event: Arc<Event>,
     seed: Hash,
     external: Option<Hash>,
     alternates: u32,

@@ -72,6 +72,8 @@ pub(crate) struct EntryMeta {
 pub(crate) struct Pending {
     pub(crate) row: NewEntry,
     pub(crate) reply: oneshot::Sender<Result<Entered, EnterError>>,
+    /// When it was handed over.
+    pub(crate) since: std::time::Instant,
     pub(crate) _place: Place,
 }
 

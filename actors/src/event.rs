@@ -7,9 +7,10 @@
 mod commands;
 mod dashboard;
 mod drawing;
+pub(crate) mod pages;
 
 use crate::entry::{EnterError, Entered, EntryMeta, Pending, WRONG_CODES, WRONG_CODES_FOR};
-use crate::events::{Events, Known};
+use crate::events::Events;
 use crate::system::Shared;
 use bytes::{BufMut, Bytes, BytesMut};
 use chrono::Utc;
@@ -18,6 +19,7 @@ use domain::dashboard::{Commit, Tally};
 use domain::event::{Command, Event, Rejection, Status, Who};
 use domain::ids::{DistributionId, EventId, UserId};
 use domain::visit_code;
+use pages::{Known, Page, Public};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -67,7 +69,7 @@ pub enum EventError {
 #[derive(Clone, Debug)]
 pub struct Approval {
     /// The event then.
-    pub event: Event,
+    pub event: Arc<Event>,
     /// The publishing that began.
     pub distribution: DistributionId,
 }
@@ -90,9 +92,9 @@ pub(crate) enum Msg {
     /// First message: read everything from storage.
     Load,
     /// Answers the event.
-    Read(Reply<Event>),
+    Read(Reply<Arc<Event>>),
     /// Answers the event after the command.
-    Command { who: Who, command: Box<Command>, if_match: Option<i64>, reply: Reply<Event> },
+    Command { who: Who, command: Box<Command>, if_match: Option<i64>, reply: Reply<Arc<Event>> },
     /// Answers the event and its publishing.
     Approve { owner: UserId, if_match: Option<i64>, reply: Reply<Approval> },
     /// Answers when it is gone.
@@ -103,12 +105,14 @@ pub(crate) enum Msg {
     Committed(Commit),
     /// Answers whether the entry was there to be erased.
     Erase(i64, Reply<bool>),
-    /// Answers version and body of the analytics.
-    Analytics(Reply<(i64, Bytes)>),
+    /// Answers the analytics.
+    Analytics(Reply<Arc<Page<Bytes>>>),
+    /// Answers the public page.
+    Public(Reply<Arc<Page<Public>>>),
     /// A visit of our link.
     Hit(Source),
-    /// Figures or log changed outside.
-    Refresh,
+    /// Figures, log or shop changed outside: the change of this generation.
+    Refresh(u64),
     /// Answers whether this call drew.
     Draw(DrawRequest, Reply<bool>),
     /// The root was computed.
@@ -142,6 +146,8 @@ pub(crate) struct State {
     args: Args,
     shared: Arc<Shared>,
     phase: Phase,
+    /// Changes outside the log that this state has seen.
+    generation: u64,
     last_used: Instant,
     /// Log kinds that changed since the last update; empty: nothing to publish.
     unpublished: Option<&'static str>,
@@ -161,7 +167,7 @@ enum Phase {
 
 /// What was read from storage and folded since.
 struct Loaded {
-    event: Event,
+    event: Arc<Event>,
     shop: Shop,
     tally: Tally,
     figures: Figures,
@@ -188,11 +194,6 @@ impl State {
             _ => Ok(loaded),
         }
     }
-}
-
-/// Cache key of the dashboard (CK-05).
-pub(crate) fn dashboard_key(id: EventId) -> String {
-    format!("analytics:dashboard:{id}")
 }
 
 /// Version and body as one cached value.
@@ -222,6 +223,7 @@ impl Actor for EventActor {
             args,
             shared,
             phase: Phase::Loading,
+            generation: 0,
             last_used: Instant::now(),
             unpublished: None,
             last_published: None,
@@ -262,8 +264,12 @@ impl Actor for EventActor {
                 let result = s.analytics().await;
                 answer(reply, result);
             }
+            Msg::Public(reply) => {
+                let result = s.public().await;
+                answer(reply, result);
+            }
             Msg::Hit(source) => s.hit(&myself, source),
-            Msg::Refresh => s.refresh(&myself).await,
+            Msg::Refresh(generation) => s.refresh(&myself, generation).await,
             Msg::Draw(request, reply) => s.draw(&myself, request, reply),
             Msg::Rooted(result) => s.rooted(&myself, result).await,
             Msg::Picked(request, result) => s.picked(&myself, request, *result).await,
@@ -301,6 +307,7 @@ fn answer<T: Send + 'static>(reply: Reply<T>, result: Result<T, EventError>) {
 /// Reads everything; tries again while storage does not answer.
 async fn load(myself: &ActorRef<Msg>, s: &mut State) {
     let id = s.args.id;
+    let generation = s.args.known.generation.load(Ordering::Acquire);
     let read = s.shared.store.run(move |c| {
         Box::pin(async move {
             let Some(event) = storage::events::get(c, id).await? else { return Ok(None) };
@@ -308,12 +315,14 @@ async fn load(myself: &ActorRef<Msg>, s: &mut State) {
                 storage::stores::get(c, event.store).await?.ok_or_else(|| StorageError::Corrupt("no store".into()))?;
             let tally = storage::tally::load(c, id).await?;
             let figures = storage::stats::load(c, id).await?;
-            Ok(Some(Loaded { event, shop, tally, figures, returning_to: 0, stale: false }))
+            Ok(Some(Loaded { event: Arc::new(event), shop, tally, figures, returning_to: 0, stale: false }))
         })
     });
     match read.await {
         Ok(Some(loaded)) => {
             s.args.known.latest.fetch_max(loaded.tally.version, Ordering::AcqRel);
+            let _ = s.args.known.owner.set(loaded.event.owner);
+            s.generation = generation;
             s.phase = Phase::Loaded(Box::new(loaded));
             s.know();
             s.arm(myself);

@@ -5,7 +5,8 @@
 
 use crate::admission::Admission;
 use crate::ask::{PATIENCE, Unavailable, ask};
-use crate::entry::{EnterError, EnterRequest, Entered, EntryMeta, Pending, prepare};
+use crate::entry::{EnterError, EnterRequest, Entered, Pending, prepare};
+use crate::event::pages::{Known, Page, Public, dashboard_key};
 use crate::event::{self, Approval, DrawRequest, EventActor, EventError, Msg};
 use crate::journal::Journal;
 use crate::root::{Address, Beyond, Child, Root};
@@ -15,10 +16,10 @@ use bytes::Bytes;
 use domain::channel::Source;
 use domain::dashboard::Commit;
 use domain::event::{Command, Event, Status, Who};
-use domain::ids::{EventId, UserId};
+use domain::ids::{EventId, StoreId, UserId};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, ActorStatus, RpcReplyPort, SupervisionEvent};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, RwLock};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -47,13 +48,12 @@ struct Slot {
     known: Arc<Known>,
 }
 
-/// What outlives a message: read by handles without asking.
-#[derive(Default)]
-pub(crate) struct Known {
-    /// The newest version of the event's log that anybody was told of.
-    pub(crate) latest: AtomicI64,
-    /// What entries need; none until loaded.
-    pub(crate) meta: RwLock<Option<Arc<EntryMeta>>>,
+impl Slot {
+    /// What was shown is not current from here on; whoever asks the actor after this hears the new state.
+    fn refresh(&self) {
+        let generation = self.known.generation.fetch_add(1, Ordering::AcqRel) + 1;
+        let _ = self.actor.cast(Msg::Refresh(generation));
+    }
 }
 
 impl Events {
@@ -105,6 +105,18 @@ impl Events {
         }
     }
 
+    /// A shop was edited: its events show it from the next read on.
+    pub fn store_changed(&self, store: StoreId) {
+        let slots = self.inner.slots.read().expect("nobody panics holding it");
+        for slot in slots.values() {
+            let meta = slot.known.meta.read().expect("nobody panics holding it");
+            // One that is still loading may have read the shop before the edit.
+            if meta.as_ref().is_none_or(|m| m.store == store) {
+                slot.refresh();
+            }
+        }
+    }
+
     async fn resolve(&self, id: EventId) -> Result<Slot, Unavailable> {
         let running = self.inner.slots.read().expect("nobody panics holding it").get(&id).cloned();
         if let Some(slot) = running.filter(|s| s.actor.get_status() < ActorStatus::Draining) {
@@ -143,7 +155,7 @@ impl EventHandle {
     ///
     /// # Errors
     /// `NotFound`, or the actor cannot answer now.
-    pub async fn read(&self) -> Result<Event, EventError> {
+    pub async fn read(&self) -> Result<Arc<Event>, EventError> {
         self.ask(Msg::Read).await
     }
 
@@ -151,7 +163,7 @@ impl EventHandle {
     ///
     /// # Errors
     /// The refusal, `NotFound` (also for another owner), or the actor cannot answer now.
-    pub async fn command(&self, who: Who, command: Command, if_match: Option<i64>) -> Result<Event, EventError> {
+    pub async fn command(&self, who: Who, command: Command, if_match: Option<i64>) -> Result<Arc<Event>, EventError> {
         self.ask(|reply| Msg::Command { who, command: Box::new(command), if_match, reply }).await
     }
 
@@ -187,28 +199,65 @@ impl EventHandle {
         self.ask(|reply| Msg::Erase(entry_no, reply)).await
     }
 
-    /// The analytics body, finished, and whether it came from the cache. Never older than any entry acknowledged here.
+    /// The analytics body, finished, and whether it was there already. Never older than any entry acknowledged here.
     ///
     /// # Errors
     /// `NotFound`, or the actor cannot answer now.
     pub async fn analytics(&self) -> Result<(Bytes, bool), EventError> {
         let slot = self.events.resolve(self.id).await.map_err(|_| EventError::Unavailable)?;
-        let cache = &self.events.inner.shared.cache;
-        let key = event::dashboard_key(self.id);
+        let (page, hit) = self.analytics_page(&slot).await?;
+        self.events.inner.shared.vitals.cache("dashboard", hit);
+        Ok((page.body.clone(), hit))
+    }
+
+    /// The same for this owner only.
+    ///
+    /// # Errors
+    /// As [`EventHandle::analytics`]; `NotFound` also for another owner.
+    pub async fn analytics_of(&self, owner: UserId) -> Result<(Bytes, bool), EventError> {
+        let slot = self.events.resolve(self.id).await.map_err(|_| EventError::Unavailable)?;
+        if slot.known.owner.get().is_none() {
+            // Still loading: its first answer says that it is done.
+            self.read().await?;
+        }
+        if slot.known.owner.get() != Some(&owner) {
+            return Err(EventError::NotFound);
+        }
+        self.analytics().await
+    }
+
+    /// In process, then in the cache, then from the actor.
+    async fn analytics_page(&self, slot: &Slot) -> Result<(Arc<Page<Bytes>>, bool), EventError> {
+        if let Some(page) = slot.known.analytics() {
+            return Ok((page, true));
+        }
+        let (cache, key) = (&self.events.inner.shared.cache, dashboard_key(self.id));
         let latest = slot.known.latest.load(Ordering::Acquire);
-        if let Some((version, body)) = cache.get(&key).await.and_then(event::split_version)
-            && latest > 0
+        // What others kept shows only the log: good while nothing else has changed since this actor was loaded.
+        if latest > 0
+            && slot.known.generation.load(Ordering::Acquire) == 0
+            && let Some((version, body)) = cache.get(&key).await.and_then(event::split_version)
             && version >= latest
         {
-            self.events.inner.shared.vitals.cache("dashboard", true);
-            return Ok((body, true));
+            return Ok((slot.known.keep_analytics(version, body), true));
         }
-        self.events.inner.shared.vitals.cache("dashboard", false);
-        let (version, body) =
-            ask(&slot.actor, Msg::Analytics, PATIENCE).await.map_err(|_| EventError::Unavailable)??;
+        let page = ask(&slot.actor, Msg::Analytics, PATIENCE).await.map_err(|_| EventError::Unavailable)??;
         let ttl = storage::cache::ttl::DASHBOARD.mul_f64(0.9 + 0.2 * rand::random::<f64>());
-        cache.set(&key, event::join_version(version, &body), ttl).await;
-        Ok((body, false))
+        cache.set(&key, event::join_version(page.version, &page.body), ttl).await;
+        Ok((page, false))
+    }
+
+    /// The public page, finished.
+    ///
+    /// # Errors
+    /// `NotFound` also for what was never approved, or the actor cannot answer now.
+    pub async fn public(&self) -> Result<Arc<Page<Public>>, EventError> {
+        let slot = self.events.resolve(self.id).await.map_err(|_| EventError::Unavailable)?;
+        let page = match slot.known.public() {
+            Some(page) => page,
+            None => ask(&slot.actor, Msg::Public, PATIENCE).await.map_err(|_| EventError::Unavailable)??,
+        };
+        if page.body.listed { Ok(page) } else { Err(EventError::NotFound) }
     }
 
     /// Enters a customer. The answer leaves after the commit.
@@ -231,7 +280,7 @@ impl EventHandle {
         };
         let row = prepare(&self.events.inner.shared.keys, self.id, &meta, &form)?;
         let (reply, answer) = oneshot::channel();
-        let pending = Pending { row, reply, _place: place };
+        let pending = Pending { row, reply, since: Instant::now(), _place: place };
         slot.actor.cast(Msg::Enter(Box::new(pending), form.visit_code)).map_err(|_| EnterError::Overloaded)?;
         match tokio::time::timeout(ENTRY_LIMIT, answer).await {
             Ok(Ok(Err(EnterError::NotStarted))) => Err(self.why_not_open().await),
@@ -261,7 +310,7 @@ impl EventHandle {
     pub async fn refresh(&self, version: i64) {
         if let Ok(slot) = self.events.resolve(self.id).await {
             slot.known.latest.fetch_max(version, Ordering::AcqRel);
-            let _ = slot.actor.cast(Msg::Refresh);
+            slot.refresh();
         }
     }
 

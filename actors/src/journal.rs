@@ -1,29 +1,27 @@
 //! The one writer of entries. Tree: Root → Journal.
 //!
-//! What queued while the last commit was in flight is the next batch: no timer, self-clocked. One flush task at a time
-//! owns connection and reply ports and answers by itself, so a crash of the actor hides no truth. Rows of an event
-//! whose head is held by somebody else wait in the batch after; row faults are found by bisection.
+//! What queued while the last commit was in flight is the next batch: no timer, self-clocked. One flush task per lane
+//! owns connection and reply ports and answers by itself, so a crash of the actor hides no truth. The main lane never
+//! waits for a head that somebody else holds: rows of such an event go to the side lane, which does. Row faults are found
+//! by bisection.
+
+mod flush;
 
 use crate::entry::{EnterError, Pending};
 use crate::events::Events;
 use crate::root::{Address, Beyond, Child, Root};
-use futures_util::future::BoxFuture;
+use domain::ids::EventId;
+use flush::{FlushGuard, flush};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use storage::Store;
 use storage::crypto::Keyring;
-use storage::entries::{NewEntry, Stored, enter_batch};
-use storage::{StorageError, Store};
 use tokio_util::task::TaskTracker;
 
 /// Rows of one commit at most: beyond it a batch only gets later, not cheaper.
 const MAX_BATCH: usize = 512;
-/// How long a batch is tried again after a lost connection before its callers hear 503.
-const PATIENCE: Duration = Duration::from_millis(2_500);
-/// Between two tries.
-const PAUSE: Duration = Duration::from_millis(50);
-/// Between two tries of rows whose head is held.
-const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
 /// Handle on the journal.
 #[derive(Clone)]
@@ -55,10 +53,19 @@ impl Journal {
 pub(crate) enum Msg {
     /// An entry to be stored; its own port is answered after the commit.
     Submit(Box<Pending>),
-    /// The flush ended; these rows found their head held.
-    Flushed(Vec<Pending>),
+    /// The flush of a lane ended; these rows found their head held.
+    Flushed(Lane, Vec<Pending>),
     /// Answers when everything is stored and answered.
     Finish(RpcReplyPort<()>),
+}
+
+/// Which way an entry goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// Skips held heads.
+    Main,
+    /// Waits for them.
+    Side,
 }
 
 pub(crate) struct Deps {
@@ -66,15 +73,77 @@ pub(crate) struct Deps {
     pub(crate) keys: Keyring,
     pub(crate) events: Events,
     pub(crate) tracker: TaskTracker,
+    pub(crate) rows_per_second: Option<u32>,
 }
 
 struct JournalActor;
 
 struct State {
     deps: Arc<Deps>,
+    main: Queue,
+    side: Queue,
+    /// Events whose entries take the side lane, until it has none of theirs left.
+    held: HashSet<EventId>,
+    finishing: Option<RpcReplyPort<()>>,
+}
+
+#[derive(Default)]
+struct Queue {
     waiting: Vec<Pending>,
     flushing: bool,
-    finishing: Option<RpcReplyPort<()>>,
+}
+
+impl Queue {
+    /// The next batch, unless one is in flight.
+    fn batch(&mut self) -> Option<Vec<Pending>> {
+        if self.flushing || self.waiting.is_empty() {
+            return None;
+        }
+        self.flushing = true;
+        let rest = self.waiting.split_off(self.waiting.len().min(MAX_BATCH));
+        Some(std::mem::replace(&mut self.waiting, rest))
+    }
+
+    /// Those who waited longest come first.
+    fn put_back(&mut self, mut rows: Vec<Pending>) {
+        rows.append(&mut self.waiting);
+        self.waiting = rows;
+    }
+
+    fn is_idle(&self) -> bool {
+        !self.flushing && self.waiting.is_empty()
+    }
+}
+
+impl State {
+    fn submit(&mut self, entry: Pending) {
+        let queue = if self.held.contains(&entry.row.event) { &mut self.side } else { &mut self.main };
+        queue.waiting.push(entry);
+    }
+
+    fn flushed(&mut self, lane: Lane, held: Vec<Pending>) {
+        match lane {
+            Lane::Main => {
+                self.main.flushing = false;
+                self.held.extend(held.iter().map(|p| p.row.event));
+            }
+            Lane::Side => self.side.flushing = false,
+        }
+        self.side.put_back(held);
+        if self.side.is_idle() {
+            self.held.clear();
+        }
+    }
+
+    fn begin(&mut self, myself: &ActorRef<Msg>) {
+        for lane in [Lane::Main, Lane::Side] {
+            let queue = if lane == Lane::Main { &mut self.main } else { &mut self.side };
+            if let Some(batch) = queue.batch() {
+                let (deps, back) = (self.deps.clone(), FlushGuard::new(myself.clone(), lane));
+                self.deps.tracker.spawn(async move { flush(&deps, lane, batch, back).await });
+            }
+        }
+    }
 }
 
 impl Actor for JournalActor {
@@ -83,127 +152,22 @@ impl Actor for JournalActor {
     type Arguments = Arc<Deps>;
 
     async fn pre_start(&self, _: ActorRef<Msg>, deps: Arc<Deps>) -> Result<State, ActorProcessingErr> {
-        Ok(State { deps, waiting: Vec::new(), flushing: false, finishing: None })
+        Ok(State { deps, main: Queue::default(), side: Queue::default(), held: HashSet::new(), finishing: None })
     }
 
     async fn handle(&self, myself: ActorRef<Msg>, msg: Msg, s: &mut State) -> Result<(), ActorProcessingErr> {
         match msg {
-            Msg::Submit(entry) => s.waiting.push(*entry),
-            Msg::Flushed(mut held) => {
-                s.flushing = false;
-                // Those who waited longest come first.
-                held.append(&mut s.waiting);
-                s.waiting = held;
-            }
+            Msg::Submit(entry) => s.submit(*entry),
+            Msg::Flushed(lane, held) => s.flushed(lane, held),
             Msg::Finish(reply) => s.finishing = Some(reply),
         }
-        if !s.flushing && !s.waiting.is_empty() {
-            s.flushing = true;
-            let rest = s.waiting.split_off(s.waiting.len().min(MAX_BATCH));
-            let batch = std::mem::replace(&mut s.waiting, rest);
-            let deps = s.deps.clone();
-            let back = FlushGuard(myself);
-            s.deps.tracker.spawn(async move { flush(&deps, batch, back).await });
-        }
-        if !s.flushing
-            && s.waiting.is_empty()
+        s.begin(&myself);
+        if s.main.is_idle()
+            && s.side.is_idle()
             && let Some(reply) = s.finishing.take()
         {
             let _ = reply.send(());
         }
         Ok(())
     }
-}
-
-/// Whatever happens to a flush, the journal goes on.
-struct FlushGuard(ActorRef<Msg>);
-
-impl FlushGuard {
-    fn done(self, held: Vec<Pending>) {
-        let _ = self.0.cast(Msg::Flushed(held));
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for FlushGuard {
-    fn drop(&mut self) {
-        let _ = self.0.cast(Msg::Flushed(Vec::new()));
-    }
-}
-
-/// Stores a batch and answers everyone in it, but those whose head is held: these go back.
-async fn flush(deps: &Arc<Deps>, batch: Vec<Pending>, back: FlushGuard) {
-    let started = Instant::now();
-    let size = batch.len();
-    let held = store(deps, batch).await;
-    metrics::histogram!("journal_flush_seconds").record(started.elapsed().as_secs_f64());
-    metrics::histogram!("journal_batch_rows").record(size as f64);
-    if !held.is_empty() && held.len() == size {
-        tokio::time::sleep(BUSY_PAUSE).await;
-    }
-    back.done(held);
-}
-
-fn store(deps: &Arc<Deps>, batch: Vec<Pending>) -> BoxFuture<'_, Vec<Pending>> {
-    Box::pin(async move {
-        let rows: Arc<Vec<NewEntry>> = Arc::new(batch.iter().map(|p| p.row.clone()).collect());
-        match write(&deps.store, &rows).await {
-            Ok(stored) => answer(deps, batch, stored),
-            Err(e @ (StorageError::Lost(_) | StorageError::Contended)) => refuse(batch, EnterError::OutcomeUnknown, &e),
-            Err(e @ (StorageError::Busy | StorageError::Unreachable(_))) => refuse(batch, EnterError::Overloaded, &e),
-            // A row is at fault: halve until it is alone.
-            Err(e) if batch.len() == 1 => refuse(batch, EnterError::Overloaded, &e),
-            Err(_) => {
-                let mut left = batch;
-                let right = left.split_off(left.len() / 2);
-                let mut held = store(deps, left).await;
-                held.extend(store(deps, right).await);
-                held
-            }
-        }
-    })
-}
-
-/// The statement, tried again while nothing is known: the verdicts of the same batch tell the truth.
-async fn write(store: &Store, rows: &Arc<Vec<NewEntry>>) -> Result<Stored, StorageError> {
-    let begun = Instant::now();
-    let (mut skip_locked, mut lost) = (false, false);
-    loop {
-        let batch = rows.clone();
-        let result = store.run(move |c| Box::pin(async move { enter_batch(c, &batch, skip_locked).await })).await;
-        match result {
-            Err(StorageError::Contended) => skip_locked = true,
-            Err(e @ (StorageError::Lost(_) | StorageError::Unreachable(_) | StorageError::Busy)) => {
-                lost |= matches!(e, StorageError::Lost(_));
-                if begun.elapsed() > PATIENCE {
-                    return Err(if lost { StorageError::Lost(e.to_string()) } else { e });
-                }
-                tokio::time::sleep(PAUSE).await;
-            }
-            other => return other,
-        }
-    }
-}
-
-/// Tells the actors first (a cast), then the customers: whoever was answered reads at least that.
-fn answer(deps: &Deps, batch: Vec<Pending>, stored: Stored) -> Vec<Pending> {
-    for (event, commit) in stored.commits {
-        deps.events.committed(event, commit);
-    }
-    let mut held = Vec::new();
-    for (pending, verdict) in batch.into_iter().zip(stored.verdicts) {
-        match verdict {
-            Some(verdict) => pending.answer(&deps.keys, verdict),
-            None => held.push(pending),
-        }
-    }
-    held
-}
-
-fn refuse(batch: Vec<Pending>, why: EnterError, e: &StorageError) -> Vec<Pending> {
-    tracing::error!(error = %e, rows = batch.len(), "a batch of entries was not stored");
-    for pending in batch {
-        pending.refuse_or(Err(why));
-    }
-    Vec::new()
 }

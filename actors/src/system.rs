@@ -101,6 +101,8 @@ pub struct Config {
     pub recommendations_per_day: i64,
     /// Picture jobs a shop may ask for in a day.
     pub image_jobs_per_day: i64,
+    /// Slows the journal down, so that load tests meet a database that is the limit; never set otherwise.
+    pub journal_rows_per_second: Option<u32>,
 }
 
 impl Default for Config {
@@ -110,6 +112,7 @@ impl Default for Config {
             entries_in_flight: crate::admission::MAX_ENTRIES,
             recommendations_per_day: 50,
             image_jobs_per_day: 50,
+            journal_rows_per_second: None,
         }
     }
 }
@@ -236,6 +239,7 @@ impl System {
             keys: shared.keys.clone(),
             events: events.clone(),
             tracker: tracker.clone(),
+            rows_per_second: shared.config.journal_rows_per_second,
         };
         let journal = Journal::start(entries, &root).await?;
         events.set_journal(journal);

@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use domain::dashboard::Dashboard;
-use domain::event::Event;
+use domain::event::state::hex;
+use domain::event::{Event, Status};
 use domain::topic::Position;
 use serde_json::{Map, Value, json};
 use storage::distributions::{Distribution, Publication};
@@ -20,7 +21,7 @@ pub fn event(e: &Event) -> Value {
         "visitBonus": e.visit_weight.map(|w| json!({"weight": w})),
         "content": if ids.is_empty() { Value::Null } else { json!({"imageIds": ids, "images": images}) },
         "channels": e.channels, "distributionId": e.distribution, "optionId": e.option.as_ref().map(|o| &o.id),
-        "commitment": e.commitment.map(|c| domain::event::state::hex(&c)),
+        "commitment": e.commitment.map(|c| hex(&c)),
         "closedAt": e.closed_at, "createdAt": e.created_at,
     })
 }
@@ -37,6 +38,24 @@ pub fn analytics(e: &Event, d: &Dashboard, position: &Position, as_of: DateTime<
         body.extend(figures);
     }
     Value::Object(body)
+}
+
+/// What everybody may see of an event, with the notice in Korean.
+#[must_use]
+pub fn public(e: &Event, shop: &str, count: i64) -> Value {
+    let prizes: i64 = e.prizes.iter().map(|p| i64::from(p.quantity)).sum();
+    let odds = json!({
+        "prizes": prizes, "entries": count, "visitWeight": e.visit_weight,
+        "perEntry": if count > 0 { (prizes as f64 / count as f64).min(1.0) } else { 1.0 },
+    });
+    json!({
+        "slug": e.slug, "title": e.title, "storeName": shop, "status": e.status, "startsAt": e.starts_at, "endsAt": e.ends_at,
+        "prizes": e.prizes.iter().map(|p| json!({"name": p.name, "quantity": p.quantity, "unitValueWon": p.unit_value_won})).collect::<Vec<_>>(),
+        "notice": {"version": domain::notice::VERSION, "text": domain::notice::text(shop)},
+        "count": count, "odds": odds, "visitBonus": e.visit_weight.map(|w| json!({"weight": w})),
+        "closedAt": e.closed_at,
+        "draw": {"commitment": e.commitment.map(|c| hex(&c)), "root": e.root.map(|(r, _)| hex(&r)), "drawn": e.status == Status::Drawn},
+    })
 }
 
 /// The data of an update of `event:<id>`: absolute values, whatever changed.

@@ -50,6 +50,11 @@ impl Owner {
         Ok(owner)
     }
 
+    /// Its access token.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// GET, repeated while the server is away.
     pub async fn get(&self, path: &str) -> Result<Answer, Failure> {
         self.repeat(Method::GET, path, &Value::Null).await

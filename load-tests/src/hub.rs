@@ -1,13 +1,13 @@
 //! W4 to W6 and R7: what a delivery costs, what an idle socket holds, how old a figure is when it is read, and what
 //! readers that stop do to the others.
 
-mod process;
 mod references;
 mod swarm;
 
 pub use references::bare_send;
 
 use crate::api::Owner;
+use crate::process;
 use crate::server::{Failure, Server};
 use references::Reference;
 use serde_json::{Value, json};

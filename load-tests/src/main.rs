@@ -2,13 +2,18 @@
 
 mod api;
 mod channels;
+mod compare;
 mod crash;
 mod drive;
 mod gone;
 mod hub;
+mod load;
 mod outage;
+mod process;
 mod publications;
+mod serve;
 mod server;
+mod world;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -94,6 +99,27 @@ enum What {
         #[arg(long, default_value_t = 2_000)]
         rate: u32,
     },
+    /// Ours and the built-in references in turns: the ratios of W1, W2, W3, W7 and W9.
+    Compare {
+        /// What is compared.
+        #[arg(long, value_delimiter = ',', value_enum, default_values = ["w1", "w2", "w3", "w7", "w9"])]
+        goals: Vec<compare::Goal>,
+        /// Rounds, in turns.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// Seconds of each turn.
+        #[arg(long, default_value_t = 5)]
+        seconds: u64,
+        /// Connections.
+        #[arg(long, default_value_t = 256)]
+        connections: usize,
+        /// Threads of the measuring side.
+        #[arg(long, default_value_t = 1)]
+        threads: usize,
+    },
+    /// The product with routes to compare with: started by `compare`, `remote` and `crash`.
+    #[command(hide = true)]
+    Serve(serve::Options),
     /// The least a server can do: a reference of `hub`, started by it.
     #[command(hide = true)]
     BareSend {
@@ -139,6 +165,11 @@ async fn main() -> ExitCode {
         What::Hub { parts, sockets, idle, rounds, rate } => {
             hub::run(hub::Plan { parts, sockets, idle, rounds: rounds.max(1), rate }).await
         }
+        What::Compare { goals, rounds, seconds, connections, threads } => {
+            let plan = compare::Plan { goals, rounds: rounds.max(1), seconds: seconds.max(1), connections, threads };
+            compare::run(plan).await
+        }
+        What::Serve(options) => serve::run(options).await.map(|()| ExitCode::SUCCESS),
         What::BareSend { port } => hub::bare_send(port).await.map(|()| ExitCode::SUCCESS),
         What::Outage { events, seconds } => outage::run(events.max(1), seconds).await,
         What::Publications { publications, kill_every, lost } => {

@@ -64,18 +64,34 @@ pub struct Server {
     pub admin: String,
     data: PathBuf,
     env: Vec<(String, String)>,
+    program: Program,
     process: Option<Child>,
+}
+
+/// What is started.
+#[derive(Clone, Debug)]
+pub enum Program {
+    /// `madang serve`.
+    Madang,
+    /// `load-tests serve` with these options: the same server, and what it is compared with.
+    Ours(Vec<String>),
 }
 
 impl Server {
     /// Starts one on a folder, with settings on top of the defaults. `DATABASE_URL` and `REDIS_URL` are inherited.
     pub async fn start(data: &Path, env: &[(String, String)]) -> Result<Self, Failure> {
+        Self::start_as(Program::Madang, data, env).await
+    }
+
+    /// The same of another program.
+    pub async fn start_as(program: Program, data: &Path, env: &[(String, String)]) -> Result<Self, Failure> {
         let (public, admin) = (free_port()?, free_port()?);
         let mut server = Self {
             base: format!("http://127.0.0.1:{public}"),
             admin: format!("http://127.0.0.1:{admin}"),
             data: data.to_owned(),
             env: env.to_vec(),
+            program,
             process: None,
         };
         server.run(public, admin)?;
@@ -85,8 +101,15 @@ impl Server {
 
     fn run(&mut self, public: u16, admin: u16) -> Result<(), Failure> {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.data.join("server.log"))?;
-        let process = Command::new(madang()?)
-            .arg("serve")
+        let mut command = match &self.program {
+            Program::Madang => Command::new(madang()?),
+            Program::Ours(_) => Command::new(std::env::current_exe()?),
+        };
+        command.arg("serve");
+        if let Program::Ours(options) = &self.program {
+            command.args(options);
+        }
+        let process = command
             .env("MADANG_DATA_DIR", self.data.join("madang"))
             .env("MADANG_LISTEN", format!("127.0.0.1:{public}"))
             .env("MADANG_ADMIN_LISTEN", format!("127.0.0.1:{admin}"))
@@ -119,8 +142,14 @@ impl Server {
 
     /// Sockets it closed because they read too slowly.
     pub async fn slow_closed(&self) -> Result<u64, Failure> {
+        self.metric("ws_closed_total{code=\"4408\"}").await
+    }
+
+    /// A counter of its metrics, by name and labels; 0 before it was first counted.
+    pub async fn metric(&self, name: &str) -> Result<u64, Failure> {
         let metrics = reqwest::get(format!("{}/metrics", self.admin)).await?.text().await?;
-        let line = metrics.lines().find(|l| l.starts_with("ws_closed_total{code=\"4408\"}")).unwrap_or(" 0");
+        let line =
+            metrics.lines().find(|l| l.strip_prefix(name).is_some_and(|rest| rest.starts_with(' '))).unwrap_or(" 0");
         Ok(line.rsplit(' ').next().unwrap_or("0").parse()?)
     }
 

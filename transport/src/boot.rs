@@ -7,6 +7,7 @@ use crate::revocations::Revocations;
 use crate::state::{App, Slugs, State};
 use crate::throttle::Throttle;
 use actors::system::{Config, Deps, System, Upstreams};
+use axum::Router;
 use clients::alarm::{Mail, Sink, Webhook};
 use clients::channel::{client, default_base};
 use clients::nts::Nts;
@@ -132,6 +133,18 @@ impl Running {
     /// # Errors
     /// Whatever kept it from starting, in one line.
     pub async fn start(settings: Settings, metrics: Option<PrometheusHandle>) -> Result<Self, BootError> {
+        Self::start_with(settings, metrics, |_| Router::new()).await
+    }
+
+    /// The same with more routes behind the same gateway, as load tests compare with.
+    ///
+    /// # Errors
+    /// As [`Running::start`].
+    pub async fn start_with(
+        settings: Settings,
+        metrics: Option<PrometheusHandle>,
+        more: impl FnOnce(&actors::Handles) -> Router,
+    ) -> Result<Self, BootError> {
         let keys = Keyring::open(&settings.keys_file(), !settings.production)?;
         let tls = match &settings.tls {
             Some((cert, key)) => Some(crate::server::tls(cert, key)?),
@@ -167,6 +180,7 @@ impl Running {
             entries_in_flight: settings.entries_in_flight,
             recommendations_per_day: settings.recommendations_per_day,
             image_jobs_per_day: settings.image_jobs_per_day,
+            journal_rows_per_second: settings.journal_rows_per_second,
         };
         let system = System::start(deps, config).await?;
         let app: App = Arc::new(State {
@@ -187,8 +201,9 @@ impl Running {
             settings,
         });
         let stop = CancellationToken::new();
+        let router = crate::http::router(app.clone(), more(&app.handles));
         let servers = vec![
-            tokio::spawn(crate::server::serve(listener, crate::http::router(app.clone()), tls, stop.clone())),
+            tokio::spawn(crate::server::serve(listener, router, tls, stop.clone())),
             tokio::spawn(crate::server::serve(admin_listener, crate::admin::router(app.clone()), None, stop.clone())),
         ];
         app.tracker.spawn(crate::http::ops::watch_database(app.clone()));

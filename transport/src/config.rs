@@ -75,6 +75,8 @@ pub struct Settings {
     pub recommendations_per_day: i64,
     /// Picture jobs of a shop in a day.
     pub image_jobs_per_day: i64,
+    /// Rows a second the journal is held to; only load tests set it.
+    pub journal_rows_per_second: Option<u32>,
     /// Where alarms are posted to.
     pub alarm_webhook: Option<String>,
     /// Mail of alarms: server, sender, receivers.
@@ -217,6 +219,7 @@ impl Settings {
             login_failures: n("MADANG_LIMIT_LOGIN_FAILURES")? as usize,
             recommendations_per_day: n("MADANG_LIMIT_RECOMMENDATIONS_PER_DAY")? as i64,
             image_jobs_per_day: n("MADANG_LIMIT_IMAGE_JOBS_PER_DAY")? as i64,
+            journal_rows_per_second: None,
             alarm_webhook: text("MADANG_ALARM_WEBHOOK"),
             alarm_mail: alarm_mail(&text, list("MADANG_ALARM_MAIL_TO"))?,
             bcrypt_cost: n("MADANG_BCRYPT_COST")? as u32,

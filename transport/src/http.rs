@@ -91,11 +91,12 @@ fn everybody(app: &App) -> Router<App> {
         .merge(crate::web::routes())
 }
 
-/// The public port.
-pub(crate) fn router(app: App) -> Router {
+/// The public port, with what else shall be behind the same gateway.
+pub(crate) fn router(app: App, more: Router) -> Router {
     Router::new()
         .merge(owners(&app))
         .merge(everybody(&app))
+        .merge(more.with_state(()))
         .method_not_allowed_fallback(gateway::not_allowed)
         .fallback(gateway::not_found)
         .layer(DefaultBodyLimit::max(app.settings.body_bytes))

@@ -11,6 +11,7 @@ use domain::time::Instant as At;
 use domain::topic::Topic;
 use futures_util::future::BoxFuture;
 use ractor::ActorRef;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use storage::{Conn, StorageError};
 
@@ -27,7 +28,7 @@ impl State {
         who: Who,
         command: Command,
         if_match: Option<i64>,
-    ) -> Result<Event, EventError> {
+    ) -> Result<Arc<Event>, EventError> {
         for _ in 0..TRIES {
             let event = &self.owned(who)?.event;
             if if_match.is_some_and(|version| version != event.revision) {
@@ -77,7 +78,7 @@ impl State {
                             shut = Some(version);
                         }
                     }
-                    let mut after = before.clone();
+                    let mut after = Event::clone(&before);
                     for fact in &facts {
                         after.apply(fact, now);
                     }
@@ -96,7 +97,7 @@ impl State {
             })
             .await?;
         if let Phase::Loaded(loaded) = &mut self.phase {
-            loaded.event = after;
+            loaded.event = Arc::new(after);
             loaded.stale |= version != loaded.tally.version + 1;
             loaded.tally.version = loaded.tally.version.max(version);
             loaded.tally.at = Some(now);
@@ -123,7 +124,7 @@ impl State {
         });
         let (event, tally) = read.await?;
         let loaded = self.loaded()?;
-        loaded.event = event.ok_or(EventError::NotFound)?;
+        loaded.event = Arc::new(event.ok_or(EventError::NotFound)?);
         let returning = loaded.tally.returning;
         loaded.tally = domain::dashboard::Tally { returning, ..tally };
         loaded.stale = false;

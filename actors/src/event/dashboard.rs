@@ -1,8 +1,7 @@
 //! The dashboard: folded from commits, read again when one was missed, published at most ten times a second.
 
-use super::{CONFLATE, EventError, HITS_EVERY, Msg, State};
+use super::{CONFLATE, EventError, HITS_EVERY, LOAD_RETRY, Msg, State};
 use crate::view;
-use bytes::Bytes;
 use chrono::Utc;
 use domain::catalog::{INDUSTRIES, industry_of};
 use domain::channel::Source;
@@ -94,16 +93,7 @@ impl State {
         Ok(())
     }
 
-    pub(super) async fn analytics(&mut self) -> Result<(i64, Bytes), EventError> {
-        self.settle().await?;
-        let hub = self.shared.hub.clone();
-        let l = self.loaded()?;
-        let d = dashboard(l);
-        let body = view::analytics(&l.event, &d, &hub.position(l.tally.version), l.tally.at.unwrap_or_else(Utc::now));
-        Ok((l.tally.version, Bytes::from(body.to_string())))
-    }
-
-    pub(super) async fn refresh(&mut self, myself: &ActorRef<Msg>) {
+    pub(super) async fn refresh(&mut self, myself: &ActorRef<Msg>, generation: u64) {
         let id = self.args.id;
         let Ok(store) = self.loaded().map(|l| l.shop.id) else { return };
         let read = self.shared.store.run(move |c| {
@@ -123,10 +113,14 @@ impl State {
                     l.stale = true;
                 }
                 let _ = self.settle().await;
+                self.generation = self.generation.max(generation);
                 self.know();
                 self.touch(myself, "channels.measured");
             }
-            Err(e) => tracing::warn!(event = %id, error = %e, "figures could not be read"),
+            Err(e) => {
+                tracing::warn!(event = %id, error = %e, "figures could not be read; trying again");
+                myself.send_after(LOAD_RETRY, move || Msg::Refresh(generation));
+            }
         }
     }
 
@@ -168,7 +162,7 @@ impl State {
     }
 }
 
-fn dashboard(l: &super::Loaded) -> Dashboard {
+pub(super) fn dashboard(l: &super::Loaded) -> Dashboard {
     let industry = industry_of(&l.shop.industry).unwrap_or(&INDUSTRIES[0]);
     fold(&l.tally, &l.figures.0, &l.figures.1, &l.event.channels, &l.event.prizes, industry)
 }

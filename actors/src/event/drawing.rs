@@ -149,7 +149,7 @@ impl State {
 
 async fn pick(
     shared: &crate::system::Shared,
-    event: domain::event::Event,
+    event: std::sync::Arc<domain::event::Event>,
     request: &DrawRequest,
 ) -> Result<Picked, StorageError> {
     let id = event.id;

@@ -5,4 +5,4 @@ mod system;
 pub mod wire;
 
 pub use database::Database;
-pub use system::{TestSystem, business_number, form};
+pub use system::{TestSystem, business_number, form, ready_event};

@@ -147,48 +147,7 @@ impl TestSystem {
     /// # Panics
     /// When any step is refused.
     pub async fn ready_event_on(&self, owner: UserId, store: StoreId, channels: Vec<Channel>) -> EventId {
-        let event =
-            Event::draft(EventId::new(), actors::pictures::unguessable(), owner, store, Objective::Sales, Utc::now());
-        let id = event.id;
-        let handles = self.handles();
-        handles.create_event(event, vec![Fact::Created { objective: Objective::Sales }]).await.expect("made");
-        let image = ImageId::new();
-        let picture = storage::images::Image {
-            id: image,
-            version: 1,
-            event: id,
-            style: Style::Simple,
-            platform: Platform::Instagram,
-            name: format!("{}.jpg", actors::pictures::unguessable()),
-            width: 1080,
-            height: 1080,
-            headline: "제목".into(),
-            body: String::new(),
-            palette: "MONO".into(),
-            alt_text: "제목".into(),
-            background: None,
-        };
-        handles
-            .shared
-            .store
-            .run(move |c| Box::pin(async move { storage::images::insert(c, &picture).await }))
-            .await
-            .expect("a picture");
-        let plan = PlanInput {
-            option: option(),
-            title: None,
-            starts_at: None,
-            ends_at: Some(Utc::now() + Duration::hours(1)),
-            prizes: None,
-            visit_weight: Some(Some(3)),
-        };
-        let handle = handles.events.get(id);
-        for command in
-            [Command::Plan(Box::new(plan)), Command::ChooseContent(vec![image]), Command::ChooseChannels(channels)]
-        {
-            handle.command(Who::Owner(owner), command, None).await.expect("a draft takes it");
-        }
-        id
+        ready_event(self.handles(), owner, store, channels).await
     }
 
     /// Stops everything.
@@ -204,6 +163,54 @@ impl TestSystem {
         store.close().await;
         self.database
     }
+}
+
+/// An event of this owner and shop on these channels that waits for approval only.
+///
+/// # Panics
+/// When any step is refused.
+pub async fn ready_event(handles: &Handles, owner: UserId, store: StoreId, channels: Vec<Channel>) -> EventId {
+    let event =
+        Event::draft(EventId::new(), actors::pictures::unguessable(), owner, store, Objective::Sales, Utc::now());
+    let id = event.id;
+    handles.create_event(event, vec![Fact::Created { objective: Objective::Sales }]).await.expect("made");
+    let image = ImageId::new();
+    let picture = storage::images::Image {
+        id: image,
+        version: 1,
+        event: id,
+        style: Style::Simple,
+        platform: Platform::Instagram,
+        name: format!("{}.jpg", actors::pictures::unguessable()),
+        width: 1080,
+        height: 1080,
+        headline: "제목".into(),
+        body: String::new(),
+        palette: "MONO".into(),
+        alt_text: "제목".into(),
+        background: None,
+    };
+    handles
+        .shared
+        .store
+        .run(move |c| Box::pin(async move { storage::images::insert(c, &picture).await }))
+        .await
+        .expect("a picture");
+    let plan = PlanInput {
+        option: option(),
+        title: None,
+        starts_at: None,
+        ends_at: Some(Utc::now() + Duration::hours(1)),
+        prizes: None,
+        visit_weight: Some(Some(3)),
+    };
+    let handle = handles.events.get(id);
+    for command in
+        [Command::Plan(Box::new(plan)), Command::ChooseContent(vec![image]), Command::ChooseChannels(channels)]
+    {
+        handle.command(Who::Owner(owner), command, None).await.expect("a draft takes it");
+    }
+    id
 }
 
 /// An entry of the n-th customer.

@@ -11,7 +11,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("simulator", &[]),
     ("transport", &["actors", "clients", "creative", "domain", "simulator", "storage"]),
     ("testkit", &["actors", "clients", "creative", "domain", "simulator", "storage"]),
-    ("load-tests", &["clients", "domain", "simulator", "storage", "testkit"]),
+    ("load-tests", &["actors", "clients", "domain", "simulator", "storage", "testkit", "transport"]),
 ];
 /// What the pure crate may use.
 const PURE: &[&str] = &["chacha20", "chrono", "hmac", "serde", "sha2", "thiserror", "uuid"];

@@ -22,11 +22,12 @@ use domain::visit_code;
 use fast_qr::convert::{Builder, image::ImageBuilder, svg::SvgBuilder};
 use fast_qr::{ECL, QRBuilder};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use storage::events::Filter;
 use unicode_normalization::UnicodeNormalization;
 
 /// An event of this owner, as its actor has it.
-pub(crate) async fn owned(app: &App, who: Session, id: EventId) -> ApiResult<Event> {
+pub(crate) async fn owned(app: &App, who: Session, id: EventId) -> ApiResult<Arc<Event>> {
     let event = app.handles.events.get(id).read().await?;
     if event.owner == who.user { Ok(event) } else { Err(Problem::not_found()) }
 }
@@ -104,7 +105,7 @@ pub(crate) async fn one(
     Ok(if unchanged(&headers, event.revision) { not_modified(event.revision) } else { shown(&event) })
 }
 
-async fn command(app: &App, who: Session, id: EventId, command: Command, if_match: Option<i64>) -> ApiResult<Event> {
+async fn command(app: &App, who: Session, id: EventId, command: Command, if_match: Option<i64>) -> ApiResult<Arc<Event>> {
     Ok(app.handles.events.get(id).command(Who::Owner(who.user), command, if_match).await?)
 }
 
@@ -117,7 +118,7 @@ pub(crate) async fn edit(
 ) -> ApiResult {
     owned(&app, who, id).await?;
     let edit = Command::Edit { title: body.title.as_deref().map(nfc), ends_at: body.ends_at };
-    Ok(shown(&command(&app, who, id, edit, version).await?))
+    Ok(shown(&*command(&app, who, id, edit, version).await?))
 }
 
 pub(crate) async fn remove(
@@ -151,7 +152,7 @@ pub(crate) async fn plan(
         prizes: body.prizes,
         visit_weight: body.visit_bonus.map(|b| b.map(|b| b.weight)),
     };
-    Ok(shown(&command(&app, who, id, Command::Plan(Box::new(input)), version).await?))
+    Ok(shown(&*command(&app, who, id, Command::Plan(Box::new(input)), version).await?))
 }
 
 /// An option that was offered for this event, or by a job of this owner, or is the event's own.
@@ -195,7 +196,7 @@ pub(crate) async fn content(
         }
     }
     let images = body.image_ids.into_iter().map(ImageId).collect();
-    Ok(shown(&command(&app, who, id, Command::ChooseContent(images), version).await?))
+    Ok(shown(&*command(&app, who, id, Command::ChooseContent(images), version).await?))
 }
 
 pub(crate) async fn channels(
@@ -205,7 +206,7 @@ pub(crate) async fn channels(
     IfMatch(version): IfMatch,
     Body(body): Body<Channels>,
 ) -> ApiResult {
-    Ok(shown(&command(&app, who, id, Command::ChooseChannels(body.channels), version).await?))
+    Ok(shown(&*command(&app, who, id, Command::ChooseChannels(body.channels), version).await?))
 }
 
 /// A copy as a new draft: plan, pictures and channels, no dates.
@@ -238,10 +239,10 @@ pub(crate) async fn duplicate(
             from: id,
             option,
             title,
-            prizes: old.prizes,
+            prizes: old.prizes.clone(),
             visit_weight: old.visit_weight,
             images,
-            channels: old.channels,
+            channels: old.channels.clone(),
         };
         new.apply(&fact, actors::system::now());
         facts.push(fact);
@@ -324,7 +325,7 @@ pub(crate) async fn pause(
     Id(id): Id<EventId>,
     IfMatch(version): IfMatch,
 ) -> ApiResult {
-    Ok(shown(&command(&app, who, id, Command::Pause { reason: None }, version).await?))
+    Ok(shown(&*command(&app, who, id, Command::Pause { reason: None }, version).await?))
 }
 
 pub(crate) async fn resume(
@@ -333,7 +334,7 @@ pub(crate) async fn resume(
     Id(id): Id<EventId>,
     IfMatch(version): IfMatch,
 ) -> ApiResult {
-    Ok(shown(&command(&app, who, id, Command::Resume, version).await?))
+    Ok(shown(&*command(&app, who, id, Command::Resume, version).await?))
 }
 
 pub(crate) async fn close(
@@ -342,7 +343,7 @@ pub(crate) async fn close(
     Id(id): Id<EventId>,
     IfMatch(version): IfMatch,
 ) -> ApiResult {
-    Ok(shown(&command(&app, who, id, Command::Close { by_time: false }, version).await?))
+    Ok(shown(&*command(&app, who, id, Command::Close { by_time: false }, version).await?))
 }
 
 pub(crate) async fn cancel(
@@ -351,7 +352,7 @@ pub(crate) async fn cancel(
     Id(id): Id<EventId>,
     IfMatch(version): IfMatch,
 ) -> ApiResult {
-    Ok(shown(&command(&app, who, id, Command::Cancel, version).await?))
+    Ok(shown(&*command(&app, who, id, Command::Cancel, version).await?))
 }
 
 /// The link behind a QR code, counted for a source.

@@ -7,7 +7,7 @@ use crate::extract::{Body, Check, Id, Origin, Owner, Query, page};
 use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::channel::Source;
 use domain::draw::{inclusion_path, merkle_root};
@@ -18,10 +18,11 @@ use domain::ids::{DrawId, EventId};
 use domain::phone::Phone;
 use domain::text::{PersonName, TextError};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use storage::entries::{Participant, Receipted, flag};
 
 /// The event behind a slug, once it is approved.
-pub(crate) async fn by_slug(app: &App, slug: &str) -> ApiResult<Event> {
+pub(crate) async fn by_slug(app: &App, slug: &str) -> ApiResult<Arc<Event>> {
     let id = app.slugs.id(app, slug).await?;
     let event = app.handles.events.get(id).read().await?;
     // A draft that was called off was never public.
@@ -33,36 +34,10 @@ pub(crate) async fn public(
     State(app): State<App>,
     Path(slug): Path<String>,
     headers: HeaderMap,
-) -> ApiResult<Json<Value>> {
-    let event = by_slug(&app, &slug).await?;
-    let mut body = public_body(&app, &event).await?;
-    if prefers_english(&headers) {
-        let text = domain::notice::text_en(body["storeName"].as_str().unwrap_or_default());
-        body["notice"]["text"] = json!(text);
-    }
-    Ok(Json(body))
-}
-
-pub(crate) async fn public_body(app: &App, event: &Event) -> ApiResult<Value> {
-    let (body, _) = app.handles.events.get(event.id).analytics().await?;
-    let analytics: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let count = analytics["cards"]["participants"].as_i64().unwrap_or(0);
-    let store = event.store;
-    let shop = app.store().run(move |c| Box::pin(async move { storage::stores::get(c, store).await })).await?;
-    let name = shop.map_or_else(String::new, |s| s.name);
-    let prizes: i64 = event.prizes.iter().map(|p| i64::from(p.quantity)).sum();
-    let odds = json!({
-        "prizes": prizes, "entries": count, "visitWeight": event.visit_weight,
-        "perEntry": if count > 0 { (prizes as f64 / count as f64).min(1.0) } else { 1.0 },
-    });
-    Ok(json!({
-        "slug": event.slug, "title": event.title, "storeName": name, "status": event.status, "startsAt": event.starts_at, "endsAt": event.ends_at,
-        "prizes": event.prizes.iter().map(|p| json!({"name": p.name, "quantity": p.quantity, "unitValueWon": p.unit_value_won})).collect::<Vec<_>>(),
-        "notice": {"version": domain::notice::VERSION, "text": domain::notice::text(&name)},
-        "count": count, "odds": odds, "visitBonus": event.visit_weight.map(|w| json!({"weight": w})),
-        "closedAt": event.closed_at,
-        "draw": {"commitment": event.commitment.map(|c| hex(&c)), "root": event.root.map(|(r, _)| hex(&r)), "drawn": event.status == Status::Drawn},
-    }))
+) -> ApiResult<Response> {
+    let page = app.handles.events.get(app.slugs.id(&app, &slug).await?).public().await?;
+    let body = if prefers_english(&headers) { &page.body().english } else { &page.body().korean };
+    Ok(([(header::CONTENT_TYPE, "application/json")], body.clone()).into_response())
 }
 
 /// Enters a customer. No limit by address: carriers and shop Wi-Fi put hundreds behind one.

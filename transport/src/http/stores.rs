@@ -134,6 +134,7 @@ pub(crate) async fn edit(
     if !app.store().run(move |c| Box::pin(async move { storage::stores::update(c, &new, version).await })).await? {
         return Err(Problem::new(StatusCode::PRECONDITION_FAILED, "stale"));
     }
+    app.handles.events.store_changed(id);
     let shop = owned(&app, who.user, id).await?;
     Ok(versioned(StatusCode::OK, shop.version, &store_body(&shop)))
 }

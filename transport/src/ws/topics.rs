@@ -2,7 +2,6 @@
 
 use crate::error::Problem;
 use crate::http::distribution;
-use crate::http::participation::public_body;
 use crate::state::App;
 use actors::view;
 use domain::ids::UserId;
@@ -41,25 +40,17 @@ impl From<StorageError> for Hidden {
 pub(super) async fn show(app: &App, user: Option<UserId>, topic: &Topic) -> Result<Shown, Hidden> {
     match topic {
         Topic::Event(id) => {
-            let handle = app.handles.events.get(*id);
-            let event = handle.read().await.map_err(Problem::from)?;
-            if Some(event.owner) != user {
-                return Err(Hidden::Forbidden);
-            }
-            let (body, _) = handle.analytics().await.map_err(Problem::from)?;
+            let user = user.ok_or(Hidden::Forbidden)?;
+            let (body, _) = app.handles.events.get(*id).analytics_of(user).await.map_err(Problem::from)?;
             let snapshot: Value = serde_json::from_slice(&body).map_err(|_| Hidden::Unavailable)?;
             let offset = snapshot["position"]["offset"].as_i64().ok_or(Hidden::Unavailable)?;
             Ok(Shown { offset, snapshot })
         }
         Topic::Public(slug) => {
             let id = app.slugs.id(app, slug).await?;
-            let offset =
-                app.store().run(move |c| Box::pin(async move { storage::tally::version(c, id).await })).await?;
-            let event = app.handles.events.get(id).read().await.map_err(Problem::from)?;
-            if event.status.is_drafting() || event.commitment.is_none() {
-                return Err(Hidden::Forbidden);
-            }
-            Ok(Shown { offset, snapshot: public_body(app, &event).await? })
+            let page = app.handles.events.get(id).public().await.map_err(Problem::from)?;
+            let snapshot = serde_json::from_slice(&page.body().korean).map_err(|_| Hidden::Unavailable)?;
+            Ok(Shown { offset: page.version(), snapshot })
         }
         Topic::Job(id) => {
             let id = *id;

@@ -1,0 +1,165 @@
+//! What many read at once: finished bytes, made once per change, in front of the cache.
+//!
+//! A page is current while nobody was told of a newer version of the event's log and nothing outside the log changed.
+//! Whoever finds none asks the actor, whose mailbox is the single flight: the first question makes the page, the others
+//! behind it find it.
+
+use super::{EventError, State};
+use crate::entry::EntryMeta;
+use crate::view;
+use bytes::Bytes;
+use chrono::Utc;
+use domain::ids::{EventId, UserId};
+use rand::Rng;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, RwLock};
+use std::time::Instant;
+use storage::cache::ttl::DASHBOARD;
+
+/// What outlives a message: read by handles without asking.
+#[derive(Default)]
+pub(crate) struct Known {
+    /// Whose event it is; unset until loaded.
+    pub(crate) owner: OnceLock<UserId>,
+    /// The newest version of the event's log that anybody was told of.
+    pub(crate) latest: AtomicI64,
+    /// Raised with every change outside the log: the shop's name, a channel's figures.
+    pub(crate) generation: AtomicU64,
+    /// What entries need; none until loaded.
+    pub(crate) meta: RwLock<Option<Arc<EntryMeta>>>,
+    analytics: RwLock<Option<Arc<Page<Bytes>>>>,
+    public: RwLock<Option<Arc<Page<Public>>>>,
+}
+
+/// Something finished, and of when it is.
+pub struct Page<T> {
+    pub(crate) version: i64,
+    generation: u64,
+    until: Instant,
+    pub(crate) body: T,
+}
+
+/// The public page of an event.
+pub struct Public {
+    /// Whether it may be shown: the event was approved once.
+    pub listed: bool,
+    /// JSON with the notice in Korean.
+    pub korean: Bytes,
+    /// JSON with the notice in English.
+    pub english: Bytes,
+}
+
+impl Known {
+    fn current<T>(&self, page: &RwLock<Option<Arc<Page<T>>>>) -> Option<Arc<Page<T>>> {
+        let page = page.read().expect("nobody panics holding it").clone()?;
+        let current = page.version >= self.latest.load(Ordering::Acquire)
+            && page.generation == self.generation.load(Ordering::Acquire)
+            && page.until > Instant::now();
+        current.then_some(page)
+    }
+
+    /// The analytics, if they are current.
+    pub(crate) fn analytics(&self) -> Option<Arc<Page<Bytes>>> {
+        self.current(&self.analytics)
+    }
+
+    /// The public page, if it is current.
+    pub(crate) fn public(&self) -> Option<Arc<Page<Public>>> {
+        self.current(&self.public)
+    }
+
+    /// Keeps analytics that another process or an earlier life of the actor made.
+    pub(crate) fn keep_analytics(&self, version: i64, body: Bytes) -> Arc<Page<Bytes>> {
+        let page = Arc::new(Page::new(version, self.generation.load(Ordering::Acquire), body));
+        *self.analytics.write().expect("nobody panics holding it") = Some(page.clone());
+        page
+    }
+}
+
+impl<T> Page<T> {
+    fn new(version: i64, generation: u64, body: T) -> Self {
+        // Jittered, so that not all are made again in the same moment.
+        let lives = DASHBOARD.mul_f64(rand::rng().random_range(0.9..1.1));
+        Self { version, generation, until: Instant::now() + lives, body }
+    }
+
+    /// Version of the event's log that it shows: the offset of the event's topics.
+    #[must_use]
+    pub fn version(&self) -> i64 {
+        self.version
+    }
+
+    /// What is shown.
+    #[must_use]
+    pub fn body(&self) -> &T {
+        &self.body
+    }
+}
+
+/// Cache key of the dashboard (CK-05).
+pub(crate) fn dashboard_key(id: EventId) -> String {
+    format!("analytics:dashboard:{id}")
+}
+
+impl State {
+    /// The analytics; made anew unless whoever asked before had them made.
+    pub(super) async fn analytics(&mut self) -> Result<Arc<Page<Bytes>>, EventError> {
+        if self.loaded().is_ok_and(|l| !l.stale)
+            && let Some(page) = self.args.known.analytics()
+        {
+            return Ok(page);
+        }
+        self.settle().await?;
+        metrics::counter!("dashboard_loads_total").increment(1);
+        let (hub, generation) = (self.shared.hub.clone(), self.generation);
+        let l = self.loaded()?;
+        let d = super::dashboard::dashboard(l);
+        let body = view::analytics(&l.event, &d, &hub.position(l.tally.version), l.tally.at.unwrap_or_else(Utc::now));
+        let page = Arc::new(Page::new(l.tally.version, generation, Bytes::from(body.to_string())));
+        *self.args.known.analytics.write().expect("nobody panics holding it") = Some(page.clone());
+        Ok(page)
+    }
+
+    /// The public page; made anew unless whoever asked before had it made.
+    pub(super) async fn public(&mut self) -> Result<Arc<Page<Public>>, EventError> {
+        if self.loaded().is_ok_and(|l| !l.stale)
+            && let Some(page) = self.args.known.public()
+        {
+            return Ok(page);
+        }
+        if self.loaded()?.stale {
+            self.reload().await?;
+        }
+        let generation = self.generation;
+        let l = self.loaded()?;
+        let mut body = view::public(&l.event, &l.shop.name, l.tally.participants());
+        let korean = Bytes::from(body.to_string());
+        body["notice"]["text"] = domain::notice::text_en(&l.shop.name).into();
+        let listed = !l.event.status.is_drafting() && l.event.commitment.is_some();
+        let public = Public { listed, korean, english: Bytes::from(body.to_string()) };
+        let page = Arc::new(Page::new(l.tally.version, generation, public));
+        *self.args.known.public.write().expect("nobody panics holding it") = Some(page.clone());
+        Ok(page)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_current_until_anything_newer_is_known() {
+        let known = Known::default();
+        assert!(known.analytics().is_none());
+        known.keep_analytics(3, Bytes::from_static(b"{}"));
+        assert!(known.analytics().is_some());
+        known.latest.store(3, Ordering::Release);
+        assert!(known.analytics().is_some(), "it shows version 3");
+        known.latest.store(4, Ordering::Release);
+        assert!(known.analytics().is_none(), "somebody was told of version 4");
+        known.keep_analytics(4, Bytes::from_static(b"{}"));
+        assert!(known.analytics().is_some());
+        known.generation.fetch_add(1, Ordering::AcqRel);
+        assert!(known.analytics().is_none(), "the shop was renamed");
+    }
+}

@@ -1,0 +1,75 @@
+//! W3: what asking an actor costs, against the least that two tasks need to talk.
+
+use super::{Plan, Spread};
+use crate::server::Failure;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+use testkit::TestSystem;
+use tokio::sync::{mpsc, oneshot};
+
+/// Questions of a turn for each second it may take.
+const PER_SECOND: u64 = 200_000;
+
+/// A channel and a task, and an actor's handle, in turns: microseconds for a question and its answer.
+pub async fn run(plan: &Plan) -> Result<(), Failure> {
+    let system = TestSystem::start().await;
+    let (event, _) = system.live_event().await;
+    let handle = system.handles().events.get(event);
+    handle.read().await?;
+    let questions = PER_SECOND * plan.seconds.min(5) / 10;
+    let (mut channel, mut actor) = (Vec::new(), Vec::new());
+    for round in 0..=plan.rounds {
+        let (raw, asked) = (through_channel(questions).await?, through_actor(&handle, questions).await?);
+        // The first round warms up.
+        if round > 0 {
+            channel.push(raw);
+            actor.push(asked);
+        }
+    }
+    let ratio = Spread::of(actor.iter().zip(&channel).map(|(a, c)| a / c).collect());
+    println!(
+        "mpsc and oneshot: {} µs; asking an actor whether it has an event: {} µs",
+        Spread::of(channel),
+        Spread::of(actor)
+    );
+    println!("W3 of the channel: {ratio} (goal 1.5)");
+    system.stop().await;
+    Ok(())
+}
+
+fn each(took: Duration, questions: u64) -> f64 {
+    took.as_secs_f64() * 1e6 / questions as f64
+}
+
+async fn through_channel(questions: u64) -> Result<f64, Failure> {
+    let (ask, mut asked) = mpsc::unbounded_channel::<(i64, oneshot::Sender<i64>)>();
+    let answering = tokio::spawn(async move {
+        while let Some((question, reply)) = asked.recv().await {
+            let _ = reply.send(question + 1);
+        }
+    });
+    let asking = tokio::spawn(async move {
+        let begun = Instant::now();
+        for n in 0..questions {
+            let (reply, answer) = oneshot::channel();
+            ask.send((n as i64, reply))?;
+            black_box(answer.await?);
+        }
+        Ok::<_, Failure>(each(begun.elapsed(), questions))
+    });
+    let took = asking.await??;
+    answering.await?;
+    Ok(took)
+}
+
+async fn through_actor(handle: &actors::EventHandle, questions: u64) -> Result<f64, Failure> {
+    let handle = handle.clone();
+    tokio::spawn(async move {
+        let begun = Instant::now();
+        for _ in 0..questions {
+            black_box(handle.read().await?);
+        }
+        Ok::<_, Failure>(each(begun.elapsed(), questions))
+    })
+    .await?
+}

@@ -1,0 +1,108 @@
+//! At which pace: as fast as answers come (a closed loop, for peaks), or at a rate whatever comes back (an open loop, for
+//! latencies; what is sent late counts from when it was due, so nothing is left out when the server stalls).
+
+use super::{Driver, Op, Outcome, Recorder, Target};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// The pace of a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pace {
+    /// Everybody does the next thing when the last one is answered.
+    Closed,
+    /// So many a second.
+    Open(f64),
+}
+
+/// What all threads of a run share.
+struct Plan<F> {
+    next: F,
+    sent: AtomicU64,
+    begun: Instant,
+    ends: Instant,
+    pace: Pace,
+}
+
+/// Has `at_once` drivers do what `next` says for a while; each of `threads` threads carries its share of them. `next` is
+/// given the number of what is sent: 0, 1, 2 …
+pub async fn drive<F>(target: &Target, at_once: usize, threads: usize, pace: Pace, lasts: Duration, next: F) -> Recorder
+where
+    F: Fn(u64) -> Op + Send + Sync + 'static,
+{
+    let begun = Instant::now();
+    let plan = Arc::new(Plan { next, sent: AtomicU64::new(0), begun, ends: begun + lasts, pace });
+    let share = at_once.div_ceil(threads.max(1));
+    let running: Vec<_> = (0..threads.max(1))
+        .map(|_| {
+            let (plan, target) = (plan.clone(), target.clone());
+            let handle = tokio::runtime::Handle::current();
+            tokio::task::spawn_blocking(move || thread(&plan, &target, share, &handle))
+        })
+        .collect();
+    let mut all = Recorder::new(begun);
+    for one in running {
+        if let Ok(recorder) = one.await {
+            all.merge(recorder);
+        }
+    }
+    all
+}
+
+/// One thread: over a network a runtime of its own, so that the measuring side is one loop; in process the runtime of the
+/// actors.
+fn thread<F>(plan: &Arc<Plan<F>>, target: &Target, share: usize, handle: &tokio::runtime::Handle) -> Recorder
+where
+    F: Fn(u64) -> Op + Send + Sync + 'static,
+{
+    let recorder = Arc::new(std::sync::Mutex::new(Recorder::new(plan.begun)));
+    let drivers: Vec<_> = (0..share).map(|_| one(plan.clone(), target.driver(), recorder.clone())).collect();
+    match target {
+        Target::Actors(_) => handle.block_on(async {
+            let running: Vec<_> = drivers.into_iter().map(tokio::spawn).collect();
+            for one in running {
+                let _ = one.await;
+            }
+        }),
+        Target::Http(_) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                let running: Vec<_> = drivers.into_iter().map(tokio::spawn).collect();
+                for one in running {
+                    let _ = one.await;
+                }
+            });
+        }
+    }
+    let recorded = recorder.lock().expect("nobody panics holding it").clone();
+    recorded
+}
+
+async fn one<F>(plan: Arc<Plan<F>>, mut driver: Driver, recorder: Arc<std::sync::Mutex<Recorder>>)
+where
+    F: Fn(u64) -> Op + Send + Sync + 'static,
+{
+    loop {
+        let n = plan.sent.fetch_add(1, Ordering::Relaxed);
+        let due = match plan.pace {
+            Pace::Closed => Instant::now(),
+            Pace::Open(rate) => plan.begun + Duration::from_secs_f64(n as f64 / rate),
+        };
+        if due >= plan.ends || Instant::now() >= plan.ends + Duration::from_secs(10) {
+            return;
+        }
+        let mut from = due;
+        if due > Instant::now() {
+            tokio::time::sleep_until(due.into()).await;
+            // Awake a little late is the clock's doing; sent late because all were busy is the server's, and counts.
+            from = Instant::now();
+        }
+        let op = (plan.next)(n);
+        let outcome = driver.perform(op).await;
+        recorder.lock().expect("nobody panics holding it").note(op, outcome, from.elapsed());
+        if outcome == Outcome::Failed {
+            // Nobody hammers a server that is gone.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What became of what was done: counts, latencies and a row per second, kept per thread and added up at the end.
+
+use super::{Op, Outcome};
+use hdrhistogram::Histogram;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// How often each outcome was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Sent.
+    pub sent: u64,
+    /// Done.
+    pub done: u64,
+    /// Refused for load.
+    pub refused: u64,
+    /// Was in already.
+    pub duplicate: u64,
+    /// Anything else.
+    pub failed: u64,
+}
+
+impl Counts {
+    fn add(&mut self, outcome: Outcome) {
+        self.sent += 1;
+        *match outcome {
+            Outcome::Done => &mut self.done,
+            Outcome::Refused => &mut self.refused,
+            Outcome::Duplicate => &mut self.duplicate,
+            Outcome::Failed => &mut self.failed,
+        } += 1;
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.sent += other.sent;
+        self.done += other.done;
+        self.refused += other.refused;
+        self.duplicate += other.duplicate;
+        self.failed += other.failed;
+    }
+
+    /// Everything that was sent became something.
+    #[must_use]
+    pub fn is_balanced(&self) -> bool {
+        self.sent == self.done + self.refused + self.duplicate + self.failed
+    }
+}
+
+/// One second of a run.
+#[derive(Clone)]
+pub struct Second {
+    /// What ended in it.
+    pub counts: Counts,
+    /// Latencies of what was done in it, in microseconds.
+    pub latency: Histogram<u32>,
+}
+
+/// All of one operation.
+#[derive(Clone)]
+pub struct Kind {
+    /// What became of it.
+    pub counts: Counts,
+    /// Latencies of what was done, in microseconds.
+    pub done: Histogram<u64>,
+    /// Latencies of what was refused, in microseconds.
+    pub refused: Histogram<u64>,
+}
+
+/// Counts and latencies of a run.
+#[derive(Clone)]
+pub struct Recorder {
+    begun: Instant,
+    /// By operation.
+    pub kinds: BTreeMap<&'static str, Kind>,
+    /// By second.
+    pub seconds: Vec<Second>,
+}
+
+/// A minute: longer latencies count as that.
+const LONGEST: u64 = 60_000_000;
+
+fn histogram<C: hdrhistogram::Counter>(digits: u8) -> Histogram<C> {
+    Histogram::new_with_bounds(1, LONGEST, digits).expect("bounds that are right")
+}
+
+impl Recorder {
+    /// One whose first second begins now.
+    #[must_use]
+    pub fn new(begun: Instant) -> Self {
+        Self { begun, kinds: BTreeMap::new(), seconds: Vec::new() }
+    }
+
+    /// Notes an outcome, and how long it took from when it was due.
+    pub fn note(&mut self, op: Op, outcome: Outcome, took: Duration) {
+        let us = u64::try_from(took.as_micros()).unwrap_or(LONGEST).clamp(1, LONGEST);
+        let kind = self.kinds.entry(op.name()).or_insert_with(Kind::new);
+        kind.counts.add(outcome);
+        let second = self.begun.elapsed().as_secs() as usize;
+        while self.seconds.len() <= second {
+            self.seconds.push(Second { counts: Counts::default(), latency: histogram(2) });
+        }
+        self.seconds[second].counts.add(outcome);
+        match outcome {
+            Outcome::Refused => kind.refused.saturating_record(us),
+            Outcome::Failed => {}
+            Outcome::Done | Outcome::Duplicate => {
+                kind.done.saturating_record(us);
+                self.seconds[second].latency.saturating_record(us);
+            }
+        }
+    }
+
+    /// Adds what another thread recorded over the same time.
+    pub fn merge(&mut self, other: Self) {
+        for (name, theirs) in other.kinds {
+            let ours = self.kinds.entry(name).or_insert_with(Kind::new);
+            ours.counts.merge(theirs.counts);
+            let _ = ours.done.add(&theirs.done);
+            let _ = ours.refused.add(&theirs.refused);
+        }
+        for (index, theirs) in other.seconds.into_iter().enumerate() {
+            match self.seconds.get_mut(index) {
+                Some(ours) => {
+                    ours.counts.merge(theirs.counts);
+                    let _ = ours.latency.add(&theirs.latency);
+                }
+                None => self.seconds.push(theirs),
+            }
+        }
+    }
+
+    /// All operations together.
+    #[must_use]
+    pub fn total(&self) -> Counts {
+        let mut total = Counts::default();
+        self.kinds.values().for_each(|k| total.merge(k.counts));
+        total
+    }
+}
+
+impl Kind {
+    fn new() -> Self {
+        Self { counts: Counts::default(), done: histogram(3), refused: histogram(3) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_noted_is_counted_once_wherever_it_was_noted() {
+        let begun = Instant::now();
+        let (mut one, mut other) = (Recorder::new(begun), Recorder::new(begun));
+        for (n, outcome) in
+            [Outcome::Done, Outcome::Refused, Outcome::Duplicate, Outcome::Failed].into_iter().enumerate()
+        {
+            one.note(Op::Ready, outcome, Duration::from_millis(n as u64));
+            other.note(Op::List, outcome, Duration::from_secs(120));
+        }
+        one.merge(other);
+        let total = one.total();
+        assert!(total.is_balanced());
+        assert_eq!((total.sent, total.done, total.refused, total.duplicate, total.failed), (8, 2, 2, 2, 2));
+        assert_eq!(one.seconds.iter().map(|s| s.counts.sent).sum::<u64>(), 8);
+        assert_eq!(one.kinds["event list"].done.max() / 1_000_000, 60, "a minute at most");
+    }
+}
