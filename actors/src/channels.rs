@@ -11,7 +11,7 @@ use clients::UpstreamError;
 use clients::channel::{Post, Published};
 use domain::channel::{Channel, Upstream};
 use domain::distribution::{ChannelError, ErrorClass, Next, Outcome, PublicationStatus, next, on_recovery};
-use domain::ids::DistributionId;
+use domain::ids::{DistributionId, JobId};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
@@ -35,6 +35,8 @@ pub(crate) struct Task {
     pub(crate) distribution: DistributionId,
     pub(crate) publication: Publication,
     pub(crate) post: Post,
+    /// The job that settles it, and the epoch of its lease.
+    pub(crate) lease: (JobId, i64),
 }
 
 /// Handle on all channels.
@@ -192,6 +194,7 @@ impl Publishing {
                     let Some(distribution) = self.begin().await? else { return Ok(()) };
                     let Some(begun) = distribution.publication(self.channel) else { return Ok(()) };
                     calls = begun.calls;
+                    self.task.publication.attempts = begun.attempts;
                     self.task.post.remote = begun.remote.clone();
                     let Some(result) = self.attempt(begun.attempts).await? else { return Ok(()) };
                     self.follow(result.map(Some), calls).await?
@@ -261,13 +264,13 @@ impl Publishing {
             .await
     }
 
-    /// Records the intent before the call. `None`: somebody settled it meanwhile.
+    /// Records the intent before the call. `None`: somebody settled it meanwhile, or took over.
     async fn begin(&self) -> Result<Option<Distribution>, StorageError> {
-        let (id, channel) = (self.task.distribution, self.channel);
+        let (id, channel, lease) = (self.task.distribution, self.channel, self.task.lease);
         let begun = self
             .shared
             .store
-            .tx(move |c| Box::pin(async move { storage::distributions::begin_call(c, id, channel).await }))
+            .tx(move |c| Box::pin(async move { storage::distributions::begin_call(c, id, channel, lease).await }))
             .await?;
         if let Some(d) = &begun {
             announce(&self.shared, d, channel, false);
@@ -316,7 +319,11 @@ impl Publishing {
         match &step {
             // Still `publishing`: that is what recovery asks about.
             Next::Ask => {}
-            Next::RetryAfter(_) => self.write(change).await?,
+            Next::RetryAfter(_) => {
+                if !self.write(change).await? {
+                    return Ok(Next::Settle(PublicationStatus::Retrying));
+                }
+            }
             Next::Settle(status) => {
                 // A failure always says why, and what to do.
                 let error = match status {
@@ -333,18 +340,22 @@ impl Publishing {
         Ok(step)
     }
 
-    /// Stores what became of it and, in the same transaction, what the owner should know about that.
-    async fn write(&self, change: Change) -> Result<(), StorageError> {
+    /// Stores what became of it and, in the same transaction, what the owner should know about that. False: another runner
+    /// has begun an attempt since, or it was settled; what this one knows is no news.
+    async fn write(&self, change: Change) -> Result<bool, StorageError> {
         use PublicationStatus::{AwaitingReview, Publishing, Queued, Retrying, Unknown};
         let (id, channel) = (self.task.distribution, self.channel);
         let title = self.task.post.title.clone();
+        let attempt = self.task.publication.attempts;
         let changed = self
             .shared
             .store
             .tx(move |c| {
                 Box::pin(async move {
                     let from = [Publishing, Retrying, Queued, AwaitingReview, Unknown];
-                    let Some((d, ended)) = storage::distributions::change(c, id, channel, &from, change).await? else {
+                    let Some((d, ended)) =
+                        storage::distributions::change(c, id, channel, &from, Some(attempt), change).await?
+                    else {
                         return Ok(None);
                     };
                     let told = match crate::publishing::trouble(&d, channel, &title) {
@@ -355,7 +366,7 @@ impl Publishing {
                 })
             })
             .await?;
-        let Some((d, ended, told)) = changed else { return Ok(()) };
+        let Some((d, ended, told)) = changed else { return Ok(false) };
         announce(&self.shared, &d, channel, ended);
         if let Some(notice) = told {
             crate::notices::publish(&self.shared, d.owner, &notice);
@@ -364,7 +375,7 @@ impl Publishing {
             metrics::counter!("dead_letters_total", "kind" => "publication").increment(1);
             self.shared.alarms().look();
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Asks about a post that is being reviewed.
@@ -377,7 +388,7 @@ impl Publishing {
             Ok(Some(published)) => {
                 let (outcome, change) = outcome_of(published, self.channel);
                 match next(self.channel, outcome, i32::MAX, 0.0) {
-                    Next::Settle(status) => self.write(Change { status, ..change }).await,
+                    Next::Settle(status) => self.write(Change { status, ..change }).await.map(|_| ()),
                     _ => Ok(()),
                 }
             }
@@ -386,7 +397,7 @@ impl Publishing {
                     error: Some(ChannelError::of(ErrorClass::Refused, self.channel)),
                     ..Change::to(PublicationStatus::Failed)
                 };
-                self.write(gone).await
+                self.write(gone).await.map(|_| ())
             }
         }
     }

@@ -68,32 +68,47 @@ pub(crate) struct EntryMeta {
     pub(crate) notice: [u8; 32],
 }
 
-/// An entry in flight, with its place and who waits for it.
+/// An entry in flight.
 pub(crate) struct Pending {
     pub(crate) row: NewEntry,
+    pub(crate) ticket: Ticket,
+}
+
+/// Who waits for an entry, and its place among those in flight.
+pub(crate) struct Ticket {
     pub(crate) reply: oneshot::Sender<Result<Entered, EnterError>>,
+    /// The receipt that goes with the row's id.
+    pub(crate) receipt: String,
     /// When it was handed over.
     pub(crate) since: std::time::Instant,
     pub(crate) _place: Place,
 }
 
 impl Pending {
-    /// Answers who waits, by the journal's verdict.
-    pub(crate) fn answer(self, keys: &Keyring, verdict: Verdict) {
+    /// Answers who waits.
+    pub(crate) fn refuse_or(self, result: Result<Entered, EnterError>) {
+        self.ticket.answer(result);
+    }
+}
+
+impl Ticket {
+    /// Answers who waits for this row, by the journal's verdict.
+    pub(crate) fn judged(mut self, keys: &Keyring, row: Uuid, verdict: Verdict) {
         let result = match verdict {
             Verdict::Stored { entry_no, id, entered_at, .. } => {
-                Ok(Entered { entry_no, receipt: receipt(keys, id), entered_at })
+                let receipt = if id == row { std::mem::take(&mut self.receipt) } else { receipt(keys, id) };
+                Ok(Entered { entry_no, receipt, entered_at })
             }
             Verdict::Duplicate => Err(EnterError::AlreadyEntered),
             Verdict::Ended => Err(EnterError::Ended),
             Verdict::NotOpen => Err(EnterError::NotStarted),
             Verdict::Unknown => Err(EnterError::NotFound),
         };
-        self.refuse_or(result);
+        self.answer(result);
     }
 
     /// Answers who waits.
-    pub(crate) fn refuse_or(self, result: Result<Entered, EnterError>) {
+    pub(crate) fn answer(self, result: Result<Entered, EnterError>) {
         let label = match &result {
             Ok(_) => "stored",
             Err(EnterError::AlreadyEntered) => "duplicate",
@@ -116,13 +131,13 @@ pub(crate) fn receipt_hash(receipt: &str) -> [u8; 32] {
     Sha256::digest(receipt.as_bytes()).into()
 }
 
-/// Prepares a row: seals name and phone, indexes the phone, makes the receipt. Runs in the caller's task.
+/// Prepares a row and its receipt: seals name and phone, indexes the phone. Runs in the caller's task.
 pub(crate) fn prepare(
     keys: &Keyring,
     event: EventId,
     meta: &EntryMeta,
     form: &EntryForm,
-) -> Result<NewEntry, EnterError> {
+) -> Result<(NewEntry, String), EnterError> {
     if !form.consents.privacy {
         return Err(EnterError::ConsentRequired);
     }
@@ -142,18 +157,20 @@ pub(crate) fn prepare(
     for (given, bit) in [(form.consents.marketing, flag::MARKETING), (form.consents.night, flag::NIGHT)] {
         flags |= if given { bit } else { 0 };
     }
-    Ok(NewEntry {
+    let receipt = receipt(keys, id);
+    let row = NewEntry {
         event,
         id,
         phone_index,
-        receipt_hash: receipt_hash(&receipt(keys, id)),
+        receipt_hash: receipt_hash(&receipt),
         request_key,
         source: form.source,
         weight: 1,
         flags,
         notice: meta.notice,
         sealed: storage::entries::seal(keys, id, form.name.expose(), phone),
-    })
+    };
+    Ok((row, receipt))
 }
 
 /// Wrong visit codes of one phone within an hour, after which the entry counts without the bonus.

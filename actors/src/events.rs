@@ -5,7 +5,7 @@
 
 use crate::admission::Admission;
 use crate::ask::{PATIENCE, Unavailable, ask};
-use crate::entry::{EnterError, EnterRequest, Entered, Pending, prepare};
+use crate::entry::{EnterError, EnterRequest, Entered, Pending, Ticket, prepare};
 use crate::event::pages::{Known, Page, Public, dashboard_key};
 use crate::event::{self, Approval, DrawRequest, EventActor, EventError, Msg};
 use crate::journal::Journal;
@@ -278,9 +278,9 @@ impl EventHandle {
                 slot.known.meta.read().expect("nobody panics holding it").clone().ok_or(EnterError::Overloaded)?
             }
         };
-        let row = prepare(&self.events.inner.shared.keys, self.id, &meta, &form)?;
+        let (row, receipt) = prepare(&self.events.inner.shared.keys, self.id, &meta, &form)?;
         let (reply, answer) = oneshot::channel();
-        let pending = Pending { row, reply, since: Instant::now(), _place: place };
+        let pending = Pending { row, ticket: Ticket { reply, receipt, since: Instant::now(), _place: place } };
         slot.actor.cast(Msg::Enter(Box::new(pending), form.visit_code)).map_err(|_| EnterError::Overloaded)?;
         match tokio::time::timeout(ENTRY_LIMIT, answer).await {
             Ok(Ok(Err(EnterError::NotStarted))) => Err(self.why_not_open().await),

@@ -6,14 +6,15 @@
 //! by bisection.
 
 mod flush;
+pub(crate) mod lanes;
 
 use crate::entry::{EnterError, Pending};
 use crate::events::Events;
 use crate::root::{Address, Beyond, Child, Root};
 use domain::ids::EventId;
 use flush::{FlushGuard, flush};
+use lanes::{Lane, Lanes};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use storage::Store;
@@ -59,15 +60,6 @@ pub(crate) enum Msg {
     Finish(RpcReplyPort<()>),
 }
 
-/// Which way an entry goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lane {
-    /// Skips held heads.
-    Main,
-    /// Waits for them.
-    Side,
-}
-
 pub(crate) struct Deps {
     pub(crate) store: Store,
     pub(crate) keys: Keyring,
@@ -80,70 +72,8 @@ struct JournalActor;
 
 struct State {
     deps: Arc<Deps>,
-    main: Queue,
-    side: Queue,
-    /// Events whose entries take the side lane, until it has none of theirs left.
-    held: HashSet<EventId>,
+    lanes: Lanes<EventId, Pending>,
     finishing: Option<RpcReplyPort<()>>,
-}
-
-#[derive(Default)]
-struct Queue {
-    waiting: Vec<Pending>,
-    flushing: bool,
-}
-
-impl Queue {
-    /// The next batch, unless one is in flight.
-    fn batch(&mut self) -> Option<Vec<Pending>> {
-        if self.flushing || self.waiting.is_empty() {
-            return None;
-        }
-        self.flushing = true;
-        let rest = self.waiting.split_off(self.waiting.len().min(MAX_BATCH));
-        Some(std::mem::replace(&mut self.waiting, rest))
-    }
-
-    /// Those who waited longest come first.
-    fn put_back(&mut self, mut rows: Vec<Pending>) {
-        rows.append(&mut self.waiting);
-        self.waiting = rows;
-    }
-
-    fn is_idle(&self) -> bool {
-        !self.flushing && self.waiting.is_empty()
-    }
-}
-
-impl State {
-    fn submit(&mut self, entry: Pending) {
-        let queue = if self.held.contains(&entry.row.event) { &mut self.side } else { &mut self.main };
-        queue.waiting.push(entry);
-    }
-
-    fn flushed(&mut self, lane: Lane, held: Vec<Pending>) {
-        match lane {
-            Lane::Main => {
-                self.main.flushing = false;
-                self.held.extend(held.iter().map(|p| p.row.event));
-            }
-            Lane::Side => self.side.flushing = false,
-        }
-        self.side.put_back(held);
-        if self.side.is_idle() {
-            self.held.clear();
-        }
-    }
-
-    fn begin(&mut self, myself: &ActorRef<Msg>) {
-        for lane in [Lane::Main, Lane::Side] {
-            let queue = if lane == Lane::Main { &mut self.main } else { &mut self.side };
-            if let Some(batch) = queue.batch() {
-                let (deps, back) = (self.deps.clone(), FlushGuard::new(myself.clone(), lane));
-                self.deps.tracker.spawn(async move { flush(&deps, lane, batch, back).await });
-            }
-        }
-    }
 }
 
 impl Actor for JournalActor {
@@ -152,18 +82,22 @@ impl Actor for JournalActor {
     type Arguments = Arc<Deps>;
 
     async fn pre_start(&self, _: ActorRef<Msg>, deps: Arc<Deps>) -> Result<State, ActorProcessingErr> {
-        Ok(State { deps, main: Queue::default(), side: Queue::default(), held: HashSet::new(), finishing: None })
+        Ok(State { deps, lanes: Lanes::new(|entry: &Pending| entry.row.event, MAX_BATCH), finishing: None })
     }
 
     async fn handle(&self, myself: ActorRef<Msg>, msg: Msg, s: &mut State) -> Result<(), ActorProcessingErr> {
         match msg {
-            Msg::Submit(entry) => s.submit(*entry),
-            Msg::Flushed(lane, held) => s.flushed(lane, held),
+            Msg::Submit(entry) => s.lanes.submit(*entry),
+            Msg::Flushed(lane, held) => s.lanes.flushed(lane, held),
             Msg::Finish(reply) => s.finishing = Some(reply),
         }
-        s.begin(&myself);
-        if s.main.is_idle()
-            && s.side.is_idle()
+        for lane in Lane::ALL {
+            if let Some(batch) = s.lanes.batch(lane) {
+                let (deps, back) = (s.deps.clone(), FlushGuard::new(myself.clone(), lane));
+                s.deps.tracker.spawn(async move { flush(&deps, lane, batch, back).await });
+            }
+        }
+        if s.lanes.is_idle()
             && let Some(reply) = s.finishing.take()
         {
             let _ = reply.send(());

@@ -24,6 +24,8 @@ mod supervise;
 pub mod system;
 pub mod view;
 pub mod vitals;
+#[cfg(test)]
+mod worlds;
 
 pub use entry::{EnterError, EnterRequest, Entered};
 pub use event::{Approval, DrawRequest, EventError};

@@ -217,7 +217,9 @@ impl Handles {
             .shared
             .store
             .tx(move |c| {
-                Box::pin(async move { storage::distributions::change(c, id, channel, &[P::Unknown], change).await })
+                Box::pin(
+                    async move { storage::distributions::change(c, id, channel, &[P::Unknown], None, change).await },
+                )
             })
             .await?;
         if let Some((d, ended)) = &changed {

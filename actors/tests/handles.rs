@@ -143,3 +143,80 @@ async fn a_vital_actor_that_keeps_ending_fails_the_system() {
     }
     system.stop().await;
 }
+
+/// While somebody holds an event's head, entries of other events go on at once; its own wait, and are stored after.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_head_delays_only_its_own_entries() {
+    let system = TestSystem::start().await;
+    let store = system.handles().shared.store.clone();
+    if store.kind() == storage::store::Kind::Embedded {
+        // One connection: nobody else can hold a head.
+        return system.stop().await;
+    }
+    let ((held, _), (free, _)) = (system.live_event().await, system.live_event().await);
+    let (held_event, free_event) = (system.handles().events.get(held), system.handles().events.get(free));
+    let first = held_event.enter(form(0)).await.unwrap();
+    free_event.enter(form(0)).await.unwrap();
+    let (locked, is_locked) = tokio::sync::oneshot::channel();
+    let (release, released) = tokio::sync::oneshot::channel::<()>();
+    let holder = tokio::spawn(async move {
+        let held_on: storage::Result<()> = store
+            .tx(move |c| {
+                Box::pin(async move {
+                    storage::events::log_fact(c, held).await?;
+                    let _ = locked.send(());
+                    let _ = released.await;
+                    Err(storage::StorageError::Other("rolled back".into()))
+                })
+            })
+            .await;
+        assert!(held_on.is_err());
+    });
+    is_locked.await.unwrap();
+    let waiting = tokio::spawn(async move { held_event.enter(form(1)).await });
+    let begun = std::time::Instant::now();
+    for n in 1..=40 {
+        assert_eq!(free_event.enter(form(n)).await.unwrap().entry_no, n as i64 + 1);
+    }
+    // The lock is waited for 150 ms at a time: forty batches that waited would take six seconds.
+    assert!(begun.elapsed() < std::time::Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(!waiting.is_finished(), "its head is held");
+    release.send(()).unwrap();
+    assert_eq!(waiting.await.unwrap().unwrap().entry_no, first.entry_no + 1);
+    holder.await.unwrap();
+    system.stop().await;
+}
+
+/// Pages are finished once per change: whoever reads after an entry reads at least that, and a second read is a hit.
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_are_made_once_and_never_older_than_what_was_acknowledged() {
+    let system = TestSystem::start().await;
+    let (id, owner) = system.live_event().await;
+    let event = system.handles().events.get(id);
+    for n in 0..20 {
+        let entered = event.enter(form(n)).await.unwrap();
+        let (first, _) = event.analytics_of(owner).await.unwrap();
+        let (second, hit) = event.analytics_of(owner).await.unwrap();
+        let shown: serde_json::Value = serde_json::from_slice(&first).unwrap();
+        assert_eq!(shown["cards"]["participants"], entered.entry_no);
+        assert!(hit && first == second);
+        let public: serde_json::Value = serde_json::from_slice(&event.public().await.unwrap().body().korean).unwrap();
+        assert_eq!(public["count"], entered.entry_no);
+    }
+    let somebody_else = domain::ids::UserId::new();
+    assert!(matches!(event.analytics_of(somebody_else).await, Err(EventError::NotFound)));
+    // The shop is renamed: what was finished is not current any more, though no entry came.
+    let name = event.public().await.unwrap().body().korean.clone();
+    let store = system.handles().shared.store.clone();
+    let shop = event.read().await.unwrap().store;
+    let mut new =
+        store.run(move |c| Box::pin(async move { storage::stores::get(c, shop).await })).await.unwrap().unwrap();
+    new.name = "새이름".into();
+    assert!(store.run(move |c| Box::pin(async move { storage::stores::update(c, &new, None).await })).await.unwrap());
+    system.handles().events.store_changed(shop);
+    let renamed = event.public().await.unwrap();
+    assert_ne!(renamed.body().korean, name);
+    assert!(std::str::from_utf8(&renamed.body().korean).unwrap().contains("새이름"));
+    assert!(std::str::from_utf8(&renamed.body().english).unwrap().contains("새이름"));
+    system.stop().await;
+}

@@ -1,9 +1,11 @@
-//! R1: entries flow while the server is killed and its database restarted; whatever was acknowledged is there.
+//! R1: entries flow while the server is killed, at random and at chosen points of the journal, and its database
+//! restarted; whatever was acknowledged is there.
 //!
 //! Everything is judged from outside: each customer repeats its request with the same key until it is answered, keeps
 //! number and receipt, and finds them again in the proof of the draw, whose leaves are all entries by number.
 
 use crate::api::Owner;
+use crate::serve::POINTS;
 use crate::server::{Failure, Server, madang};
 use rand::Rng;
 use serde_json::{Value, json};
@@ -115,6 +117,13 @@ async fn disturb(plan: &Plan, server: &mut Server, counts: &Counts) -> Result<Du
             Some((command, _)) if (n + 1) * restarts / total > n * restarts / total => {
                 let status = tokio::process::Command::new("sh").arg("-c").arg(command).status().await?;
                 println!("{} acknowledged: database restarted ({status})", counts.acknowledged());
+            }
+            // At a random moment, or a chosen one: every second kill arms a life that ends at a point of the journal.
+            _ if kills % 2 == 1 => {
+                let point = POINTS[kills / 2 % POINTS.len()];
+                kills += 1;
+                worst = worst.max(server.crash_at(point, rand::rng().random_range(1..30)).await?);
+                println!("{} acknowledged: kill {kills} of {}, {point}", counts.acknowledged(), plan.kills);
             }
             _ => {
                 kills += 1;

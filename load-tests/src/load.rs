@@ -6,9 +6,9 @@ mod pace;
 mod recorder;
 
 pub use connection::Connection;
-pub use driver::{Driver, Http, Target};
+pub use driver::{Actors, Driver, Http, Target};
 pub use pace::{Pace, drive};
-pub use recorder::Recorder;
+pub use recorder::{Counts, Kind, Recorder, Second};
 
 /// One thing that somebody does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub enum Op {
         /// Which event.
         event: usize,
     },
+    /// An owner makes an event with all six channels, approves it, and waits until every channel has ended.
+    Journey,
     /// The server is asked whether it is ready.
     Ready,
     /// A body is posted to a route of `load-tests serve`, as [`Op::Enter`] would.
@@ -73,6 +75,7 @@ impl Op {
             Self::Analytics { .. } => "analytics",
             Self::List => "event list",
             Self::Participants { .. } => "participants",
+            Self::Journey => "whole journey",
             Self::Ready => "readyz",
             Self::Reference { route: Route::Constant, .. } => "constant answer",
             Self::Reference { route: Route::Insert, .. } => "INSERT per request",
@@ -87,8 +90,10 @@ impl Op {
 pub enum Outcome {
     /// Done; for an entry: it is durable.
     Done,
-    /// Refused because there was too much to do: 503, or its like in process.
+    /// Refused because there was too much to do: 503, or its like in process. Nothing was stored.
     Refused,
+    /// 503 `outcome-unknown`: it may have been stored.
+    Unknown,
     /// Answered that it cannot be: the phone is in already.
     Duplicate,
     /// Anything else: another status, no answer.

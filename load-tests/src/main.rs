@@ -4,13 +4,14 @@ mod api;
 mod channels;
 mod compare;
 mod crash;
-mod drive;
 mod gone;
 mod hub;
 mod load;
 mod outage;
 mod process;
 mod publications;
+mod report;
+mod scenario;
 mod serve;
 mod server;
 mod world;
@@ -27,18 +28,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum What {
-    /// Drive the actors in process.
-    Drive {
-        /// Live events that are entered.
-        #[arg(long, default_value_t = 10)]
-        events: usize,
-        /// Entries in all.
-        #[arg(long, default_value_t = 20_000)]
-        entries: usize,
-        /// Entries at the same time.
-        #[arg(long, default_value_t = 256)]
-        at_once: usize,
-    },
+    /// Play a scenario on the handles of an actor system in process.
+    Drive(scenario::Options),
+    /// Play a scenario over HTTP, against a server process.
+    Remote(scenario::Options),
     /// Publish with two of six channels dead, in process, against all channels healthy (W8).
     Channels {
         /// Events per round.
@@ -149,14 +142,16 @@ enum What {
     },
 }
 
+/// The product's allocator: what is measured here is built as it is.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let ended = match Cli::parse().what {
-        What::Drive { events: 0, .. } | What::Drive { at_once: 0, .. } | What::Channels { events: 0, .. } => {
-            Err("--events and --at-once must be at least 1".into())
-        }
-        What::Drive { events, entries, at_once } => Ok(drive::run(events, entries, at_once).await),
-        What::Channels { events, rounds } => channels::run(events, rounds.max(1)).await,
+        What::Drive(options) => scenario::in_process(options).await,
+        What::Remote(options) => scenario::remote(options).await,
+        What::Channels { events, rounds } => channels::run(events.max(1), rounds.max(1)).await,
         What::Crash { entries, events, at_once, kills, restart, restarts } => {
             let restart = restart.zip(restarts);
             crash::run(crash::Plan { entries, events: events.max(1), at_once: at_once.max(1), kills, restart }).await

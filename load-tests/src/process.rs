@@ -39,6 +39,7 @@ pub fn resident(pids: &[u32]) -> Result<u64, Failure> {
 }
 
 /// All processes of a system under test: the server, and PostgreSQL where it runs on this machine.
+#[derive(Clone)]
 pub struct System {
     server: u32,
     database: Option<u32>,

@@ -4,6 +4,8 @@
 mod crash_points;
 mod references;
 
+pub use crash_points::POINTS;
+
 use crate::server::Failure;
 use actors::Handles;
 use axum::extract::{Path, State};

@@ -129,10 +129,31 @@ impl Server {
             process.kill().await?;
         }
         let begun = Instant::now();
-        let port = |base: &str| base.rsplit(':').next().and_then(|p| p.parse().ok()).unwrap_or(0);
-        self.run(port(&self.base), port(&self.admin))?;
+        self.run_again()?;
         until_answered(&format!("{}/readyz", self.base)).await?;
         Ok(begun.elapsed())
+    }
+
+    /// `kill -9`, a life that ends by itself at a point of the journal, and a start after it.
+    pub async fn crash_at(&mut self, point: &str, nth: u64) -> Result<Duration, Failure> {
+        if let Some(mut process) = self.process.take() {
+            process.kill().await?;
+        }
+        let usual = self.program.clone();
+        let options = ["--die-at", point, "--after", &nth.to_string()].map(str::to_owned);
+        self.program = Program::Ours(options.to_vec());
+        self.run_again()?;
+        self.program = usual;
+        let mut armed = self.process.take().ok_or("no process")?;
+        match tokio::time::timeout(START, armed.wait()).await {
+            Ok(status) if !status?.success() => self.crash().await,
+            _ => Err(format!("the server did not die at {point}").into()),
+        }
+    }
+
+    fn run_again(&mut self) -> Result<(), Failure> {
+        let port = |base: &str| base.rsplit(':').next().and_then(|p| p.parse().ok()).unwrap_or(0);
+        self.run(port(&self.base), port(&self.admin))
     }
 
     /// Its process.

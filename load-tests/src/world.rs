@@ -39,7 +39,7 @@ impl World {
         let owner = Owner::signup(&server.base, Arc::default()).await?;
         let events = make(&server, &owner, events).await?;
         let address = server.base.trim_start_matches("http://").to_owned();
-        let http = Arc::new(Http { address, events, token: owner.token().to_owned() });
+        let http = Arc::new(Http { address, events, token: owner.token().to_owned(), owner: Some(owner.clone()) });
         let world = Self { server, system, owner, http, folder };
         world.settle().await?;
         Ok(world)

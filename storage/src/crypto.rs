@@ -10,14 +10,14 @@ use aes_gcm::aead::{self, Aead, Key, Payload};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
-use rand::TryRngCore;
 use rand::rngs::OsRng;
+use rand::{Rng, TryRngCore};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -49,16 +49,19 @@ pub struct Keyring {
 
 struct Keys {
     active: String,
-    data: BTreeMap<String, Secret>,
+    /// Ciphers of the data keys, their schedules made once.
+    ciphers: BTreeMap<String, Aes256Gcm>,
     active_index: String,
     index: BTreeMap<String, Secret>,
     signing: Secret,
+    /// What [`Keyring::mac`] derived for each purpose.
+    purposes: RwLock<BTreeMap<&'static str, Hmac<Sha256>>>,
     admin_token: Zeroizing<String>,
 }
 
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Keyring({} data keys, active {})", self.inner.data.len(), self.inner.active)
+        write!(f, "Keyring({} data keys, active {})", self.inner.ciphers.len(), self.inner.active)
     }
 }
 
@@ -128,15 +131,18 @@ impl Keyring {
         let all = |keys: &BTreeMap<String, String>| -> Result<BTreeMap<String, Secret>, String> {
             keys.iter().map(|(kid, s)| Ok((kid.clone(), secret(kid, s)?))).collect()
         };
+        let data = all(&file.data)?;
+        let cipher = |key: &Secret| Aes256Gcm::new(&Key::<Aes256Gcm>::from(**key));
         let keys = Keys {
-            data: all(&file.data)?,
+            ciphers: data.iter().map(|(kid, key)| (kid.clone(), cipher(key))).collect(),
+            purposes: RwLock::default(),
             index: all(&file.index)?,
             signing: secret("signing", &file.signing)?,
             active: file.active,
             active_index: file.active_index,
             admin_token: Zeroizing::new(file.admin_token),
         };
-        if !keys.data.contains_key(&keys.active)
+        if !keys.ciphers.contains_key(&keys.active)
             || !keys.index.contains_key(&keys.active_index)
             || keys.admin_token.len() < 32
         {
@@ -149,12 +155,10 @@ impl Keyring {
     #[must_use]
     pub fn seal(&self, field: &str, row: impl fmt::Display, plain: &[u8]) -> Vec<u8> {
         let kid = &self.inner.active;
-        let random = random32();
-        let mut nonce = [0; 12];
-        nonce.copy_from_slice(&random[..12]);
+        // A cryptographic generator of this thread: no call into the kernel for each field.
+        let nonce: [u8; 12] = rand::rng().random();
         let aad = format!("{field}|{row}|{kid}");
-        let cipher = Aes256Gcm::new(&Key::<Aes256Gcm>::from(*self.inner.data[kid]));
-        let sealed = cipher
+        let sealed = self.inner.ciphers[kid]
             .encrypt(&aead::Nonce::<Aes256Gcm>::from(nonce), Payload { msg: plain, aad: aad.as_bytes() })
             .expect("a field is far below the cipher's limit");
         let mut out = Vec::with_capacity(2 + kid.len() + 12 + sealed.len());
@@ -177,10 +181,10 @@ impl Keyring {
             (head[0] == 1).then_some((std::str::from_utf8(kid).ok()?, nonce, body))
         };
         let (kid, nonce, body) = parts().ok_or(StorageError::Sealed)?;
-        let key = self.inner.data.get(kid).ok_or(StorageError::Sealed)?;
+        let cipher = self.inner.ciphers.get(kid).ok_or(StorageError::Sealed)?;
         let aad = format!("{field}|{row}|{kid}");
         let nonce: &aead::Nonce<Aes256Gcm> = nonce.try_into().map_err(|_| StorageError::Sealed)?;
-        Aes256Gcm::new(&Key::<Aes256Gcm>::from(**key))
+        cipher
             .decrypt(nonce, Payload { msg: body, aad: aad.as_bytes() })
             .map(Zeroizing::new)
             .map_err(|_| StorageError::Sealed)
@@ -221,14 +225,24 @@ impl Keyring {
 
     /// A keyed hash for a purpose: tokens, receipts, fingerprints, visit codes.
     #[must_use]
-    pub fn mac(&self, purpose: &str, parts: &[&[u8]]) -> [u8; 32] {
-        let key = Zeroizing::new(hmac(&self.inner.signing, &[purpose.as_bytes()]));
-        let mut mac = Hmac::<Sha256>::new_from_slice(key.as_slice()).expect("HMAC takes a key of any length");
+    pub fn mac(&self, purpose: &'static str, parts: &[&[u8]]) -> [u8; 32] {
+        let mut mac = self.keyed(purpose);
         for part in parts {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part);
         }
         mac.finalize().into_bytes().into()
+    }
+
+    /// The state of a purpose's key, derived once.
+    fn keyed(&self, purpose: &'static str) -> Hmac<Sha256> {
+        if let Some(mac) = self.inner.purposes.read().expect("nobody panics holding it").get(purpose) {
+            return mac.clone();
+        }
+        let key = Zeroizing::new(hmac(&self.inner.signing, &[purpose.as_bytes()]));
+        let mac = Hmac::<Sha256>::new_from_slice(key.as_slice()).expect("HMAC takes a key of any length");
+        self.inner.purposes.write().expect("nobody panics holding it").insert(purpose, mac.clone());
+        mac
     }
 
     /// Is this the admin token? Compared in constant time.

@@ -6,7 +6,7 @@ use crate::store::Conn;
 use diesel::QueryableByName;
 use domain::channel::{Channel, Mode};
 use domain::distribution::{ChannelError, DistributionStatus, PublicationStatus, overall};
-use domain::ids::{DistributionId, EventId, UserId};
+use domain::ids::{DistributionId, EventId, JobId, UserId};
 use domain::time::Instant;
 use serde_json::Value;
 use std::time::Duration;
@@ -194,12 +194,22 @@ pub async fn get(c: &mut Conn, id: DistributionId) -> Result<Option<Distribution
     }))
 }
 
-/// Records the intent to call before the call; the distribution then. `None`: the channel is not waiting for one.
+/// Records the intent to call before the call; the distribution then. `None`: the channel is not waiting for one, or the
+/// runner's lease went to another. The lease is renewed with it, so that the call is over before anybody takes over: a
+/// runner that stalled and woke up would otherwise call while its successor asks whether it had.
 ///
 /// # Errors
 /// Whatever the database said.
-pub async fn begin_call(c: &mut Conn, id: DistributionId, channel: Channel) -> Result<Option<Distribution>> {
+pub async fn begin_call(
+    c: &mut Conn,
+    id: DistributionId,
+    channel: Channel,
+    (job, epoch): (JobId, i64),
+) -> Result<Option<Distribution>> {
     lock(c, id).await?;
+    if !crate::jobs::beat(c, job, epoch).await? {
+        return Ok(None);
+    }
     let begun = sql("update events.publications set status = 'publishing', calls = calls + 1, attempts = attempts + 1, next_at = null, updated_at = now()
                       where distribution_id = ? and channel = ? and status in ('queued', 'retrying')
                         and not (select recalling from events.distributions where id = ?)")
@@ -278,7 +288,8 @@ impl Change {
     }
 }
 
-/// Records what became of a channel, if it is still in one of `from`; the distribution then, and whether this ended it
+/// Records what became of a channel, if it is still in one of `from` and `attempt`, where it is said, is still the last
+/// one: what a runner learns that was overtaken is no news. The distribution then, and whether this ended it
 /// (the end has a version of its own, right after the change's).
 ///
 /// # Errors
@@ -288,6 +299,7 @@ pub async fn change(
     id: DistributionId,
     channel: Channel,
     from: &[PublicationStatus],
+    attempt: Option<i32>,
     to: Change,
 ) -> Result<Option<(Distribution, bool)>> {
     lock(c, id).await?;
@@ -300,7 +312,7 @@ pub async fn change(
                               next_at = now() + make_interval(secs => w.next_in), updated_at = now()
                          from (select ?::text as status, ?::text as external_id, ?::text as url, ?::jsonb as error,
                                       ?::jsonb as remote, ?::float8 as next_in) w
-                        where p.distribution_id = ? and p.channel = ? and p.status = any (?)")
+                        where p.distribution_id = ? and p.channel = ? and p.status = any (?) and (?::int is null or p.attempts = ?)")
     .bind::<t::Text, _>(to.status.code())
     .bind::<t::Nullable<t::Text>, _>(to.external_id)
     .bind::<t::Nullable<t::Text>, _>(to.url)
@@ -310,6 +322,8 @@ pub async fn change(
     .bind::<t::Uuid, _>(id.0)
     .bind::<t::Text, _>(channel.code())
     .bind::<t::Array<t::Text>, _>(from)
+    .bind::<t::Nullable<t::Integer>, _>(attempt)
+    .bind::<t::Nullable<t::Integer>, _>(attempt)
     .run(c)
     .await?;
     if changed == 0 {

@@ -52,27 +52,27 @@ pub struct NewEntry {
     pub sealed: Vec<u8>,
 }
 
-/// A batch as columns: what `enter_batch_v1` takes.
+/// A batch as columns: what `enter_batch_v1` takes. Borrowed from the rows: nothing is copied before it is encoded.
 #[derive(Debug, Default)]
-struct Columns {
+struct Columns<'a> {
     event: Vec<Uuid>,
     id: Vec<Uuid>,
-    phone: Vec<[u8; 16]>,
-    receipt: Vec<[u8; 32]>,
-    request: Vec<Option<Vec<u8>>>,
+    phone: Vec<&'a [u8]>,
+    receipt: Vec<&'a [u8]>,
+    request: Vec<Option<&'a [u8]>>,
     channel: Vec<i16>,
     weight: Vec<i16>,
     flags: Vec<i16>,
-    notice: Vec<[u8; 32]>,
-    sealed: Vec<Vec<u8>>,
+    notice: Vec<&'a [u8]>,
+    sealed: Vec<&'a [u8]>,
     skip_locked: bool,
 }
 
 /// One cached prepared statement, autocommitted: nothing stays open between statements.
 #[derive(Debug)]
-struct EnterBatch(Columns);
+struct EnterBatch<'a>(Columns<'a>);
 
-impl QueryFragment<Pg> for EnterBatch {
+impl QueryFragment<Pg> for EnterBatch<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let c = &self.0;
         out.push_sql(
@@ -83,11 +83,11 @@ impl QueryFragment<Pg> for EnterBatch {
         out.push_sql(", ");
         out.push_bind_param::<t::Array<t::Uuid>, [Uuid]>(&c.id)?;
         out.push_sql(", ");
-        out.push_bind_param::<t::Array<t::Binary>, [[u8; 16]]>(&c.phone)?;
+        out.push_bind_param::<t::Array<t::Binary>, [&[u8]]>(&c.phone)?;
         out.push_sql(", ");
-        out.push_bind_param::<t::Array<t::Binary>, [[u8; 32]]>(&c.receipt)?;
+        out.push_bind_param::<t::Array<t::Binary>, [&[u8]]>(&c.receipt)?;
         out.push_sql(", ");
-        out.push_bind_param::<t::Array<t::Nullable<t::Binary>>, [Option<Vec<u8>>]>(&c.request)?;
+        out.push_bind_param::<t::Array<t::Nullable<t::Binary>>, [Option<&[u8]>]>(&c.request)?;
         out.push_sql(", ");
         out.push_bind_param::<t::Array<t::SmallInt>, [i16]>(&c.channel)?;
         out.push_sql(", ");
@@ -95,9 +95,9 @@ impl QueryFragment<Pg> for EnterBatch {
         out.push_sql(", ");
         out.push_bind_param::<t::Array<t::SmallInt>, [i16]>(&c.flags)?;
         out.push_sql(", ");
-        out.push_bind_param::<t::Array<t::Binary>, [[u8; 32]]>(&c.notice)?;
+        out.push_bind_param::<t::Array<t::Binary>, [&[u8]]>(&c.notice)?;
         out.push_sql(", ");
-        out.push_bind_param::<t::Array<t::Binary>, [Vec<u8>]>(&c.sealed)?;
+        out.push_bind_param::<t::Array<t::Binary>, [&[u8]]>(&c.sealed)?;
         out.push_sql(", ");
         out.push_bind_param::<t::Bool, bool>(&c.skip_locked)?;
         out.push_sql(")");
@@ -105,7 +105,7 @@ impl QueryFragment<Pg> for EnterBatch {
     }
 }
 
-impl Query for EnterBatch {
+impl Query for EnterBatch<'_> {
     type SqlType = (
         t::BigInt,
         t::SmallInt,
@@ -120,8 +120,8 @@ impl Query for EnterBatch {
     );
 }
 
-impl QueryId for EnterBatch {
-    type QueryId = Self;
+impl QueryId for EnterBatch<'_> {
+    type QueryId = EnterBatch<'static>;
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
@@ -157,14 +157,14 @@ pub async fn enter_batch(c: &mut Conn, rows: &[NewEntry], skip_locked: bool) -> 
     for r in rows {
         columns.event.push(r.event.0);
         columns.id.push(r.id);
-        columns.phone.push(r.phone_index);
-        columns.receipt.push(r.receipt_hash);
-        columns.request.push(r.request_key.map(|k| k.to_vec()));
+        columns.phone.push(&r.phone_index);
+        columns.receipt.push(&r.receipt_hash);
+        columns.request.push(r.request_key.as_ref().map(<[u8; 16]>::as_slice));
         columns.channel.push(r.source as i16);
         columns.weight.push(r.weight);
         columns.flags.push(r.flags);
-        columns.notice.push(r.notice);
-        columns.sealed.push(r.sealed.clone());
+        columns.notice.push(&r.notice);
+        columns.sealed.push(&r.sealed);
     }
     let answer: Vec<Row> = EnterBatch(columns).load(c).await?;
     let mut stored = Stored { verdicts: vec![None; rows.len()], commits: Vec::new() };

@@ -24,6 +24,8 @@ const WAIT: Duration = Duration::from_millis(2_500);
 const CONNECT: Duration = Duration::from_secs(3);
 /// The most units of work that wait for a connection; one more is refused at once.
 const MAX_WAITING: usize = 2_000;
+/// Lanes of the journal.
+const WRITERS: u32 = 2;
 /// Connections to a server. One writer of entries and a handful of readers saturate two cores.
 const SERVER_CONNECTIONS: u32 = 12;
 
@@ -44,6 +46,9 @@ pub struct Store {
 
 struct Inner {
     pool: Pool<AsyncPgConnection>,
+    /// The journal's own connections, one per lane: a server keeps the plan of its one statement warm there, and reads
+    /// never stand in its way. The embedded database has one connection for everything.
+    writers: Option<Pool<AsyncPgConnection>>,
     /// FIFO in front of the pool, which starves waiters when it has one connection.
     turns: Semaphore,
     waiting: AtomicUsize,
@@ -80,22 +85,15 @@ impl Store {
 
     async fn open(url: &str, kind: Kind) -> Result<Self> {
         let size = if kind == Kind::Embedded { 1 } else { SERVER_CONNECTIONS };
-        let mut config = ManagerConfig::<AsyncPgConnection>::default();
-        config.custom_setup = Box::new(establish);
-        config.recycling_method = RecyclingMethod::CustomFunction(Box::new(alive));
-        let lifetime = (kind == Kind::Server).then_some(Duration::from_secs(1800));
-        let pool = Pool::builder()
-            .max_size(size)
-            .connection_timeout(WAIT)
-            .max_lifetime(lifetime)
-            .idle_timeout(None::<Duration>)
-            .error_sink(Box::new(LogSink))
-            .build(AsyncDieselConnectionManager::new_with_config(url, config))
-            .await
-            .map_err(|e| StorageError::Unreachable(e.to_string()))?;
+        let pool = connections(url, kind, size).await?;
+        let writers = match kind {
+            Kind::Embedded => None,
+            Kind::Server => Some(connections(url, kind, WRITERS).await?),
+        };
         let store = Self {
             inner: Arc::new(Inner {
                 pool,
+                writers,
                 turns: Semaphore::new(size as usize),
                 waiting: AtomicUsize::new(0),
                 kind,
@@ -158,7 +156,7 @@ impl Store {
         F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Send + 'static,
     {
         let inner = self.inner.clone();
-        let task = tokio::spawn(async move {
+        finished(tokio::spawn(async move {
             let _waiting = Waiting::enter(&inner.waiting)?;
             let turn = tokio::time::timeout(WAIT, inner.turns.acquire()).await;
             let _turn =
@@ -167,12 +165,25 @@ impl Store {
             let mut conn: PooledConnection<'_, AsyncPgConnection> =
                 inner.pool.get().await.map_err(|e| StorageError::Unreachable(e.to_string()))?;
             work(&mut conn).await
-        });
-        match task.await {
-            Ok(result) => result,
-            Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
-            Err(_) => Err(StorageError::Lost("the runtime is shutting down".into())),
-        }
+        }))
+        .await
+    }
+
+    /// One unit of work of a lane of the journal, on the lane's own connection where there is a server.
+    ///
+    /// # Errors
+    /// As [`Store::run`].
+    pub async fn run_writer<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Send + 'static,
+    {
+        let Some(writers) = self.inner.writers.clone() else { return self.run(work).await };
+        finished(tokio::spawn(async move {
+            let mut conn = writers.get().await.map_err(|e| StorageError::Unreachable(e.to_string()))?;
+            work(&mut conn).await
+        }))
+        .await
     }
 
     /// One transaction: committed when the work says `Ok`, rolled back when it says `Err`.
@@ -215,6 +226,32 @@ impl Store {
                 database.stop().await;
             }
         }
+    }
+}
+
+async fn connections(url: &str, kind: Kind, size: u32) -> Result<Pool<AsyncPgConnection>> {
+    let mut config = ManagerConfig::<AsyncPgConnection>::default();
+    config.custom_setup = Box::new(establish);
+    config.recycling_method = RecyclingMethod::CustomFunction(Box::new(alive));
+    let lifetime = (kind == Kind::Server).then_some(Duration::from_secs(1800));
+    Pool::builder()
+        .max_size(size)
+        .connection_timeout(WAIT)
+        .max_lifetime(lifetime)
+        .idle_timeout(None::<Duration>)
+        .queue_strategy(bb8::QueueStrategy::Lifo)
+        .error_sink(Box::new(LogSink))
+        .build(AsyncDieselConnectionManager::new_with_config(url, config))
+        .await
+        .map_err(|e| StorageError::Unreachable(e.to_string()))
+}
+
+/// What a unit of work came to.
+async fn finished<T>(task: tokio::task::JoinHandle<Result<T>>) -> Result<T> {
+    match task.await {
+        Ok(result) => result,
+        Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
+        Err(_) => Err(StorageError::Lost("the runtime is shutting down".into())),
     }
 }
 

@@ -194,6 +194,7 @@ impl Running {
             slugs: Slugs::default(),
             sockets: crate::ws::Sockets::default(),
             metrics,
+            meters: crate::gateway::Meters::default(),
             simulator,
             draining: CancellationToken::new(),
             ready: AtomicBool::new(true),

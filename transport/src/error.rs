@@ -72,8 +72,7 @@ impl Problem {
     }
 
     /// The answer, in Korean unless English is preferred.
-    pub(crate) fn render(&self, request: &HeaderMap, trace: &str) -> Response {
-        let english = prefers_english(request);
+    pub(crate) fn render(&self, english: bool, trace: &str) -> Response {
         let say = |code: &str| {
             let w = words(code);
             if english { w.en } else { w.ko }

@@ -43,7 +43,10 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
 /// Reads a body. An empty one is an empty object.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let bytes = if bytes.iter().all(u8::is_ascii_whitespace) { b"{}" } else { bytes };
-    // Once for the syntax, so that a shape error in front does not hide a syntax error behind it.
+    if let Ok(good) = serde_json::from_slice(bytes) {
+        return Ok(good);
+    }
+    // Once more for the syntax, so that a shape error in front does not hide a syntax error behind it.
     let value: Value =
         serde_json::from_slice(bytes).map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "malformed-json"))?;
     serde_path_to_error::deserialize(value).map_err(|e| shape(&e.path().to_string(), &e.inner().to_string()))

@@ -2,6 +2,7 @@
 //! limit and idempotency.
 
 mod idempotency;
+mod meters;
 
 use crate::auth::Session;
 use crate::error::Problem;
@@ -11,9 +12,11 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
 use std::time::{Duration, Instant};
 
 pub(crate) use idempotency::{anonymous as idempotent_anonymous, owner as idempotent_owner};
+pub(crate) use meters::Meters;
 
 /// The longest a request may ask to wait (`Prefer: wait`, `?wait=`).
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(60);
@@ -22,25 +25,25 @@ pub(crate) const MAX_WAIT: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub(crate) struct Trace(pub(crate) String);
 
-/// Outermost: everything gets a trace id, a limit, a log line and headers.
+/// Outermost: everything gets a trace id, a limit, a log line and headers; a panic of a handler stays here.
 pub(crate) async fn everything(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let trace = uuid::Uuid::now_v7().simple().to_string();
     request.extensions_mut().insert(Trace(trace.clone()));
     let method = request.method().clone();
-    let route =
-        request.extensions().get::<MatchedPath>().map_or_else(|| "unmatched".to_owned(), |p| p.as_str().to_owned());
-    let headers = request.headers().clone();
-    let limit = Duration::from_secs(app.settings.request_seconds) + wait_asked(request.uri().query(), &headers);
-    let is_api = request.uri().path().starts_with("/api/");
-    let mut response = match tokio::time::timeout(limit, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown")
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let asked = Asked::of(&request);
+    let usual = Duration::from_secs(app.settings.request_seconds);
+    let answering = std::panic::AssertUnwindSafe(tokio::time::timeout(usual + asked.waits, next.run(request)));
+    let mut response = match answering.catch_unwind().await {
+        Ok(Ok(response)) => response,
+        // Too late, or a panic in a handler: without internals; the log has the rest.
+        Ok(Err(_)) | Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown")
             .retry_after(Duration::from_secs(1))
             .into_response(),
     };
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        let mut rendered = problem.render(&headers, &trace);
+        let mut rendered = problem.render(asked.english, &trace);
         for (name, value) in response.headers() {
             if !rendered.headers().contains_key(name) && name != header::CONTENT_LENGTH {
                 rendered.headers_mut().insert(name.clone(), value.clone());
@@ -49,29 +52,44 @@ pub(crate) async fn everything(State(app): State<App>, mut request: Request, nex
         response = rendered;
     }
     // Unknown routes and methods pass no owner's gate, and count all the same.
-    if is_api
-        && !response.headers().contains_key("ratelimit")
+    if asked.api
         && matches!(response.status(), StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
-        && let Some(session) = authenticate(&app, &headers)
+        && !response.headers().contains_key("ratelimit")
+        && let Some(session) = asked.authorization.as_ref().and_then(|value| session_of(&app, value))
     {
         say_standing(&app.rate.count(session.user, Instant::now()), response.headers_mut());
     }
-    secure(response.headers_mut(), app.settings.tls.is_some(), is_api);
+    secure(response.headers_mut(), app.settings.tls.is_some(), asked.api);
     if let Ok(value) = HeaderValue::from_str(&trace) {
         response.headers_mut().insert(HeaderName::from_static("x-trace-id"), value);
     }
-    let status = response.status().as_u16();
-    let elapsed = started.elapsed();
-    let waited = limit > Duration::from_secs(app.settings.request_seconds);
+    let (status, elapsed) = (response.status().as_u16(), started.elapsed());
+    let waited = !asked.waits.is_zero();
     app.handles.shared.vitals.request(status, elapsed, waited);
+    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     tracing::info!(target: "access", method = %method, route, status, ms = elapsed.as_millis() as u64, trace, "request");
-    let label = status.to_string();
-    metrics::counter!("http_requests_total", "method" => method.to_string(), "route" => route.clone(), "status" => label).increment(1);
-    // A request that asked to be held says nothing about how fast we are.
-    if !waited {
-        metrics::histogram!("http_request_duration_seconds", "route" => route).record(elapsed.as_secs_f64());
-    }
+    app.meters.count(&method, route, status, (!waited).then_some(elapsed));
     response
+}
+
+/// What is kept of a request while it is answered.
+struct Asked {
+    api: bool,
+    english: bool,
+    waits: Duration,
+    authorization: Option<HeaderValue>,
+}
+
+impl Asked {
+    fn of(request: &Request) -> Self {
+        let headers = request.headers();
+        Self {
+            api: request.uri().path().starts_with("/api/"),
+            english: crate::error::prefers_english(headers),
+            waits: wait_asked(request.uri().query(), headers),
+            authorization: headers.get(header::AUTHORIZATION).cloned(),
+        }
+    }
 }
 
 /// How long the request asks to be held.
@@ -84,6 +102,8 @@ pub(crate) fn wait_asked(query: Option<&str>, headers: &HeaderMap) -> Duration {
 }
 
 fn secure(headers: &mut HeaderMap, tls: bool, api: bool) {
+    // Grown once.
+    headers.reserve(10);
     let csp = if api {
         "default-src 'none'; frame-ancestors 'none'"
     } else {
@@ -140,8 +160,11 @@ fn say_standing(standing: &Standing, headers: &mut HeaderMap) {
 
 /// Who a request is from, by its bearer token.
 pub(crate) fn authenticate(app: &App, headers: &HeaderMap) -> Option<Session> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
+    session_of(app, headers.get(header::AUTHORIZATION)?)
+}
+
+fn session_of(app: &App, authorization: &HeaderValue) -> Option<Session> {
+    let (scheme, token) = authorization.to_str().ok()?.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("bearer") {
         return None;
     }

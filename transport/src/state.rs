@@ -33,6 +33,7 @@ pub(crate) struct State {
     pub(crate) slugs: Slugs,
     pub(crate) sockets: crate::ws::Sockets,
     pub(crate) metrics: Option<PrometheusHandle>,
+    pub(crate) meters: crate::gateway::Meters,
     pub(crate) simulator: Option<Simulator>,
     /// Set when the server drains: not ready, sockets are told to go.
     pub(crate) draining: CancellationToken,

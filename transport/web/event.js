@@ -5,7 +5,7 @@ import { language, name, number, percent, speak, when, won, words } from './word
 
 const t = words({
   until: ['{t}까지', 'until {t}'], begins: ['{t}에 시작합니다', 'begins {t}'], paused: ['잠시 멈췄습니다. 조금 뒤에 다시 와 주세요.', 'Paused. Please come back a little later.'], closed: ['마감되었습니다. {t}부터 추첨을 기다리고 있습니다.', 'Closed. Waiting for the draw since {t}.'], drawn: ['추첨이 끝났습니다', 'The winners are drawn'], cancelled: ['취소된 이벤트입니다', 'This event was cancelled'], over: ['끝난 이벤트입니다', 'This event is over'],
-  prize: ['{n} {q}명', '{n} for {q}'], worth: ['{w} 상당', 'worth {w}'], count: ['지금까지 {n}명 응모', '{n} have entered so far'], odds: ['지금 응모하면 당첨 확률 약 {p}', 'Your odds if you enter now: about {p}'], less: ['응모가 늘면 낮아집니다', 'Lower as more people enter'],
+  prize: ['{n} {q}명', '{n} for {q}'], worth: ['{w} 상당', 'worth {w}'], count: ['지금까지 {n}명 응모', '{n} have entered so far'], odds: ['지금 응모하면 당첨 확률 약 {p}', 'Your odds if you enter now: about {p}'], less: ['응모가 늘면 낮아집니다', 'Lower as more people enter'], spare: ['지금은 응모한 분보다 경품이 많습니다', 'There are more prizes than entries now'],
   name: ['이름', 'Name'], phone: ['휴대전화번호', 'Mobile phone'], code: ['매장에 표시된 6자리 코드 (선택)', 'Six-digit code shown in the shop (optional)'], codeHint: ['입력하면 당첨 확률이 {n}배', 'With it your odds are {n}×'], notice: ['개인정보 수집 안내', 'What we collect, and why'],
   privacy: ['안내를 읽었고 만 14세 이상입니다 (필수)', 'I have read it and am 14 or older (required)'], marketing: ['이 가게의 광고 받기 (선택)', 'Send me advertising of this shop (optional)'], night: ['밤 9시~아침 8시에도 광고 받기 (선택)', 'Also between 9 p.m. and 8 a.m. (optional)'],
   enter: ['응모하기', 'Enter'], thanks: ['{n}번으로 응모되었습니다', 'You are in, as number {n}'], receipt: ['응모 확인증', 'Your receipt'], keep: ['당첨 확인과 삭제 요청에 쓰입니다. 이 화면을 저장해 두세요.', 'It shows whether you won, and deletes your entry: keep it.'], copy: ['확인증 복사', 'Copy the receipt'], mine: ['내 응모 확인', 'My entry'], look: ['확인하기', 'Look'],
@@ -37,7 +37,7 @@ function counted(event, n) {
   show(count, el('strong', {}, t('count', { n: number(n) })));
   // If this customer enters, there is one more.
   const share = Math.min(1, event.odds.prizes / (n + (event.status === 'live' ? 1 : 0) || 1));
-  show(odds, t('odds', { p: percent(share, share < 0.1 ? 2 : 0) }), ' ', el('span', { class: 'quiet' }, t('less'), event.visitBonus && ` · ${t('mineOdds')}`));
+  show(odds, share < 1 ? t('odds', { p: percent(share, share < 0.1 ? 2 : 0) }) : t('spare'), ' ', el('span', { class: 'quiet' }, t('less'), event.visitBonus && ` · ${t('mineOdds')}`));
 }
 
 /** @param {string} name @param {string} label @param {boolean} [required] */

@@ -66,7 +66,9 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
         .filter(|p| open(p) && matches!(p.mode, Mode::Live | Mode::Sandbox))
         .map(|p| {
             let post = post(run, &loaded, p);
-            run.shared.channels.publish(Task { distribution: loaded.distribution.id, publication: p.clone(), post })
+            let lease = (run.job.id, run.job.epoch);
+            let distribution = loaded.distribution.id;
+            run.shared.channels.publish(Task { distribution, publication: p.clone(), post, lease })
         });
     let settled = futures_util::future::join_all(tasks).await;
     if settled.iter().any(Result::is_err) {

@@ -135,7 +135,9 @@ async fn write(
     let changed = run
         .shared
         .store
-        .tx(move |c| Box::pin(async move { storage::distributions::change(c, id, channel, &[from], change).await }))
+        .tx(move |c| {
+            Box::pin(async move { storage::distributions::change(c, id, channel, &[from], None, change).await })
+        })
         .await?;
     if let Some((d, ended)) = &changed {
         crate::publishing::announce(&run.shared, d, channel, *ended);

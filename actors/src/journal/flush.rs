@@ -2,8 +2,9 @@
 //!
 //! The events of target `journal` name the points between which a crash must hide nothing; `load-tests crash` dies at each.
 
-use super::{Deps, Lane, Msg};
-use crate::entry::{EnterError, Pending};
+use super::lanes::Lane;
+use super::{Deps, Msg};
+use crate::entry::{EnterError, Pending, Ticket};
 use futures_util::future::BoxFuture;
 use ractor::ActorRef;
 use std::sync::Arc;
@@ -48,16 +49,23 @@ pub(super) async fn flush(deps: &Arc<Deps>, lane: Lane, batch: Vec<Pending>, mut
 
 fn store(deps: &Arc<Deps>, lane: Lane, batch: Vec<Pending>) -> BoxFuture<'_, Vec<Pending>> {
     Box::pin(async move {
-        let rows: Arc<Vec<NewEntry>> = Arc::new(batch.iter().map(|p| p.row.clone()).collect());
+        let (rows, tickets): (Vec<NewEntry>, Vec<Ticket>) = batch.into_iter().map(|p| (p.row, p.ticket)).unzip();
+        let rows = Arc::new(rows);
         tracing::trace!(target: "journal", point = "taken");
-        match write(&deps.store, lane, &rows).await {
-            Ok(stored) => answer(deps, batch, stored),
-            Err(e @ (StorageError::Lost(_) | StorageError::Contended)) => refuse(batch, EnterError::OutcomeUnknown, &e),
-            Err(e @ (StorageError::Busy | StorageError::Unreachable(_))) => refuse(batch, EnterError::Overloaded, &e),
+        let written = write(&deps.store, lane, &rows).await;
+        // The unit of work has ended: nobody else holds the rows.
+        let rows = Arc::try_unwrap(rows).unwrap_or_else(|shared| shared.to_vec());
+        match written {
+            Ok(stored) => answer(deps, rows, tickets, stored),
+            Err(e @ (StorageError::Lost(_) | StorageError::Contended)) => {
+                refuse(tickets, EnterError::OutcomeUnknown, &e)
+            }
+            Err(e @ (StorageError::Busy | StorageError::Unreachable(_))) => refuse(tickets, EnterError::Overloaded, &e),
             // A row is at fault: halve until it is alone.
-            Err(e) if batch.len() == 1 => refuse(batch, EnterError::Overloaded, &e),
+            Err(e) if tickets.len() == 1 => refuse(tickets, EnterError::Overloaded, &e),
             Err(_) => {
-                let mut left = batch;
+                let mut left: Vec<_> =
+                    rows.into_iter().zip(tickets).map(|(row, ticket)| Pending { row, ticket }).collect();
                 let right = left.split_off(left.len() / 2);
                 let mut held = store(deps, lane, left).await;
                 held.extend(store(deps, lane, right).await);
@@ -73,7 +81,7 @@ async fn write(store: &Store, lane: Lane, rows: &Arc<Vec<NewEntry>>) -> Result<S
     let (mut skip_held, mut lost) = (lane == Lane::Main, false);
     loop {
         let batch = rows.clone();
-        let result = store.run(move |c| Box::pin(async move { enter_batch(c, &batch, skip_held).await })).await;
+        let result = store.run_writer(move |c| Box::pin(async move { enter_batch(c, &batch, skip_held).await })).await;
         match result {
             Err(StorageError::Contended) if !skip_held => skip_held = true,
             Err(e @ (StorageError::Lost(_) | StorageError::Unreachable(_) | StorageError::Busy)) => {
@@ -89,29 +97,29 @@ async fn write(store: &Store, lane: Lane, rows: &Arc<Vec<NewEntry>>) -> Result<S
 }
 
 /// Tells the actors first (a cast), then the customers: whoever was answered reads at least that.
-fn answer(deps: &Deps, batch: Vec<Pending>, stored: Stored) -> Vec<Pending> {
+fn answer(deps: &Deps, rows: Vec<NewEntry>, tickets: Vec<Ticket>, stored: Stored) -> Vec<Pending> {
     tracing::trace!(target: "journal", point = "stored");
     for (event, commit) in stored.commits {
         deps.events.committed(event, commit);
     }
     tracing::trace!(target: "journal", point = "told");
     let mut held = Vec::new();
-    for (pending, verdict) in batch.into_iter().zip(stored.verdicts) {
+    for ((row, ticket), verdict) in rows.into_iter().zip(tickets).zip(stored.verdicts) {
         match verdict {
-            Some(verdict) => pending.answer(&deps.keys, verdict),
+            Some(verdict) => ticket.judged(&deps.keys, row.id, verdict),
             // Nothing was stored of it: after a while that is said.
-            None if pending.since.elapsed() > PATIENCE => pending.refuse_or(Err(EnterError::Overloaded)),
-            None => held.push(pending),
+            None if ticket.since.elapsed() > PATIENCE => ticket.answer(Err(EnterError::Overloaded)),
+            None => held.push(Pending { row, ticket }),
         }
     }
     tracing::trace!(target: "journal", point = "answered");
     held
 }
 
-fn refuse(batch: Vec<Pending>, why: EnterError, e: &StorageError) -> Vec<Pending> {
-    tracing::error!(error = %e, rows = batch.len(), "a batch of entries was not stored");
-    for pending in batch {
-        pending.refuse_or(Err(why));
+fn refuse(tickets: Vec<Ticket>, why: EnterError, e: &StorageError) -> Vec<Pending> {
+    tracing::error!(error = %e, rows = tickets.len(), "a batch of entries was not stored");
+    for ticket in tickets {
+        ticket.answer(Err(why));
     }
     Vec::new()
 }

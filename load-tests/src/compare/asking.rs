@@ -62,6 +62,45 @@ async fn through_channel(questions: u64) -> Result<f64, Failure> {
     Ok(took)
 }
 
+/// Answers a number with the next one.
+struct Counting;
+
+impl ractor::Actor for Counting {
+    type Msg = (i64, ractor::RpcReplyPort<i64>);
+    type State = ();
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ractor::ActorRef<Self::Msg>, (): ()) -> Result<(), ractor::ActorProcessingErr> {
+        Ok(())
+    }
+
+    async fn handle(
+        &self,
+        _: ractor::ActorRef<Self::Msg>,
+        (question, reply): Self::Msg,
+        (): &mut (),
+    ) -> Result<(), ractor::ActorProcessingErr> {
+        let _ = reply.send(question + 1);
+        Ok(())
+    }
+}
+
+async fn through_bare_actor(questions: u64) -> Result<f64, Failure> {
+    let (actor, running) = ractor::Actor::spawn(None, Counting, ()).await?;
+    let asked = actor.clone();
+    let took = tokio::spawn(async move {
+        let begun = Instant::now();
+        for n in 0..questions {
+            black_box(asked.call(|reply| (n as i64, reply), None).await?);
+        }
+        Ok::<_, Failure>(each(begun.elapsed(), questions))
+    })
+    .await??;
+    actor.stop(None);
+    running.await?;
+    Ok(took)
+}
+
 async fn through_actor(handle: &actors::EventHandle, questions: u64) -> Result<f64, Failure> {
     let handle = handle.clone();
     tokio::spawn(async move {

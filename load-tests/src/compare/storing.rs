@@ -5,7 +5,6 @@ use crate::load::{Op, Pace, Recorder, Route, drive};
 use crate::process;
 use crate::server::Failure;
 use crate::world::World;
-use rand::SeedableRng;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -76,7 +75,7 @@ pub async fn many(plan: &Plan) -> Result<(), Failure> {
 impl Turns {
     async fn start(events: usize) -> Result<Self, Failure> {
         let world = World::start(events, &[]).await?;
-        let zipf = Arc::new(zipf(events));
+        let zipf = Arc::new(crate::scenario::zipf(events));
         Ok(Self { world, customers: Arc::default(), acknowledged: 0, zipf })
     }
 
@@ -163,14 +162,4 @@ impl Turns {
 
 fn millis(d: Duration) -> f64 {
     d.as_secs_f64() * 1000.0
-}
-
-/// Events in the order customers choose them: the n-th most popular is chosen 1/n as often as the first.
-pub fn zipf(events: usize) -> Vec<u16> {
-    use rand::distr::Distribution;
-    use rand::distr::weighted::WeightedIndex;
-    let chances: Vec<f64> = (1..=events).map(|n| 1.0 / n as f64).collect();
-    let Ok(weights) = WeightedIndex::new(chances) else { return vec![0] };
-    let mut rng = rand::rngs::StdRng::seed_from_u64(1);
-    (0..65_536).map(|_| weights.sample(&mut rng) as u16).collect()
 }

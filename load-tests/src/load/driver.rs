@@ -31,6 +31,8 @@ pub struct Http {
     pub events: Vec<(String, String)>,
     /// The owner's access token.
     pub token: String,
+    /// The owner, for whole journeys.
+    pub owner: Option<crate::api::Owner>,
 }
 
 /// One of those who act, one thing at a time.
@@ -68,16 +70,38 @@ impl Driver {
     pub async fn perform(&mut self, op: Op) -> Outcome {
         match self {
             Self::Actors(actors) => ask(actors, op).await,
+            Self::Http(http, _, _) if op == Op::Journey => journey(http).await,
             Self::Http(http, connection, request) => {
                 write(http, op, request);
-                match connection.send(request).await.map(|r| r.status) {
-                    Ok(200..=299) => Outcome::Done,
-                    Ok(503) => Outcome::Refused,
-                    Ok(409) => Outcome::Duplicate,
-                    Ok(_) | Err(_) => Outcome::Failed,
+                let Ok(answer) = connection.send(request).await else { return Outcome::Failed };
+                match answer.status {
+                    200..=299 => Outcome::Done,
+                    503 if says(connection.body(&answer), b"outcome-unknown") => Outcome::Unknown,
+                    503 => Outcome::Refused,
+                    409 => Outcome::Duplicate,
+                    _ => Outcome::Failed,
                 }
             }
         }
+    }
+}
+
+fn says(body: &[u8], word: &[u8]) -> bool {
+    body.windows(word.len()).any(|w| w == word)
+}
+
+/// As an owner does it, each step when the one before it is done.
+async fn journey(http: &Http) -> Outcome {
+    let Some(owner) = &http.owner else { return Outcome::Failed };
+    let made = async {
+        let channels = ["WOORI_TV", "RINGO_BIZ", "GENIE_TV", "INSTAGRAM", "NAVER", "KAKAO"];
+        let (event, _) = owner.ready(&channels).await?;
+        let distribution = owner.approve(event["id"].as_str().ok_or("no id")?).await?;
+        owner.ended(&distribution).await
+    };
+    match made.await {
+        Ok(d) if d["status"] == "completed" => Outcome::Done,
+        Ok(_) | Err(_) => Outcome::Failed,
     }
 }
 
@@ -88,7 +112,8 @@ async fn ask(actors: &Actors, op: Op) -> Outcome {
         Op::Enter { event, customer } => match of(event).enter(testkit::form(customer as usize)).await {
             Ok(_) => Outcome::Done,
             Err(EnterError::AlreadyEntered) => Outcome::Duplicate,
-            Err(EnterError::Overloaded | EnterError::OutcomeUnknown) => Outcome::Refused,
+            Err(EnterError::Overloaded) => Outcome::Refused,
+            Err(EnterError::OutcomeUnknown) => Outcome::Unknown,
             Err(_) => Outcome::Failed,
         },
         Op::Public { event } => done(of(event).read().await.is_ok()),
@@ -102,7 +127,7 @@ async fn ask(actors: &Actors, op: Op) -> Outcome {
             done(page.is_ok())
         }
         // Only a server has these.
-        Op::List | Op::Ready | Op::Reference { .. } => Outcome::Failed,
+        Op::List | Op::Journey | Op::Ready | Op::Reference { .. } => Outcome::Failed,
     }
 }
 
@@ -115,7 +140,7 @@ fn write(http: &Http, op: Op, out: &mut Vec<u8>) {
         | Op::Analytics { event }
         | Op::Participants { event }
         | Op::Reference { event, .. } => (http.events[event].0.as_str(), http.events[event].1.as_str()),
-        Op::List | Op::Ready => ("", ""),
+        Op::List | Op::Journey | Op::Ready => ("", ""),
     };
     let get = |out: &mut Vec<u8>, path: std::fmt::Arguments<'_>, token: &str| {
         let _ = write!(out, "GET {path} HTTP/1.1\r\nhost: {}\r\n", http.address);
@@ -142,7 +167,7 @@ fn write(http: &Http, op: Op, out: &mut Vec<u8>) {
         Op::Analytics { .. } => get(out, format_args!("/api/events/{id}/analytics"), &http.token),
         Op::Participants { .. } => get(out, format_args!("/api/events/{id}/participants"), &http.token),
         Op::List => get(out, format_args!("/api/events"), &http.token),
-        Op::Ready => get(out, format_args!("/readyz"), ""),
+        Op::Journey | Op::Ready => get(out, format_args!("/readyz"), ""),
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// How often each outcome was.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Counts {
     /// Sent.
     pub sent: u64,
@@ -14,6 +14,8 @@ pub struct Counts {
     pub done: u64,
     /// Refused for load.
     pub refused: u64,
+    /// May have been done.
+    pub unknown: u64,
     /// Was in already.
     pub duplicate: u64,
     /// Anything else.
@@ -26,6 +28,7 @@ impl Counts {
         *match outcome {
             Outcome::Done => &mut self.done,
             Outcome::Refused => &mut self.refused,
+            Outcome::Unknown => &mut self.unknown,
             Outcome::Duplicate => &mut self.duplicate,
             Outcome::Failed => &mut self.failed,
         } += 1;
@@ -35,6 +38,7 @@ impl Counts {
         self.sent += other.sent;
         self.done += other.done;
         self.refused += other.refused;
+        self.unknown += other.unknown;
         self.duplicate += other.duplicate;
         self.failed += other.failed;
     }
@@ -42,7 +46,7 @@ impl Counts {
     /// Everything that was sent became something.
     #[must_use]
     pub fn is_balanced(&self) -> bool {
-        self.sent == self.done + self.refused + self.duplicate + self.failed
+        self.sent == self.done + self.refused + self.unknown + self.duplicate + self.failed
     }
 }
 
@@ -102,7 +106,7 @@ impl Recorder {
         self.seconds[second].counts.add(outcome);
         match outcome {
             Outcome::Refused => kind.refused.saturating_record(us),
-            Outcome::Failed => {}
+            Outcome::Unknown | Outcome::Failed => {}
             Outcome::Done | Outcome::Duplicate => {
                 kind.done.saturating_record(us);
                 self.seconds[second].latency.saturating_record(us);

@@ -30,7 +30,8 @@ const TABLES: &str = "
     create table if not exists reference.entries (
       event_id uuid not null, entry_no bigint not null, id uuid not null, phone_index bytea not null, receipt bytea not null,
       channel smallint not null, sealed bytea not null, entered_at timestamptz not null,
-      primary key (event_id, entry_no), unique (event_id, phone_index), unique (receipt));";
+      primary key (event_id, entry_no), unique (event_id, phone_index), unique (receipt));
+    create table if not exists reference.counted (like reference.entries including all);";
 
 type Connections = Option<Pool<AsyncPgConnection>>;
 
@@ -106,7 +107,7 @@ const INSERT: &str =
     "insert into reference.entries (event_id, entry_no, id, phone_index, receipt, channel, sealed, entered_at)
      values (?, nextval('reference.numbers'), ?, ?, ?, ?, ?, ?) returning entry_no as n";
 const INSERT_NUMBERED: &str =
-    "insert into reference.entries (event_id, entry_no, id, phone_index, receipt, channel, sealed, entered_at)
+    "insert into reference.counted (event_id, entry_no, id, phone_index, receipt, channel, sealed, entered_at)
      values (?, ?, ?, ?, ?, ?, ?, ?) returning entry_no as n";
 const COUNT: &str = "insert into reference.counters as c values (?, 1)
      on conflict (event_id) do update set n = c.n + 1 returning n";

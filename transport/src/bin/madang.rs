@@ -1,5 +1,9 @@
 //! `madang`: see `madang --help`.
 
+/// Measured against the system's: a request allocates some sixty times, small and short-lived.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() {
     let code = transport::cli::run().await;

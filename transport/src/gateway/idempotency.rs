@@ -111,7 +111,7 @@ async fn keep(app: &App, scope: [u8; 32], response: Response, headers: &HeaderMa
     }
     // A problem is rendered later, at the gateway; to be kept it is rendered now, as it will be.
     let mut response = match response.extensions().get::<Problem>() {
-        Some(problem) => problem.render(headers, trace),
+        Some(problem) => problem.render(crate::error::prefers_english(headers), trace),
         None => response,
     };
     let body = match to_bytes(std::mem::take(response.body_mut()), ANSWER_CAP).await {

@@ -105,7 +105,13 @@ pub(crate) async fn one(
     Ok(if unchanged(&headers, event.revision) { not_modified(event.revision) } else { shown(&event) })
 }
 
-async fn command(app: &App, who: Session, id: EventId, command: Command, if_match: Option<i64>) -> ApiResult<Arc<Event>> {
+async fn command(
+    app: &App,
+    who: Session,
+    id: EventId,
+    command: Command,
+    if_match: Option<i64>,
+) -> ApiResult<Arc<Event>> {
     Ok(app.handles.events.get(id).command(Who::Owner(who.user), command, if_match).await?)
 }
 

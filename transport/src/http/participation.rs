@@ -40,6 +40,14 @@ pub(crate) async fn public(
     Ok(([(header::CONTENT_TYPE, "application/json")], body.clone()).into_response())
 }
 
+#[derive(serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Entered {
+    entry_no: i64,
+    receipt: String,
+    entered_at: domain::time::Instant,
+}
+
 /// Enters a customer. No limit by address: carriers and shop Wi-Fi put hundreds behind one.
 pub(crate) async fn enter(
     State(app): State<App>,
@@ -78,7 +86,7 @@ pub(crate) async fn enter(
         idempotency_key: key,
     };
     let entered = app.handles.events.get(id).enter(form).await?;
-    let body = json!({"entryNo": entered.entry_no, "receipt": entered.receipt, "enteredAt": entered.entered_at});
+    let body = Entered { entry_no: entered.entry_no, receipt: entered.receipt, entered_at: entered.entered_at };
     Ok((StatusCode::CREATED, Json(body)).into_response())
 }
 

@@ -59,7 +59,7 @@ function head(page, event) {
   }, attributes);
   const plain = { class: 'plain' }, { status } = event;
   const open = status === 'live' || status === 'paused';
-  const close = command('close', t('close'), t('closeSure'), status === 'paused' ? plain : {});
+  const close = command('close', t('close'), t('closeSure'), plain);
   const actions = [
     status === 'live' && command('pause', t('pause'), null, plain), status === 'paused' && command('resume', t('resume'), null), open && close,
     status === 'closed' && el('a', { class: 'button', href: `#draw/${event.id}` }, t('draw')), ['drawn', 'settled'].includes(status) && el('a', { class: 'button', href: `#draw/${event.id}` }, t('result')),
@@ -67,7 +67,7 @@ function head(page, event) {
     (open || status === 'scheduled') && command('cancel', t('cancel'), t('cancelSure'), { class: 'link' }),
     !open && status !== 'scheduled' && button(t('again'), async () => page.go(`#event/${(await post(`/api/events/${event.id}/duplicate`)).id}`), { class: 'link' }),
   ];
-  return el('section', { class: 'card' }, el('h2', {}, event.title), el('p', {}, el('span', { class: `badge ${status}` }, name(status)), ' ', t('period', { a: when(event.startsAt), b: when(event.endsAt) })),
+  return el('section', { class: 'card' }, el('h2', {}, event.title), el('p', {}, el('span', { class: `badge ${status}` }, name(status)), ' ', t('period', { a: when(event.startsAt), b: when(event.closedAt ?? event.endsAt) })),
     el('div', { class: 'row' }, actions));
 }
 
