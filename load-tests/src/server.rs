@@ -146,7 +146,7 @@ impl Server {
         self.program = usual;
         let mut armed = self.process.take().ok_or("no process")?;
         match tokio::time::timeout(START, armed.wait()).await {
-            Ok(status) if !status?.success() => self.crash().await,
+            Ok(Ok(status)) if !status.success() => self.crash().await,
             _ => Err(format!("the server did not die at {point}").into()),
         }
     }

@@ -88,11 +88,11 @@ impl World {
         match action {
             Action::Post(channel) => *self.upstream.posts.entry(channel).or_default() += 1,
             Action::Poll { node, life } if self.is_alive(node, life) => self.look(node, life),
-            Action::Beat(run) if self.is_alive(run.node, run.life) => {
-                // Fenced, or over: no more beats.
-                if self.database.beat(self.scheduler.now, run.epoch) {
-                    self.act(millis(BEAT), Action::Beat(run));
-                }
+            // Fenced, or over: no more beats.
+            Action::Beat(run)
+                if self.is_alive(run.node, run.life) && self.database.beat(self.scheduler.now, run.epoch) =>
+            {
+                self.act(millis(BEAT), Action::Beat(run));
             }
             Action::Step(run, place, step) if self.is_alive(run.node, run.life) => self.step(run, place, step),
             Action::Called(run, place, outcome) if self.is_alive(run.node, run.life) => {

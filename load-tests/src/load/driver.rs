@@ -54,15 +54,6 @@ impl Target {
             }
         }
     }
-
-    /// How many events there are.
-    #[must_use]
-    pub fn events(&self) -> usize {
-        match self {
-            Self::Actors(actors) => actors.events.len(),
-            Self::Http(http) => http.events.len(),
-        }
-    }
 }
 
 impl Driver {

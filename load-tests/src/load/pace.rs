@@ -74,8 +74,7 @@ where
             });
         }
     }
-    let recorded = recorder.lock().expect("nobody panics holding it").clone();
-    recorded
+    std::mem::replace(&mut recorder.lock().expect("nobody panics holding it"), Recorder::new(plan.begun))
 }
 
 async fn one<F>(plan: Arc<Plan<F>>, mut driver: Driver, recorder: Arc<std::sync::Mutex<Recorder>>)
