@@ -12,11 +12,12 @@ use clients::channel::{Post, Published};
 use domain::channel::{Channel, Upstream};
 use domain::distribution::{ChannelError, ErrorClass, Next, Outcome, PublicationStatus, next, on_recovery};
 use domain::ids::{DistributionId, JobId};
+use domain::job::LEASE;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use storage::StorageError;
 use storage::distributions::{Change, Distribution, Publication};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -29,6 +30,10 @@ const REVIEW_EVERY: Duration = Duration::from_secs(5);
 const QUESTIONS: u32 = 4;
 /// Between two rounds of questions.
 const ASK_AGAIN: Duration = Duration::from_secs(30);
+
+/// A call that was recorded is sent within this, or not at all: with its own limit of ten seconds it ends before the lease
+/// does, and nobody asks about a call that is still under way.
+const SENT_WITHIN: Duration = Duration::from_secs(LEASE.as_secs() - 10);
 
 /// One channel of one distribution, to be settled.
 pub(crate) struct Task {
@@ -129,7 +134,8 @@ impl Actor for ChannelActor {
         while !s.waiting.is_empty() {
             let Ok(place) = s.args.bulkhead.clone().try_acquire_owned() else { break };
             let Some((task, reply)) = s.waiting.pop_front() else { break };
-            let mut publishing = Publishing { shared: shared.clone(), channel: s.args.channel, task };
+            let mut publishing =
+                Publishing { shared: shared.clone(), channel: s.args.channel, task, leased: Instant::now() };
             let room = Room { place: Some(place), at: s.args.at.clone() };
             shared.tracker.spawn(async move {
                 let _room = room;
@@ -165,6 +171,8 @@ struct Publishing {
     shared: Arc<Shared>,
     channel: Channel,
     task: Task,
+    /// When the lease was last renewed for a call.
+    leased: Instant,
 }
 
 impl Publishing {
@@ -191,6 +199,7 @@ impl Publishing {
             step = match step {
                 Next::RetryAfter(wait) => {
                     tokio::time::sleep(wait).await;
+                    self.leased = Instant::now();
                     let Some(distribution) = self.begin().await? else { return Ok(()) };
                     let Some(begun) = distribution.publication(self.channel) else { return Ok(()) };
                     calls = begun.calls;
@@ -217,6 +226,7 @@ impl Publishing {
                 Ok(None) => {}
                 Ok(Some(remote)) => {
                     self.task.post.remote = remote.clone();
+                    self.leased = Instant::now();
                     if !self.remember(attempt, remote).await? {
                         return Ok(None);
                     }
@@ -224,15 +234,23 @@ impl Publishing {
                 Err(e) => return Ok(Some(Err(e))),
             }
         }
-        Ok(Some(self.shared.breakers.once(self.upstream(), client.publish(&self.task.post)).await))
+        let (leased, post) = (self.leased, &self.task.post);
+        let publish = async {
+            // Held up for so long that somebody else may ask before this call has ended: it is not made.
+            if leased.elapsed() > SENT_WITHIN {
+                return Err(UpstreamError::new(ErrorClass::Throttled, "held up before it was sent"));
+            }
+            client.publish(post).await
+        };
+        Ok(Some(self.shared.breakers.once(self.upstream(), publish).await))
     }
 
     async fn remember(&self, attempt: i32, remote: Value) -> Result<bool, StorageError> {
-        let (id, channel) = (self.task.distribution, self.channel);
+        let (id, channel, lease) = (self.task.distribution, self.channel, self.task.lease);
         self.shared
             .store
-            .run(move |c| {
-                Box::pin(async move { storage::distributions::remember(c, id, channel, attempt, remote).await })
+            .tx(move |c| {
+                Box::pin(async move { storage::distributions::remember(c, id, channel, attempt, remote, lease).await })
             })
             .await
     }

@@ -64,6 +64,8 @@ pub enum EnterError {
 #[derive(Clone, Debug)]
 pub(crate) struct EntryMeta {
     pub(crate) store: StoreId,
+    /// The shop's version: what is shown depends on it.
+    pub(crate) version: i64,
     pub(crate) index_kid: String,
     pub(crate) notice: [u8; 32],
 }
@@ -79,6 +81,8 @@ pub(crate) struct Ticket {
     pub(crate) reply: oneshot::Sender<Result<Entered, EnterError>>,
     /// The receipt that goes with the row's id.
     pub(crate) receipt: String,
+    /// An attempt to store it was not answered: until the database says otherwise it may be stored.
+    pub(crate) maybe_stored: bool,
     /// When it was handed over.
     pub(crate) since: std::time::Instant,
     pub(crate) _place: Place,
@@ -105,6 +109,12 @@ impl Ticket {
             Verdict::Unknown => Err(EnterError::NotFound),
         };
         self.answer(result);
+    }
+
+    /// Refuses who waits: nothing was done, unless an attempt was not answered.
+    pub(crate) fn refuse(self, why: EnterError) {
+        let unknown = self.maybe_stored && why == EnterError::Overloaded;
+        self.answer(Err(if unknown { EnterError::OutcomeUnknown } else { why }));
     }
 
     /// Answers who waits.

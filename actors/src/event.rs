@@ -12,7 +12,7 @@ pub(crate) mod pages;
 use crate::entry::{EnterError, Entered, EntryMeta, Pending, WRONG_CODES, WRONG_CODES_FOR};
 use crate::events::Events;
 use crate::system::Shared;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use chrono::Utc;
 use domain::channel::Source;
 use domain::dashboard::{Commit, Tally};
@@ -103,10 +103,12 @@ pub(crate) enum Msg {
     Enter(Box<Pending>, Option<String>),
     /// The journal stored entries.
     Committed(Commit),
+    /// A commit was not told of: the log has it.
+    Overlooked,
     /// Answers whether the entry was there to be erased.
     Erase(i64, Reply<bool>),
-    /// Answers the analytics.
-    Analytics(Reply<Arc<Page<Bytes>>>),
+    /// Answers the analytics, and whether they were made for this question.
+    Analytics(Reply<(Arc<Page<Bytes>>, bool)>),
     /// Answers the public page.
     Public(Reply<Arc<Page<Public>>>),
     /// A visit of our link.
@@ -196,20 +198,6 @@ impl State {
     }
 }
 
-/// Version and body as one cached value.
-pub(crate) fn join_version(version: i64, body: &Bytes) -> Bytes {
-    let mut out = BytesMut::with_capacity(8 + body.len());
-    out.put_i64(version);
-    out.extend_from_slice(body);
-    out.freeze()
-}
-
-/// A cached value as version and body.
-pub(crate) fn split_version(cached: Bytes) -> Option<(i64, Bytes)> {
-    let head: [u8; 8] = cached.get(..8)?.try_into().ok()?;
-    Some((i64::from_be_bytes(head), cached.slice(8..)))
-}
-
 impl Actor for EventActor {
     type Msg = Msg;
     type State = State;
@@ -256,6 +244,7 @@ impl Actor for EventActor {
             }
             Msg::Enter(pending, code) => s.enter(*pending, code).await,
             Msg::Committed(commit) => s.committed(&myself, &commit),
+            Msg::Overlooked => s.overlooked(&myself),
             Msg::Erase(entry_no, reply) => {
                 let result = s.erase(&myself, entry_no).await;
                 answer(reply, result);
@@ -345,6 +334,7 @@ impl State {
         let Ok(l) = self.loaded() else { return };
         let meta = EntryMeta {
             store: l.shop.id,
+            version: l.shop.version,
             index_kid: l.shop.index_kid.clone(),
             notice: domain::notice::hash(&l.shop.name),
         };

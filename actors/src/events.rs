@@ -6,7 +6,7 @@
 use crate::admission::Admission;
 use crate::ask::{PATIENCE, Unavailable, ask};
 use crate::entry::{EnterError, EnterRequest, Entered, Pending, Ticket, prepare};
-use crate::event::pages::{Known, Page, Public, dashboard_key};
+use crate::event::pages::{Known, Page, Public, dashboard_key, join_versions, split_versions};
 use crate::event::{self, Approval, DrawRequest, EventActor, EventError, Msg};
 use crate::journal::Journal;
 use crate::root::{Address, Beyond, Child, Root};
@@ -94,6 +94,16 @@ impl Events {
     #[must_use]
     pub fn running(&self) -> usize {
         self.inner.slots.read().expect("nobody panics holding it").len()
+    }
+
+    /// The journal found entries that an attempt without an answer had stored: nobody was told of that commit.
+    pub(crate) fn overlooked(&self, event: EventId, version: i64) {
+        let slots = self.inner.slots.read().expect("nobody panics holding it");
+        if let Some(slot) = slots.get(&event)
+            && slot.known.latest.fetch_max(version, Ordering::AcqRel) < version
+        {
+            let _ = slot.actor.cast(Msg::Overlooked);
+        }
     }
 
     /// The journal stored entries: whoever reads after its reply must see at least this version.
@@ -216,14 +226,12 @@ impl EventHandle {
     /// As [`EventHandle::analytics`]; `NotFound` also for another owner.
     pub async fn analytics_of(&self, owner: UserId) -> Result<(Bytes, bool), EventError> {
         let slot = self.events.resolve(self.id).await.map_err(|_| EventError::Unavailable)?;
-        if slot.known.owner.get().is_none() {
-            // Still loading: its first answer says that it is done.
-            self.read().await?;
-        }
-        if slot.known.owner.get() != Some(&owner) {
-            return Err(EventError::NotFound);
-        }
-        self.analytics().await
+        // Still loading: the event itself says whose it is.
+        let whose = match slot.known.owner.get() {
+            Some(whose) => *whose,
+            None => self.read().await?.owner,
+        };
+        if whose == owner { self.analytics().await } else { Err(EventError::NotFound) }
     }
 
     /// In process, then in the cache, then from the actor.
@@ -232,19 +240,24 @@ impl EventHandle {
             return Ok((page, true));
         }
         let (cache, key) = (&self.events.inner.shared.cache, dashboard_key(self.id));
+        let generation = slot.known.generation.load(Ordering::Acquire);
         let latest = slot.known.latest.load(Ordering::Acquire);
-        // What others kept shows only the log: good while nothing else has changed since this actor was loaded.
+        let shop = slot.known.meta.read().expect("nobody panics holding it").as_ref().map(|m| m.version);
+        // What another process or an earlier life kept shows log and shop: good while nothing else changed in this life.
         if latest > 0
-            && slot.known.generation.load(Ordering::Acquire) == 0
-            && let Some((version, body)) = cache.get(&key).await.and_then(event::split_version)
+            && generation == 0
+            && let Some((version, of_shop, body)) = cache.get(&key).await.and_then(|kept| split_versions(&kept))
             && version >= latest
+            && Some(of_shop) == shop
         {
-            return Ok((slot.known.keep_analytics(version, body), true));
+            return Ok((slot.known.keep_analytics(version, generation, body), true));
         }
-        let page = ask(&slot.actor, Msg::Analytics, PATIENCE).await.map_err(|_| EventError::Unavailable)??;
-        let ttl = storage::cache::ttl::DASHBOARD.mul_f64(0.9 + 0.2 * rand::random::<f64>());
-        cache.set(&key, event::join_version(page.version, &page.body), ttl).await;
-        Ok((page, false))
+        let (page, made) = ask(&slot.actor, Msg::Analytics, PATIENCE).await.map_err(|_| EventError::Unavailable)??;
+        if made && let Some(shop) = shop {
+            let ttl = storage::cache::ttl::DASHBOARD.mul_f64(0.9 + 0.2 * rand::random::<f64>());
+            cache.set(&key, join_versions(page.version, shop, &page.body), ttl).await;
+        }
+        Ok((page, !made))
     }
 
     /// The public page, finished.
@@ -280,7 +293,10 @@ impl EventHandle {
         };
         let (row, receipt) = prepare(&self.events.inner.shared.keys, self.id, &meta, &form)?;
         let (reply, answer) = oneshot::channel();
-        let pending = Pending { row, ticket: Ticket { reply, receipt, since: Instant::now(), _place: place } };
+        let pending = Pending {
+            row,
+            ticket: Ticket { reply, receipt, maybe_stored: false, since: Instant::now(), _place: place },
+        };
         slot.actor.cast(Msg::Enter(Box::new(pending), form.visit_code)).map_err(|_| EnterError::Overloaded)?;
         match tokio::time::timeout(ENTRY_LIMIT, answer).await {
             Ok(Ok(Err(EnterError::NotStarted))) => Err(self.why_not_open().await),

@@ -30,6 +30,10 @@ pub struct Report {
     pub recorder: Recorder,
     /// Processor time and memory.
     pub samples: Vec<Sample>,
+    /// How long things were sent, in seconds.
+    pub lasts: u64,
+    /// Whose processor time it is.
+    pub of: &'static str,
     /// Entries the database holds.
     pub stored: u64,
     /// What else was found, a sentence each.
@@ -41,11 +45,6 @@ fn millis(us: u64) -> f64 {
 }
 
 impl Report {
-    /// Seconds that were whole: the last one is cut.
-    fn seconds(&self) -> usize {
-        self.recorder.seconds.len().max(1)
-    }
-
     /// Processor time of each thing that was done, in microseconds.
     fn cpu_us(&self) -> f64 {
         let done = self.recorder.total().done.max(1) as f64;
@@ -74,11 +73,11 @@ impl Report {
                 millis(kind.done.max())
             );
         }
-        let total = self.recorder.total();
         println!(
-            "{:.0} done a second, {:.1} µs of processor time each (database included), memory at most {:.0} MiB; the database holds {} entries; fdatasync p50 {:.2}, p99 {:.2} ms",
-            total.done as f64 / self.seconds() as f64,
+            "{:.0} done a second, {:.1} µs of processor time each ({}), memory at most {:.0} MiB; the database holds {} entries; fdatasync p50 {:.2}, p99 {:.2} ms",
+            self.recorder.done_within(self.lasts) as f64 / self.lasts.max(1) as f64,
             self.cpu_us(),
+            self.of,
             self.samples.iter().map(|s| s.resident_mib).fold(0.0, f64::max),
             self.stored,
             self.disk.0.as_secs_f64() * 1000.0,
@@ -123,7 +122,8 @@ impl Report {
             .collect();
         json!({
             "title": self.title, "setup": self.setup, "kinds": kinds, "seconds": seconds, "samples": samples,
-            "stored": self.stored, "cpuUsPerDone": self.cpu_us(), "notes": self.notes,
+            "stored": self.stored, "unsent": self.recorder.unsent, "lasts": self.lasts, "cpuUsPerDone": self.cpu_us(),
+            "cpuOf": self.of, "notes": self.notes,
             "fdatasyncMs": {"p50": self.disk.0.as_secs_f64() * 1000.0, "p99": self.disk.1.as_secs_f64() * 1000.0},
         })
     }

@@ -225,11 +225,23 @@ pub async fn begin_call(
     get(c, id).await
 }
 
-/// Remembers what comes before a publish, if the attempt that made it still runs. False: another one took over.
+/// Remembers what comes before a publish, if the attempt that made it still runs, and renews the lease for the publish.
+/// False: another one took over.
 ///
 /// # Errors
 /// Whatever the database said.
-pub async fn remember(c: &mut Conn, id: DistributionId, channel: Channel, attempt: i32, remote: Value) -> Result<bool> {
+pub async fn remember(
+    c: &mut Conn,
+    id: DistributionId,
+    channel: Channel,
+    attempt: i32,
+    remote: Value,
+    (job, epoch): (JobId, i64),
+) -> Result<bool> {
+    lock(c, id).await?;
+    if !crate::jobs::beat(c, job, epoch).await? {
+        return Ok(false);
+    }
     let done = sql("update events.publications set remote = ?, updated_at = now()
                      where distribution_id = ? and channel = ? and status = 'publishing' and attempts = ?")
     .bind::<t::Jsonb, _>(remote)

@@ -145,6 +145,8 @@ pub struct Stored {
     pub verdicts: Vec<Option<Verdict>>,
     /// One per event that got a row of its log.
     pub commits: Vec<(EventId, Commit)>,
+    /// Entries that were there by this very request: the version of the log that has each.
+    pub before: Vec<(EventId, i64)>,
 }
 
 /// Stores a batch in one commit. With `skip_locked`, rows of an event whose head is held are left for the next batch.
@@ -167,11 +169,14 @@ pub async fn enter_batch(c: &mut Conn, rows: &[NewEntry], skip_locked: bool) -> 
         columns.sealed.push(&r.sealed);
     }
     let answer: Vec<Row> = EnterBatch(columns).load(c).await?;
-    let mut stored = Stored { verdicts: vec![None; rows.len()], commits: Vec::new() };
+    let mut stored = Stored { verdicts: vec![None; rows.len()], ..Stored::default() };
     for (ord, verdict, no, id, at, version, last_no, by_channel, hour, hour_entries) in answer {
         let index = usize::try_from(ord - 1).map_err(corrupt)?;
         let row = rows.get(index).ok_or_else(|| corrupt("ord"))?;
         stored.verdicts[index] = verdict_of(verdict, no, id, at)?;
+        if let (2, Some(version)) = (verdict, version) {
+            stored.before.push((row.event, version));
+        }
         let (Some(version), Some(last_no), Some(by), Some(hour), Some(hour_entries), Some(at)) =
             (version, last_no, by_channel, hour, hour_entries, at)
         else {

@@ -128,6 +128,9 @@ impl State {
         let returning = loaded.tally.returning;
         loaded.tally = domain::dashboard::Tally { returning, ..tally };
         loaded.stale = false;
+        // Pages made before this are older than what the actor knows now.
+        let version = loaded.tally.version;
+        self.args.known.latest.fetch_max(version, Ordering::AcqRel);
         Ok(())
     }
 
@@ -201,6 +204,7 @@ impl State {
             return Err(Rejection::WrongState(status).into());
         }
         self.phase = Phase::Missing;
+        self.args.known.generation.fetch_add(1, Ordering::AcqRel);
         self.shared.hub.lose(&Topic::Event(id));
         (self.args.idle)();
         Ok(())

@@ -28,6 +28,13 @@ impl State {
         self.touch(myself, "entries.counted");
     }
 
+    pub(super) fn overlooked(&mut self, myself: &ActorRef<Msg>) {
+        if let Ok(l) = self.loaded() {
+            l.stale = true;
+        }
+        self.touch(myself, "entries.counted");
+    }
+
     /// Something changed: publish now, or when the last update is old enough.
     pub(super) fn touch(&mut self, myself: &ActorRef<Msg>, kind: &'static str) {
         let waiting = self.unpublished.replace(kind);

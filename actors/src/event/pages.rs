@@ -7,7 +7,7 @@
 use super::{EventError, State};
 use crate::entry::EntryMeta;
 use crate::view;
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 use chrono::Utc;
 use domain::ids::{EventId, UserId};
 use rand::Rng;
@@ -68,9 +68,9 @@ impl Known {
         self.current(&self.public)
     }
 
-    /// Keeps analytics that another process or an earlier life of the actor made.
-    pub(crate) fn keep_analytics(&self, version: i64, body: Bytes) -> Arc<Page<Bytes>> {
-        let page = Arc::new(Page::new(version, self.generation.load(Ordering::Acquire), body));
+    /// Keeps analytics that another process or an earlier life of the actor made, and that were current at a generation.
+    pub(crate) fn keep_analytics(&self, version: i64, generation: u64, body: Bytes) -> Arc<Page<Bytes>> {
+        let page = Arc::new(Page::new(version, generation, body));
         *self.analytics.write().expect("nobody panics holding it") = Some(page.clone());
         page
     }
@@ -101,13 +101,28 @@ pub(crate) fn dashboard_key(id: EventId) -> String {
     format!("analytics:dashboard:{id}")
 }
 
+/// Versions of log and shop, and the body, as one cached value.
+pub(crate) fn join_versions(log: i64, shop: i64, body: &Bytes) -> Bytes {
+    let mut out = BytesMut::with_capacity(16 + body.len());
+    out.put_i64(log);
+    out.put_i64(shop);
+    out.extend_from_slice(body);
+    out.freeze()
+}
+
+/// A cached value as versions of log and shop, and the body.
+pub(crate) fn split_versions(cached: &Bytes) -> Option<(i64, i64, Bytes)> {
+    let at = |from: usize| Some(i64::from_be_bytes(cached.get(from..from + 8)?.try_into().ok()?));
+    Some((at(0)?, at(8)?, cached.slice(16..)))
+}
+
 impl State {
-    /// The analytics; made anew unless whoever asked before had them made.
-    pub(super) async fn analytics(&mut self) -> Result<Arc<Page<Bytes>>, EventError> {
-        if self.loaded().is_ok_and(|l| !l.stale)
+    /// The analytics, and whether they were made for this question: not when whoever asked before had them made.
+    pub(super) async fn analytics(&mut self) -> Result<(Arc<Page<Bytes>>, bool), EventError> {
+        if !self.loaded()?.stale
             && let Some(page) = self.args.known.analytics()
         {
-            return Ok(page);
+            return Ok((page, false));
         }
         self.settle().await?;
         metrics::counter!("dashboard_loads_total").increment(1);
@@ -117,12 +132,12 @@ impl State {
         let body = view::analytics(&l.event, &d, &hub.position(l.tally.version), l.tally.at.unwrap_or_else(Utc::now));
         let page = Arc::new(Page::new(l.tally.version, generation, Bytes::from(body.to_string())));
         *self.args.known.analytics.write().expect("nobody panics holding it") = Some(page.clone());
-        Ok(page)
+        Ok((page, true))
     }
 
     /// The public page; made anew unless whoever asked before had it made.
     pub(super) async fn public(&mut self) -> Result<Arc<Page<Public>>, EventError> {
-        if self.loaded().is_ok_and(|l| !l.stale)
+        if !self.loaded()?.stale
             && let Some(page) = self.args.known.public()
         {
             return Ok(page);
@@ -151,15 +166,17 @@ mod tests {
     fn a_page_is_current_until_anything_newer_is_known() {
         let known = Known::default();
         assert!(known.analytics().is_none());
-        known.keep_analytics(3, Bytes::from_static(b"{}"));
+        known.keep_analytics(3, 0, Bytes::from_static(b"{}"));
         assert!(known.analytics().is_some());
         known.latest.store(3, Ordering::Release);
         assert!(known.analytics().is_some(), "it shows version 3");
         known.latest.store(4, Ordering::Release);
         assert!(known.analytics().is_none(), "somebody was told of version 4");
-        known.keep_analytics(4, Bytes::from_static(b"{}"));
+        known.keep_analytics(4, 0, Bytes::from_static(b"{}"));
         assert!(known.analytics().is_some());
         known.generation.fetch_add(1, Ordering::AcqRel);
         assert!(known.analytics().is_none(), "the shop was renamed");
+        known.keep_analytics(9, 0, Bytes::from_static(b"{}"));
+        assert!(known.analytics().is_none(), "what was kept before the edit");
     }
 }

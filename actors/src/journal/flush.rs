@@ -49,20 +49,25 @@ pub(super) async fn flush(deps: &Arc<Deps>, lane: Lane, batch: Vec<Pending>, mut
 
 fn store(deps: &Arc<Deps>, lane: Lane, batch: Vec<Pending>) -> BoxFuture<'_, Vec<Pending>> {
     Box::pin(async move {
-        let (rows, tickets): (Vec<NewEntry>, Vec<Ticket>) = batch.into_iter().map(|p| (p.row, p.ticket)).unzip();
+        let (rows, mut tickets): (Vec<NewEntry>, Vec<Ticket>) = batch.into_iter().map(|p| (p.row, p.ticket)).unzip();
         let rows = Arc::new(rows);
         tracing::trace!(target: "journal", point = "taken");
-        let written = write(&deps.store, lane, &rows).await;
+        let (written, lost) = write(&deps.store, lane, &rows).await;
+        if lost {
+            tickets.iter_mut().for_each(|t| t.maybe_stored = true);
+        }
         // The unit of work has ended: nobody else holds the rows.
         let rows = Arc::try_unwrap(rows).unwrap_or_else(|shared| shared.to_vec());
         match written {
             Ok(stored) => answer(deps, rows, tickets, stored),
-            Err(e @ (StorageError::Lost(_) | StorageError::Contended)) => {
-                refuse(tickets, EnterError::OutcomeUnknown, &e)
-            }
-            Err(e @ (StorageError::Busy | StorageError::Unreachable(_))) => refuse(tickets, EnterError::Overloaded, &e),
+            Err(
+                e @ (StorageError::Lost(_)
+                | StorageError::Contended
+                | StorageError::Busy
+                | StorageError::Unreachable(_)),
+            ) => refuse(tickets, &e),
             // A row is at fault: halve until it is alone.
-            Err(e) if tickets.len() == 1 => refuse(tickets, EnterError::Overloaded, &e),
+            Err(e) if tickets.len() == 1 => refuse(tickets, &e),
             Err(_) => {
                 let mut left: Vec<_> =
                     rows.into_iter().zip(tickets).map(|(row, ticket)| Pending { row, ticket }).collect();
@@ -75,8 +80,9 @@ fn store(deps: &Arc<Deps>, lane: Lane, batch: Vec<Pending>) -> BoxFuture<'_, Vec
     })
 }
 
-/// The statement, tried again while nothing is known: the verdicts of the same batch tell the truth.
-async fn write(store: &Store, lane: Lane, rows: &Arc<Vec<NewEntry>>) -> Result<Stored, StorageError> {
+/// The statement, tried again while nothing is known: the verdicts of the same batch tell the truth. With it, whether an
+/// attempt was not answered: it may have stored rows that a later one finds held, or refuses.
+async fn write(store: &Store, lane: Lane, rows: &Arc<Vec<NewEntry>>) -> (Result<Stored, StorageError>, bool) {
     let begun = Instant::now();
     let (mut skip_held, mut lost) = (lane == Lane::Main, false);
     loop {
@@ -87,11 +93,11 @@ async fn write(store: &Store, lane: Lane, rows: &Arc<Vec<NewEntry>>) -> Result<S
             Err(e @ (StorageError::Lost(_) | StorageError::Unreachable(_) | StorageError::Busy)) => {
                 lost |= matches!(e, StorageError::Lost(_));
                 if begun.elapsed() > PATIENCE {
-                    return Err(if lost { StorageError::Lost(e.to_string()) } else { e });
+                    return (Err(e), lost);
                 }
                 tokio::time::sleep(PAUSE).await;
             }
-            other => return other,
+            other => return (other, lost),
         }
     }
 }
@@ -102,13 +108,16 @@ fn answer(deps: &Deps, rows: Vec<NewEntry>, tickets: Vec<Ticket>, stored: Stored
     for (event, commit) in stored.commits {
         deps.events.committed(event, commit);
     }
+    for (event, version) in stored.before {
+        deps.events.overlooked(event, version);
+    }
     tracing::trace!(target: "journal", point = "told");
     let mut held = Vec::new();
     for ((row, ticket), verdict) in rows.into_iter().zip(tickets).zip(stored.verdicts) {
         match verdict {
             Some(verdict) => ticket.judged(&deps.keys, row.id, verdict),
             // Nothing was stored of it: after a while that is said.
-            None if ticket.since.elapsed() > PATIENCE => ticket.answer(Err(EnterError::Overloaded)),
+            None if ticket.since.elapsed() > PATIENCE => ticket.refuse(EnterError::Overloaded),
             None => held.push(Pending { row, ticket }),
         }
     }
@@ -116,10 +125,10 @@ fn answer(deps: &Deps, rows: Vec<NewEntry>, tickets: Vec<Ticket>, stored: Stored
     held
 }
 
-fn refuse(tickets: Vec<Ticket>, why: EnterError, e: &StorageError) -> Vec<Pending> {
+fn refuse(tickets: Vec<Ticket>, e: &StorageError) -> Vec<Pending> {
     tracing::error!(error = %e, rows = tickets.len(), "a batch of entries was not stored");
     for ticket in tickets {
-        ticket.answer(Err(why));
+        ticket.refuse(EnterError::Overloaded);
     }
     Vec::new()
 }

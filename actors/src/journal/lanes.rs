@@ -11,11 +11,6 @@ pub(crate) enum Lane {
     Side,
 }
 
-/// Batches that a crowd is divided into.
-const SHARES: usize = 2;
-/// Batches up to this are not divided: what a commit costs by itself would outweigh it.
-const SMALL: usize = 64;
-
 impl Lane {
     pub(crate) const ALL: [Self; 2] = [Self::Main, Self::Side];
 }
@@ -24,7 +19,7 @@ impl Lane {
 pub(crate) struct Lanes<K, E> {
     main: Queue<E>,
     side: Queue<E>,
-    /// Whose entries take the side lane, until it has nothing left.
+    /// Whose entries take the side lane, as its last batch found them.
     held: BTreeSet<K>,
     key: fn(&E) -> K,
     most: usize,
@@ -66,32 +61,34 @@ impl<K: Ord, E> Lanes<K, E> {
     }
 
     /// The next batch of a lane, unless it has one in flight: those who waited longest.
-    ///
-    /// When everybody waits for the same commit, the database idles while they are answered and the processor while it
-    /// commits: a large crowd is taken in two batches, so that both always have something to do.
     pub(crate) fn batch(&mut self, lane: Lane) -> Option<Vec<E>> {
         let most = self.most;
         let queue = self.queue(lane);
         if queue.flushing > 0 || queue.waiting.is_empty() {
             return None;
         }
-        let most = most.min((queue.waiting.len() / SHARES).max(SMALL));
         queue.flushing = queue.waiting.len().min(most);
         let rest = queue.waiting.split_off(queue.flushing);
         Some(std::mem::replace(&mut queue.waiting, rest))
     }
 
-    /// The batch of a lane ended; these found their head held and come first on the side.
+    /// The batch of a lane ended; these found their head held and come first on the side. Who is not held any more goes
+    /// back to the others.
     pub(crate) fn flushed(&mut self, lane: Lane, mut held: Vec<E>) {
         self.queue(lane).flushing = 0;
-        if lane == Lane::Main {
-            let key = self.key;
-            self.held.extend(held.iter().map(key));
-        }
-        held.append(&mut self.side.waiting);
-        self.side.waiting = held;
-        if self.side.is_idle() {
+        let key = self.key;
+        if lane == Lane::Side {
             self.held.clear();
+        }
+        self.held.extend(held.iter().map(key));
+        held.append(&mut self.side.waiting);
+        if lane == Lane::Side {
+            let (stay, mut free) = held.into_iter().partition(|e| self.held.contains(&key(e)));
+            self.side.waiting = stay;
+            free.append(&mut self.main.waiting);
+            self.main.waiting = free;
+        } else {
+            self.side.waiting = held;
         }
     }
 
@@ -117,23 +114,15 @@ mod tests {
         assert_eq!(lanes.batch(Lane::Side), Some(vec![(1, 1), (1, 2), (1, 3)]), "in their order");
         lanes.flushed(Lane::Side, vec![(1, 3)]);
         assert_eq!(lanes.batch(Lane::Side), Some(vec![(1, 3)]));
+        lanes.submit((1, 5));
         lanes.flushed(Lane::Side, Vec::new());
+        lanes.flushed(Lane::Main, Vec::new());
+        assert_eq!(lanes.batch(Lane::Main), Some(vec![(1, 5)]), "free again, at once");
+        assert_eq!(lanes.batch(Lane::Side), None);
         lanes.flushed(Lane::Main, Vec::new());
         assert!(lanes.is_idle());
         lanes.submit((1, 4));
         assert_eq!(lanes.batch(Lane::Main), Some(vec![(1, 4)]), "no longer held");
-    }
-
-    #[test]
-    fn a_crowd_is_divided() {
-        let mut lanes: Lanes<u32, (u32, u32)> = Lanes::new(|e| e.0, 512);
-        (0..200).for_each(|n| lanes.submit((1, n)));
-        assert_eq!(lanes.batch(Lane::Main).map(|b| b.len()), Some(100));
-        lanes.flushed(Lane::Main, Vec::new());
-        assert_eq!(lanes.batch(Lane::Main).map(|b| b.len()), Some(64), "a small one is not");
-        lanes.flushed(Lane::Main, Vec::new());
-        (0..5_000).for_each(|n| lanes.submit((1, n)));
-        assert_eq!(lanes.batch(Lane::Main).map(|b| b.len()), Some(512));
     }
 
     #[test]

@@ -15,6 +15,12 @@ use uuid::Uuid;
 #[derive(Clone, Debug)]
 pub(super) struct Row {
     pub(super) customer: usize,
+    /// Which event's head it needs.
+    pub(super) head: usize,
+    /// An attempt to store it was not answered.
+    pub(super) maybe_stored: bool,
+    /// When it was handed over.
+    pub(super) since: Millis,
     pub(super) phone: u32,
     pub(super) id: Uuid,
     pub(super) key: u32,
@@ -49,17 +55,26 @@ pub(super) struct Publication {
     pub(super) look_at: Option<Millis>,
 }
 
-pub(super) struct Database {
-    /// Who holds the head, until when.
-    pub(super) head_held_until: Millis,
-    open: bool,
-    shut: bool,
+/// Events of a world. The first has a life; the others only take entries.
+pub(super) const HEADS: usize = 3;
+
+/// An event's head, entries and log.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Head {
+    /// Somebody else holds it until then.
+    pub(super) held_until: Millis,
     pub(super) entries: Vec<Entry>,
     /// Versions of the log with the entries so far.
     pub(super) log: Vec<i64>,
+}
+
+pub(super) struct Database {
+    pub(super) heads: [Head; HEADS],
+    open: bool,
+    shut: bool,
     pub(super) event: Event,
-    pub(super) history: Vec<(Fact, DateTime<chrono::Utc>)>,
-    pub(super) first: Event,
+    /// Entries that the close counted.
+    pub(super) closed_with: Option<usize>,
     pub(super) job: Job,
     pub(super) publications: BTreeMap<Channel, Publication>,
 }
@@ -77,14 +92,11 @@ impl Database {
     pub(super) fn new() -> Self {
         let event = super::entering::live_event();
         Self {
-            head_held_until: 0,
+            heads: Default::default(),
             open: true,
             shut: false,
-            entries: Vec::new(),
-            log: Vec::new(),
-            first: event.clone(),
             event,
-            history: Vec::new(),
+            closed_with: None,
             job: Job { status: JobStatus::Queued, run_at: 0, lease_until: 0, epoch: 0, attempts: 0 },
             publications: Channel::ALL
                 .iter()
@@ -103,46 +115,49 @@ impl Database {
         rows: &[Row],
         skip_held: bool,
     ) -> Result<Vec<Option<Verdict>>, Contended> {
-        let held = self.head_held_until > now;
-        if held && !skip_held {
+        if !skip_held && rows.iter().any(|row| self.heads[row.head].held_until > now) {
             return Err(Contended);
         }
-        let before = self.entries.len();
-        let verdicts = rows.iter().map(|row| self.judge(now, row, held)).collect();
-        if self.entries.len() > before {
-            self.log.push(self.entries.len() as i64);
+        let before = self.heads.each_ref().map(|h| h.entries.len());
+        let verdicts = rows.iter().map(|row| self.judge(now, row)).collect();
+        for (head, before) in self.heads.iter_mut().zip(before) {
+            if head.entries.len() > before {
+                head.log.push(head.entries.len() as i64);
+            }
         }
         Ok(verdicts)
     }
 
-    fn judge(&mut self, now: Millis, row: &Row, held: bool) -> Option<Verdict> {
-        if let Some(old) = self.entries.iter().find(|e| e.phone == row.phone) {
+    fn judge(&mut self, now: Millis, row: &Row) -> Option<Verdict> {
+        let head = &mut self.heads[row.head];
+        if let Some(old) = head.entries.iter().find(|e| e.phone == row.phone) {
             let own = old.id == row.id || old.key == row.key;
             let stored = Verdict::Stored { entry_no: old.number, id: old.id, entered_at: clock(old.at), fresh: false };
             return Some(if own { stored } else { Verdict::Duplicate });
         }
-        if held {
+        if head.held_until > now {
             return None;
         }
-        match (self.open, self.shut) {
-            (_, true) => return Some(Verdict::Ended),
-            (false, _) => return Some(Verdict::NotOpen),
+        match (row.head, self.open, self.shut) {
+            (0, _, true) => return Some(Verdict::Ended),
+            (0, false, _) => return Some(Verdict::NotOpen),
             _ => {}
         }
-        let number = self.entries.len() as i64 + 1;
-        self.entries.push(Entry { number, phone: row.phone, id: row.id, key: row.key, at: now });
+        let number = head.entries.len() as i64 + 1;
+        head.entries.push(Entry { number, phone: row.phone, id: row.id, key: row.key, at: now });
         Some(Verdict::Stored { entry_no: number, id: row.id, entered_at: clock(now), fresh: true })
     }
 
     /// Facts and fold in one transaction, if nobody was first. The head's lock is part of it.
     pub(super) fn commit(&mut self, now: Millis, revision: i64, mut facts: Vec<Fact>) -> bool {
-        if self.event.revision != revision || self.head_held_until > now {
+        if self.event.revision != revision || self.heads[0].held_until > now {
             return false;
         }
         for fact in &mut facts {
             match fact {
                 Fact::Closed { entries, .. } => {
-                    *entries = self.entries.len() as i64;
+                    *entries = self.heads[0].entries.len() as i64;
+                    self.closed_with = Some(self.heads[0].entries.len());
                     self.shut = true;
                 }
                 Fact::Paused { .. } => self.open = false,
@@ -150,9 +165,9 @@ impl Database {
                 _ => {}
             }
             self.event.apply(fact, clock(now));
-            self.history.push((fact.clone(), clock(now)));
         }
-        self.log.push(self.entries.len() as i64);
+        let head = &mut self.heads[0];
+        head.log.push(head.entries.len() as i64);
         true
     }
 
@@ -243,6 +258,6 @@ impl Database {
 
     /// What two plays of one seed must agree on.
     pub(super) fn summary(&self) -> String {
-        format!("{:?} {:?} {:?} {:?}", self.entries.len(), self.log, self.publications, self.event.status)
+        format!("{:?} {:?} {:?}", self.heads, self.publications, self.event.status)
     }
 }

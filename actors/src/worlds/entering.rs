@@ -1,6 +1,6 @@
 //! Customers, the journal of each node, and an owner who pauses, resumes and closes.
 
-use super::database::{Contended, Row, clock};
+use super::database::{Contended, HEADS, Row, clock};
 use super::scheduler::{Millis, Scheduler};
 use super::{FAULTS_END, NODES, World};
 use crate::journal::lanes::{Lane, Lanes};
@@ -15,7 +15,7 @@ use rand::Rng;
 use uuid::Uuid;
 
 /// The journal's pure core over the rows of this world.
-pub(super) type Journal = Lanes<u32, Row>;
+pub(super) type Journal = Lanes<usize, Row>;
 
 /// How long a statement without an answer is repeated.
 const PATIENCE: Millis = 2_500;
@@ -33,7 +33,7 @@ pub(super) enum Action {
     /// The answer reaches the customer.
     Answer { customer: usize, answer: Answer },
     /// Somebody else takes the head's lock for a while.
-    Hold,
+    Hold(usize),
     /// The owner's command reaches a node that knows the event as it was then.
     Command { node: usize, life: u32, command: Command, seen: Box<Event>, tries: u32 },
 }
@@ -60,6 +60,7 @@ pub(super) enum Answer {
 }
 
 pub(super) struct Customer {
+    head: usize,
     phone: u32,
     key: u32,
     heard: Option<Answer>,
@@ -78,7 +79,7 @@ impl Action {
 
 pub(super) fn journal(scheduler: &mut Scheduler<super::Action>) -> Journal {
     // Small batches, so that worlds meet what large ones would.
-    Lanes::new(|_| 0, scheduler.rng.random_range(1..12))
+    Lanes::new(|row: &Row| row.head, scheduler.rng.random_range(1..12))
 }
 
 /// An event that is live, as the rules make one.
@@ -127,11 +128,13 @@ impl World {
         for n in 0..count {
             // A small pool of phones: some come twice, in requests of their own.
             let phone = self.scheduler.rng.random_range(0..count as u32 * 2);
-            self.customers.push(Customer { phone, key: n as u32, heard: None });
+            let head = self.scheduler.rng.random_range(0..HEADS);
+            self.customers.push(Customer { head, phone, key: n as u32, heard: None });
             self.plan(0..FAULTS_END, Action::Send { customer: n });
         }
         for _ in 0..self.scheduler.rng.random_range(0..6) {
-            self.plan(0..FAULTS_END, Action::Hold);
+            let head = self.scheduler.rng.random_range(0..HEADS);
+            self.plan(0..FAULTS_END, Action::Hold(head));
         }
         let seen = Box::new(self.database.event.clone());
         for _ in 0..self.scheduler.rng.random_range(0..4) {
@@ -160,8 +163,15 @@ impl World {
             Action::Arrive { node, life, customer } => {
                 if self.is_alive(node, life) {
                     let c = &self.customers[customer];
-                    let row =
-                        Row { customer, phone: c.phone, key: c.key, id: Uuid::from_u128(self.scheduler.rng.random()) };
+                    let row = Row {
+                        customer,
+                        head: c.head,
+                        maybe_stored: false,
+                        since: self.scheduler.now,
+                        phone: c.phone,
+                        key: c.key,
+                        id: Uuid::from_u128(self.scheduler.rng.random()),
+                    };
                     self.nodes[node].journal.submit(row);
                     self.flush(node);
                 }
@@ -173,9 +183,10 @@ impl World {
                 }
             }
             Action::Answer { customer, answer } => self.hear(customer, answer),
-            Action::Hold => {
-                let until = self.scheduler.now + self.scheduler.rng.random_range(1..4_000);
-                self.database.head_held_until = self.database.head_held_until.max(until);
+            Action::Hold(head) => {
+                let until = self.scheduler.now + self.scheduler.rng.random_range(1..8_000);
+                let held = &mut self.database.heads[head].held_until;
+                *held = until.max(*held);
             }
             Action::Command { node, life, command, seen, tries } => {
                 if self.is_alive(node, life) {
@@ -251,11 +262,12 @@ impl World {
                 flush.skip_held = true;
                 return self.write(flush);
             }
+            flush.batch.iter_mut().for_each(|row| row.maybe_stored = true);
             if waited <= PATIENCE {
                 return self.write(flush);
             }
             for row in &flush.batch {
-                self.reply(row.customer, Answer::Later);
+                self.refuse(row);
             }
             self.nodes[flush.node].journal.flushed(flush.lane, Vec::new());
             return self.flush(flush.node);
@@ -266,11 +278,19 @@ impl World {
                 Some(Verdict::Stored { entry_no, .. }) => self.reply(row.customer, Answer::Entered(entry_no)),
                 Some(Verdict::NotOpen) => self.reply(row.customer, Answer::Later),
                 Some(_) => self.reply(row.customer, Answer::Refused),
+                None if self.scheduler.now - row.since > PATIENCE => self.refuse(&row),
                 None => held.push(row),
             }
         }
         self.nodes[flush.node].journal.flushed(flush.lane, held);
         self.flush(flush.node);
+    }
+
+    /// 503: nothing was done, unless an attempt was not answered.
+    fn refuse(&mut self, row: &Row) {
+        let stored = self.database.heads[row.head].entries.iter().any(|e| e.id == row.id);
+        assert!(!stored || row.maybe_stored, "customer {} hears that nothing was done, and is in", row.customer);
+        self.reply(row.customer, Answer::Later);
     }
 
     fn reply(&mut self, customer: usize, answer: Answer) {
@@ -297,19 +317,12 @@ impl World {
         self.command(50, command, seen, tries);
     }
 
+    /// What customers were told is what is there, in every event.
     pub(super) fn judge_entries(&self) -> Result<(), String> {
-        let entries = &self.database.entries;
-        for (index, entry) in entries.iter().enumerate() {
-            if entry.number != index as i64 + 1 {
-                return Err(format!("number {} stands at place {}", entry.number, index + 1));
-            }
-            if entries[..index].iter().any(|e| e.phone == entry.phone) {
-                return Err(format!("phone {} is in twice", entry.phone));
-            }
-        }
         for (n, customer) in self.customers.iter().enumerate() {
             match customer.heard {
                 Some(Answer::Entered(number)) => {
+                    let entries = &self.database.heads[customer.head].entries;
                     let entry = usize::try_from(number - 1).ok().and_then(|i| entries.get(i));
                     if entry.is_none_or(|e| e.phone != customer.phone) {
                         return Err(format!("customer {n} holds number {number}, which is not theirs"));
@@ -319,24 +332,25 @@ impl World {
                 other => return Err(format!("customer {n} never heard anything definite: {other:?}")),
             }
         }
-        if self.database.log.windows(2).any(|w| w[0] > w[1]) {
-            return Err("the log went back".into());
+        for (n, head) in self.database.heads.iter().enumerate() {
+            for entry in &head.entries {
+                if !self.customers.iter().any(|c| c.head == n && c.phone == entry.phone) {
+                    return Err(format!("number {} of event {n} belongs to nobody", entry.number));
+                }
+            }
         }
         self.judge_event()
     }
 
-    /// The row is the fold of its facts, the event is closed, and nothing came after that.
+    /// The event is closed in the end, and nothing came after that: the close counted what is there.
     fn judge_event(&self) -> Result<(), String> {
-        let mut folded = self.database.first.clone();
-        for (fact, at) in &self.database.history {
-            folded.apply(fact, *at);
+        let (event, stored) = (&self.database.event, self.database.heads[0].entries.len());
+        if event.status != Status::Closed {
+            return Err(format!("the event is {} in the end", event.status));
         }
-        if folded != self.database.event {
-            return Err("the row is not the fold of its facts".into());
+        match self.database.closed_with {
+            Some(entries) if entries == stored => Ok(()),
+            other => Err(format!("closed with {other:?}, {stored} are in")),
         }
-        if folded.status != Status::Closed {
-            return Err(format!("the event is {} in the end", folded.status));
-        }
-        Ok(())
     }
 }

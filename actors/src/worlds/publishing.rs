@@ -4,7 +4,7 @@ use super::scheduler::Millis;
 use super::{FAULTS_END, NODES, World};
 use domain::channel::{Channel, Mode};
 use domain::distribution::{ErrorClass, Next, Outcome, PublicationStatus, next, on_recovery};
-use domain::job::BEAT;
+use domain::job::{BEAT, LEASE};
 use rand::Rng;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -40,6 +40,8 @@ pub(super) enum Action {
     Beat(Run),
     /// The runner does what follows.
     Step(Run, Place, Next),
+    /// The runner sends what it recorded, if that is not too long ago.
+    Send(Run, Place, Millis),
     /// A post reaches the channel.
     Post(Channel),
     /// A call ended so for the runner.
@@ -58,7 +60,7 @@ impl Action {
     pub(super) fn node(&self) -> Option<usize> {
         match self {
             Self::Poll { node, .. } => Some(*node),
-            Self::Beat(run) | Self::Step(run, ..) | Self::Called(run, ..) => Some(run.node),
+            Self::Beat(run) | Self::Step(run, ..) | Self::Send(run, ..) | Self::Called(run, ..) => Some(run.node),
             Self::Post(_) => None,
         }
     }
@@ -95,6 +97,14 @@ impl World {
                 self.act(millis(BEAT), Action::Beat(run));
             }
             Action::Step(run, place, step) if self.is_alive(run.node, run.life) => self.step(run, place, step),
+            Action::Send(run, place, leased) if self.is_alive(run.node, run.life) => {
+                if self.scheduler.now - leased > millis(LEASE) - DEADLINE {
+                    let held_up = Outcome::Failed { class: ErrorClass::Throttled, retry_after: None };
+                    self.follow(run, place, held_up);
+                } else {
+                    self.call(run, place);
+                }
+            }
             Action::Called(run, place, outcome) if self.is_alive(run.node, run.life) => {
                 self.follow(run, place, outcome);
             }
@@ -144,7 +154,10 @@ impl World {
                 None => self.settle(run, 1),
                 Some((calls, attempt)) => {
                     (place.calls, place.attempt) = (calls, attempt);
-                    self.call(run, place);
+                    // Between what is recorded and what is sent a node may stall.
+                    let wait = self.scheduler.rng.random_range(1..2_000);
+                    let leased = self.scheduler.now;
+                    self.act(wait, Action::Send(run, place, leased));
                 }
             },
             Next::Ask => self.ask(run, place),

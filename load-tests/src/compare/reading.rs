@@ -41,12 +41,12 @@ async fn hits(world: &World, plan: &Plan) -> Result<(), Failure> {
             (Op::Reference { route: Route::ConstantRead, event: 0, customer: 0 }, &mut constant),
         ] {
             let lasts = Duration::from_secs(plan.seconds);
-            let total =
-                drive(&world.target(), plan.connections, plan.threads, Pace::Closed, lasts, move |_| op).await.total();
-            if total.failed > 0 {
-                return Err(format!("{}: {total:?}", op.name()).into());
+            let recorder =
+                drive(&world.target(), plan.connections, plan.threads, Pace::Closed, lasts, move |_| op).await;
+            if recorder.total().failed > 0 {
+                return Err(format!("{}: {:?}", op.name(), recorder.total()).into());
             }
-            rates.push(total.done as f64 / plan.seconds as f64);
+            rates.push(recorder.done_within(plan.seconds) as f64 / plan.seconds as f64);
         }
     }
     let (hit, constant) = (Spread::of(hit), Spread::of(constant));

@@ -112,7 +112,10 @@ impl Turns {
         if total.failed > 0 || total.done == 0 {
             return Err(format!("{}: {total:?}", side.name()).into());
         }
-        Ok(Turn { rate: total.done as f64 / seconds as f64, cpu_us: cost.as_secs_f64() * 1e6 / total.done as f64 })
+        Ok(Turn {
+            rate: recorder.done_within(seconds) as f64 / seconds as f64,
+            cpu_us: cost.as_secs_f64() * 1e6 / total.done as f64,
+        })
     }
 
     async fn load(&mut self, plan: &Plan, side: Side, pace: Pace, seconds: u64) -> Result<Recorder, Failure> {
@@ -138,6 +141,9 @@ impl Turns {
         let recorder = self.load(plan, Side::Ours, Pace::Open(rate), plan.seconds.max(10)).await?;
         let (p50, p99) = process::disk(self.world.folder.path())?;
         let Some(kind) = recorder.kinds.get("enter") else { return Err("nothing was sent".into()) };
+        if kind.counts.failed + kind.counts.unknown + recorder.unsent > 0 {
+            return Err(format!("{} unsent, {:?}", recorder.unsent, kind.counts).into());
+        }
         let at = |q: f64| kind.done.value_at_quantile(q) as f64 / 1000.0;
         println!(
             "W1 at half the peak, {rate:.0} a second, open loop: p50 {:.2} ms, p99 {:.2} ms (goal 2 × fdatasync p99 + 10 = {:.2} ms), {} refused; fdatasync p50 {:.2}, p99 {:.2} ms",

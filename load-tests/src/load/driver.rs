@@ -107,7 +107,7 @@ async fn ask(actors: &Actors, op: Op) -> Outcome {
             Err(EnterError::OutcomeUnknown) => Outcome::Unknown,
             Err(_) => Outcome::Failed,
         },
-        Op::Public { event } => done(of(event).read().await.is_ok()),
+        Op::Public { event } => done(of(event).public().await.is_ok()),
         Op::Analytics { event } => done(of(event).analytics().await.is_ok()),
         Op::Participants { event } => {
             let id = actors.events[event];

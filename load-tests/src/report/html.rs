@@ -71,7 +71,7 @@ pub fn page(r: &Report) -> String {
         .collect();
     section(
         &mut out,
-        "Processor time per answer, µs (database included)",
+        &format!("Processor time per answer, µs ({})", r.of),
         &[Line { name: "µs", colour: "#27c", points: per_unit }],
     );
     out.push_str("</html>\n");
@@ -199,6 +199,8 @@ mod tests {
             disk: (Duration::ZERO, Duration::ZERO),
             recorder,
             samples: vec![Sample { second: 1, cores: 0.5, resident_mib: 20.0 }],
+            lasts: 1,
+            of: "a test",
             stored: 3,
             notes: vec!["<script>".into()],
         };

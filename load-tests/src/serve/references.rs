@@ -46,7 +46,8 @@ pub async fn pool(url: Option<&str>) -> Result<Connections, Failure> {
     let Some(url) = url else { return Ok(None) };
     AsyncPgConnection::establish(url).await?.batch_execute(TABLES).await?;
     let manager = AsyncDieselConnectionManager::<AsyncPgConnection>::new(url);
-    Ok(Some(Pool::builder().max_size(CONNECTIONS).build(manager).await?))
+    // No question before each use: the product's connections are not asked either.
+    Ok(Some(Pool::builder().max_size(CONNECTIONS).test_on_check_out(false).build(manager).await?))
 }
 
 /// Their routes.
