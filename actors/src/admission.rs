@@ -24,6 +24,12 @@ impl Admission {
         Self(Arc::new(Semaphore::new(places)))
     }
 
+    /// Is there no place now? Asked before anything is spent on an entry; [`Admission::enter`] decides.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.0.available_permits() == 0
+    }
+
     /// A place, or none at once.
     #[must_use]
     pub fn enter(&self) -> Option<Place> {

@@ -90,6 +90,12 @@ impl Events {
         EventHandle { events: self.clone(), id }
     }
 
+    /// Would an entry be refused now because too many are in flight?
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.inner.admission.is_full()
+    }
+
     /// Event actors running now.
     #[must_use]
     pub fn running(&self) -> usize {
