@@ -17,7 +17,7 @@ const t = words({
   INSTAGRAM: ['사진과 글 게시', 'A post with picture and text'], NAVER: ['동네 카페에 글 게시', 'A post in the local café board'], KAKAO: ['보낼 카드를 준비해 드립니다', 'A card is prepared for you to send'],
   SANDBOX: ['모의', 'simulated'], LIVE: ['실제 게시', 'live'], ASSISTED: ['직접 게시', 'by you'], OFF: ['꺼짐', 'off'], ok: ['준비됨', 'ready'],
   approve: ['승인하고 게시하기', 'Approve and publish'], summary: ['이대로 진행할까요?', 'All as you want it?'], sure: ['승인하면 고른 채널에 바로 게시되고, 내용은 더 고칠 수 없습니다.', 'It is published at once on the chosen channels, and cannot be changed any more.'],
-  period: ['기간', 'Period'], prizes: ['경품', 'Prizes'], total: ['경품 합계 {w}', 'prizes worth {w}'], bonus: ['매장 방문 코드', 'Code for visitors'], times: ['입력한 손님은 당첨 확률 {n}배', '{n}× the odds for who enters it'], remove: ['이 초안 지우기', 'Delete this draft'], removeSure: ['초안이 사라집니다.', 'The draft is gone then.'], rejected: ['사업자 확인이 되어야 승인할 수 있습니다.', 'The business must be verified first.'],
+  period: ['기간', 'Period'], prizes: ['경품', 'Prizes'], total: ['경품 합계 {w}', 'prizes worth {w}'], bonus: ['매장 방문 코드', 'Code for visitors'], odds: ['입력한 손님은 당첨 확률 {n}배', '{n}× the odds for who enters it'], remove: ['이 초안 지우기', 'Delete this draft'], removeSure: ['초안이 사라집니다.', 'The draft is gone then.'], rejected: ['사업자 확인이 되어야 승인할 수 있습니다.', 'The business must be verified first.'],
 });
 const CHANNELS = /** @type {const} */ (['WOORI_TV', 'RINGO_BIZ', 'GENIE_TV', 'INSTAGRAM', 'NAVER', 'KAKAO']);
 
@@ -171,7 +171,7 @@ async function approval({ page, event, place, to }) {
   show(place, el('section', { class: 'card' }, el('h3', {}, t('summary')),
     el('dl', {}, el('dt', {}, t('period')), el('dd', {}, `${when(event.startsAt)} – ${when(event.endsAt)}`),
       el('dt', {}, t('prizes')), el('dd', {}, event.prizes.map((/** @type {any} */ p) => el('div', {}, `${p.name} × ${number(p.quantity)}`)), el('div', { class: 'quiet' }, t('total', { w: won(worth) }))),
-      event.visitBonus && [el('dt', {}, t('bonus')), el('dd', {}, t('times', { n: event.visitBonus.weight }))]),
+      event.visitBonus && [el('dt', {}, t('bonus')), el('dd', {}, t('odds', { n: event.visitBonus.weight }))]),
     el('div', { class: 'pictures small' }, chosen.map((/** @type {any} */ i) => el('img', { src: i.url, alt: i.altText, width: i.width, height: i.height }))),
     el('ul', { class: 'plain-list' }, preflight.channels.map((/** @type {any} */ c) => el('li', { class: 'channel' }, el('strong', {}, name(c.channel)), ' ', standing(c)))),
     rejected && el('p', { class: 'banner warning' }, t('rejected')),
