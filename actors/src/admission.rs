@@ -1,38 +1,122 @@
-//! Admission before the mailbox, which is unbounded: a permit travels with the entry until its reply.
+//! Admission before the mailbox, which is unbounded: a place travels with the entry until its reply.
+//!
+//! How many places there are follows Little's law: as many as are answered within [`WAIT`] at the pace of storage now.
+//! A burst on a quiet server finds them all; a storm on a slow disk finds few, so that who gets in is answered soon and
+//! who does not hears so at once.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Entries in flight at most: at 20,000 entries a second, a fifth of a second of work.
 pub const MAX_ENTRIES: usize = 4_096;
-/// When to come back after a refusal.
-pub const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// And at least, however slow storage is: what fills a batch costs no more than what does not.
+const MIN_ENTRIES: usize = 256;
+/// How long an entry may wait for its commit before fewer are let in.
+const WAIT: Duration = Duration::from_millis(100);
 
 /// The gate in front of the journal.
 #[derive(Clone, Debug)]
-pub struct Admission(Arc<Semaphore>);
+pub struct Admission(Arc<Gate>);
+
+#[derive(Debug)]
+struct Gate {
+    most: usize,
+    places: AtomicUsize,
+    taken: AtomicUsize,
+}
 
 /// A place among the entries in flight; dropped with the reply.
 #[derive(Debug)]
-pub struct Place(#[allow(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+pub struct Place(Arc<Gate>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.taken.fetch_sub(1, Ordering::AcqRel);
+    }
+}
 
 impl Admission {
-    /// A gate for `places` entries in flight.
+    /// A gate for at most `places` entries in flight.
     #[must_use]
     pub fn new(places: usize) -> Self {
-        Self(Arc::new(Semaphore::new(places)))
+        Self(Arc::new(Gate { most: places, places: AtomicUsize::new(places), taken: AtomicUsize::new(0) }))
     }
 
     /// Is there no place now? Asked before anything is spent on an entry; [`Admission::enter`] decides.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.0.available_permits() == 0
+        self.0.taken.load(Ordering::Acquire) >= self.0.places.load(Ordering::Acquire)
     }
 
     /// A place, or none at once.
     #[must_use]
     pub fn enter(&self) -> Option<Place> {
-        self.0.clone().try_acquire_owned().ok().map(Place)
+        // Whoever stepped over the limit steps back as the place is dropped.
+        let place = Place(self.0.clone());
+        let before = self.0.taken.fetch_add(1, Ordering::AcqRel);
+        (before < self.0.places.load(Ordering::Acquire)).then_some(place)
+    }
+
+    /// Storage took a batch whose oldest entry had waited for so long. One batch at a time says so.
+    pub fn paced(&self, waited: Duration) {
+        let (taken, places) = (self.0.taken.load(Ordering::Acquire), self.0.places.load(Ordering::Acquire));
+        let places = places_after(places, taken, waited).clamp(MIN_ENTRIES.min(self.0.most), self.0.most);
+        self.0.places.store(places, Ordering::Release);
+        metrics::gauge!("entries_places").set(places as f64);
+    }
+}
+
+/// Little's law, an eighth at a time: a single slow commit closes nobody out, a slow disk does within some ten batches.
+fn places_after(places: usize, taken: usize, waited: Duration) -> usize {
+    let step = (places / 8).max(1);
+    if waited <= WAIT {
+        return places + step;
+    }
+    let wanted = taken as f64 * WAIT.as_secs_f64() / waited.as_secs_f64();
+    (wanted as usize).clamp(places.saturating_sub(step), places)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_place_is_free_again_when_it_is_dropped() {
+        let gate = Admission::new(2);
+        let (first, second) = (gate.enter(), gate.enter());
+        assert!(first.is_some() && second.is_some() && gate.is_full() && gate.enter().is_none());
+        drop(first);
+        assert!(!gate.is_full() && gate.enter().is_some());
+    }
+
+    proptest! {
+        /// Storage of any pace, more comers than it can take: soon everybody who gets in is answered in about the time
+        /// allowed, or as soon as the least number of places lets it; and when the crowd leaves, all places come back.
+        #[test]
+        fn who_gets_in_is_answered_soon(rows_per_second in 500.0..100_000.0_f64) {
+            let gate = Admission::new(MAX_ENTRIES);
+            let mut inside = Vec::new();
+            let crowd = |inside: &mut Vec<Place>| inside.extend(std::iter::from_fn(|| gate.enter()));
+            for _ in 0..100 {
+                crowd(&mut inside);
+                let waited = inside.len() as f64 / rows_per_second;
+                gate.paced(Duration::from_secs_f64(waited));
+                inside.truncate(inside.len().saturating_sub(512));
+            }
+            crowd(&mut inside);
+            let waited = inside.len() as f64 / rows_per_second;
+            let least = MIN_ENTRIES as f64 / rows_per_second;
+            prop_assert!(waited <= (WAIT.as_secs_f64() * 1.2).max(least + 0.001), "{waited} s for {}", inside.len());
+            let enough = (rows_per_second * WAIT.as_secs_f64() * 0.75).min(MAX_ENTRIES as f64 * 0.9);
+            prop_assert!(inside.len() as f64 >= enough, "{} places", inside.len());
+            inside.clear();
+            for _ in 0..40 {
+                gate.paced(Duration::from_millis(1));
+            }
+            crowd(&mut inside);
+            prop_assert_eq!(inside.len(), MAX_ENTRIES);
+        }
     }
 }

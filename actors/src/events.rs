@@ -96,6 +96,11 @@ impl Events {
         self.inner.admission.is_full()
     }
 
+    /// Storage took a batch whose oldest entry had waited for so long.
+    pub(crate) fn paced(&self, waited: Duration) {
+        self.inner.admission.paced(waited);
+    }
+
     /// Event actors running now.
     #[must_use]
     pub fn running(&self) -> usize {

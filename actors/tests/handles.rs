@@ -24,8 +24,14 @@ async fn an_event_from_entries_to_its_draw() {
     assert_eq!(numbers, (1..=300).collect::<Vec<i64>>());
     assert_eq!(event.enter(form(7)).await, Err(EnterError::AlreadyEntered));
     let (body, hit) = event.analytics().await.unwrap();
-    assert!(!hit && String::from_utf8_lossy(&body).contains("\"participants\":300"));
-    assert!(event.analytics().await.unwrap().1, "the second read is a hit");
+    let body = String::from_utf8_lossy(&body);
+    assert!(!hit && body.contains("\"participants\":300"), "hit: {hit}, {body}");
+    // Its publishing may still change something between two reads, but not for ever.
+    let mut hits = 0;
+    for _ in 0..5 {
+        hits += usize::from(event.analytics().await.unwrap().1);
+    }
+    assert!(hits > 0, "a read without a change before it is a hit");
     let stranger = Who::Owner(UserId::new());
     assert!(matches!(event.command(stranger, Command::Cancel, None).await, Err(EventError::NotFound)));
     let stale = event.command(Who::Owner(owner), Command::Close { by_time: false }, Some(1)).await;

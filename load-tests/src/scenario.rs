@@ -77,7 +77,7 @@ impl Scenario {
             Self::Many => (1_000, 256, Pace::Closed, 15),
             Self::Mixed => (50, 256, Pace::Open(2_000.0), 30),
             Self::Stampede => (1, 2_000, Pace::Closed, 10),
-            Self::Overload => (1, 512, Pace::Closed, 300),
+            Self::Overload => (1, 8_192, Pace::Closed, 300),
             Self::Duplicates => (1, 256, Pace::Closed, 10),
             Self::Jobs => (1, 8, Pace::Closed, 30),
             Self::Soak => (50, 256, Pace::Open(500.0), 3_600),

@@ -35,8 +35,14 @@ pub struct Options {
 
 /// Serves until it is told to stop.
 pub async fn run(options: Options) -> Result<(), Failure> {
-    crash_points::install(options.die_at.as_deref().zip(options.after))?;
     let mut settings = transport::Settings::load(&[])?;
+    let _logs = match options.die_at.as_deref().zip(options.after) {
+        Some((point, nth)) => {
+            crash_points::install(point, nth)?;
+            None
+        }
+        None => Some(transport::telemetry::logs(&settings.log)),
+    };
     settings.journal_rows_per_second = options.rows_per_second;
     let pool = references::pool(settings.database_url.as_deref()).await?;
     let metrics = transport::telemetry::metrics();

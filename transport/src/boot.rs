@@ -202,9 +202,12 @@ impl Running {
             settings,
         });
         let stop = CancellationToken::new();
-        let router = crate::http::router(app.clone(), more(&app.handles));
+        let service = crate::server::Service {
+            early: crate::gateway::early(app.clone()),
+            routes: crate::http::router(app.clone(), more(&app.handles)),
+        };
         let servers = vec![
-            tokio::spawn(crate::server::serve(listener, router, tls, stop.clone())),
+            tokio::spawn(crate::server::serve(listener, service, tls, stop.clone())),
             tokio::spawn(crate::server::serve(admin_listener, crate::admin::router(app.clone()), None, stop.clone())),
         ];
         app.tracker.spawn(crate::http::ops::watch_database(app.clone()));

@@ -209,7 +209,7 @@ pub async fn run() -> i32 {
 
 async fn serve(flags: &Flags) -> Result<(), CliError> {
     let settings = Settings::load(&flags.pairs())?;
-    crate::telemetry::logs(&settings.log);
+    let _logs = crate::telemetry::logs(&settings.log);
     // Before anything is ready: a signal must never find the default handler, which ends the process without a drain.
     let mut signals = Signals::install()?;
     let embedded = settings.database_url.is_none();
@@ -286,7 +286,7 @@ impl Signals {
 
 async fn simulate(data: PathBuf, port: u16, latency: f64) -> Result<(), CliError> {
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    crate::telemetry::logs("info");
+    let _logs = crate::telemetry::logs("info");
     let mut signals = Signals::install()?;
     let simulator = simulator::Simulator::start(simulator::Config { listen, data: Some(data), latency }).await?;
     for (name, ..) in simulator::UPSTREAMS {

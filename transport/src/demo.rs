@@ -29,7 +29,7 @@ pub struct Options {
 
 /// Runs the demo; the process's exit code.
 pub async fn run(options: Options) -> i32 {
-    crate::telemetry::logs("warn");
+    let _logs = crate::telemetry::logs("warn");
     let outcome = match &options.url {
         Some(url) => journey::play(url.trim_end_matches('/').to_owned(), &options).await,
         None => with_own_server(&options).await,

@@ -73,6 +73,13 @@ impl Problem {
 
     /// The answer, in Korean unless English is preferred.
     pub(crate) fn render(&self, english: bool, trace: &str) -> Response {
+        let mut response = Response::new(self.body(english, trace).into());
+        (*response.status_mut(), *response.headers_mut()) = (self.status, self.headers(english));
+        response
+    }
+
+    /// Its body, as RFC 9457 has it.
+    pub(crate) fn body(&self, english: bool, trace: &str) -> String {
         let say = |code: &str| {
             let w = words(code);
             if english { w.en } else { w.ko }
@@ -92,8 +99,12 @@ impl Problem {
         for (key, value) in &self.extra {
             body[*key] = value.clone();
         }
-        let mut response = (self.status, body.to_string()).into_response();
-        let headers = response.headers_mut();
+        body.to_string()
+    }
+
+    /// Its headers.
+    pub(crate) fn headers(&self, english: bool) -> HeaderMap {
+        let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(if english { "en" } else { "ko" }));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -103,7 +114,7 @@ impl Problem {
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        response
+        headers
     }
 }
 

@@ -3,13 +3,14 @@
 
 mod idempotency;
 mod meters;
+mod refusal;
 
 use crate::auth::Session;
 use crate::error::Problem;
 use crate::ratelimit::Standing;
 use crate::state::App;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -17,6 +18,9 @@ use std::time::{Duration, Instant};
 
 pub(crate) use idempotency::{anonymous as idempotent_anonymous, owner as idempotent_owner};
 pub(crate) use meters::Meters;
+pub(crate) use refusal::early;
+
+const X_TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 
 /// The longest a request may ask to wait (`Prefer: wait`, `?wait=`).
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(60);
@@ -28,7 +32,7 @@ pub(crate) struct Trace(pub(crate) String);
 /// Outermost: everything gets a trace id, a limit, a log line and headers; a panic of a handler stays here.
 pub(crate) async fn everything(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let trace = uuid::Uuid::now_v7().simple().to_string();
+    let trace = trace_id();
     request.extensions_mut().insert(Trace(trace.clone()));
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
@@ -61,15 +65,23 @@ pub(crate) async fn everything(State(app): State<App>, mut request: Request, nex
     }
     secure(response.headers_mut(), app.settings.tls.is_some(), asked.api);
     if let Ok(value) = HeaderValue::from_str(&trace) {
-        response.headers_mut().insert(HeaderName::from_static("x-trace-id"), value);
+        response.headers_mut().insert(X_TRACE_ID, value);
     }
-    let (status, elapsed) = (response.status().as_u16(), started.elapsed());
-    let waited = !asked.waits.is_zero();
-    app.handles.shared.vitals.request(status, elapsed, waited);
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
-    tracing::info!(target: "access", method = %method, route, status, ms = elapsed.as_millis() as u64, trace, "request");
-    app.meters.count(&method, route, status, (!waited).then_some(elapsed));
+    account(&app, &method, route, response.status(), started.elapsed(), !asked.waits.is_zero(), &trace);
     response
+}
+
+fn trace_id() -> String {
+    uuid::Uuid::now_v7().simple().to_string()
+}
+
+/// What is noted of every answer: for the alarms, the access log and the metrics.
+fn account(app: &App, method: &Method, route: &str, status: StatusCode, took: Duration, waited: bool, trace: &str) {
+    let status = status.as_u16();
+    app.handles.shared.vitals.request(status, took, waited);
+    tracing::info!(target: "access", method = %method, route, status, ms = took.as_millis() as u64, trace, "request");
+    app.meters.count(method, route, status, (!waited).then_some(took));
 }
 
 /// What is kept of a request while it is answered.

@@ -1,7 +1,10 @@
 //! Listeners: HTTP/1.1 with upgrades, TLS 1.3 where configured, header and idle limits, and a drain.
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::ConnectInfo;
+use axum::http::{Request, Response};
+use futures_util::future::Either;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -62,8 +65,34 @@ fn tune(listener: &TcpListener) -> std::io::Result<()> {
     Ok(())
 }
 
+/// May answer a request before it is routed, and before its body is read; after a while, in which nothing more is read
+/// from its connection.
+pub type Early = Arc<dyn Fn(&Request<Incoming>) -> Option<(Response<Body>, Duration)> + Send + Sync>;
+
+/// Who answers requests: first who may do so early, then the routes.
+#[derive(Clone)]
+pub struct Service {
+    /// First.
+    pub early: Early,
+    /// Then.
+    pub routes: Router,
+}
+
+impl From<Router> for Service {
+    /// Nothing is answered early.
+    fn from(routes: Router) -> Self {
+        Self { early: Arc::new(|_| None), routes }
+    }
+}
+
 /// Accepts until `stop`, then lets requests under way finish.
-pub async fn serve(listener: TcpListener, app: Router, tls: Option<TlsAcceptor>, stop: CancellationToken) {
+pub async fn serve(
+    listener: TcpListener,
+    service: impl Into<Service>,
+    tls: Option<TlsAcceptor>,
+    stop: CancellationToken,
+) {
+    let service = service.into();
     let connections = TaskTracker::new();
     if let Err(e) = tune(&listener) {
         tracing::warn!(error = %e, "the listener keeps the system's buffer sizes");
@@ -82,13 +111,13 @@ pub async fn serve(listener: TcpListener, app: Router, tls: Option<TlsAcceptor>,
                 continue;
             }
         };
-        let (app, tls, stop) = (app.clone(), tls.clone(), stop.clone());
+        let (service, tls, stop) = (service.clone(), tls.clone(), stop.clone());
         connections.spawn(async move {
             match tls {
-                None => connection(stream, peer, app, stop).await,
+                None => connection(stream, peer, service, stop).await,
                 Some(tls) => {
                     if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
-                        connection(stream, peer, app, stop).await;
+                        connection(stream, peer, service, stop).await;
                     }
                 }
             }
@@ -99,13 +128,21 @@ pub async fn serve(listener: TcpListener, app: Router, tls: Option<TlsAcceptor>,
     let _ = tokio::time::timeout(DRAIN + Duration::from_secs(1), connections.wait()).await;
 }
 
-async fn connection<S>(stream: S, peer: SocketAddr, app: Router, stop: CancellationToken)
+async fn connection<S>(stream: S, peer: SocketAddr, service: Service, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        if let Some((answer, hold)) = (service.early)(&request) {
+            return Either::Left(async move {
+                if !hold.is_zero() {
+                    tokio::time::sleep(hold).await;
+                }
+                Ok(answer)
+            });
+        }
         request.extensions_mut().insert(ConnectInfo(peer));
-        app.clone().oneshot(request)
+        Either::Right(service.routes.clone().oneshot(request))
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -1,21 +1,49 @@
 //! Logs: JSON lines, or for people on a terminal. Metrics: Prometheus.
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use std::io::IsTerminal;
+use std::io::{BufWriter, IsTerminal};
+use std::sync::OnceLock;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
+/// Lines that may wait for whoever reads the log; past it they are dropped and counted. Some 2 MiB.
+const LINES: usize = 8_192;
+/// What is written at once.
+const WRITTEN: usize = 64 * 1024;
+
+static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
+
+/// The log's writer, a thread of its own: no request waits for who reads the log. Dropped, it writes what is left.
+#[must_use = "dropped, it ends the log"]
+pub struct Logs(#[allow(dead_code, reason = "held for its drop")] WorkerGuard);
+
 /// Sets the log up. The second call in a process changes nothing.
-pub fn logs(filter: &str) {
+pub fn logs(filter: &str) -> Logs {
     // Binds are logged by these below info: never.
     let filter =
         format!("{filter},tokio_postgres=info,hyper=info,reqwest=info,ractor=warn,fred=warn,usvg=error,wasmer=warn");
     let filter = EnvFilter::try_new(&filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let _ = if std::io::stderr().is_terminal() {
+    let (writer, worker) = NonBlockingBuilder::default()
+        .buffered_lines_limit(LINES)
+        .thread_name("log")
+        .finish(BufWriter::with_capacity(WRITTEN, std::io::stderr()));
+    let dropped = writer.error_counter();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    let set = if std::io::stderr().is_terminal() {
         log.compact().try_init()
     } else {
         log.json().flatten_event(true).try_init()
     };
+    if set.is_ok() {
+        let _ = DROPPED.set(dropped);
+    }
+    Logs(worker)
+}
+
+/// Lines of the log that were dropped because nobody took them fast enough.
+#[must_use]
+pub fn dropped_lines() -> u64 {
+    DROPPED.get().map_or(0, |d| d.dropped_lines() as u64)
 }
 
 /// Installs the metrics recorder; `None` when the process has one already.

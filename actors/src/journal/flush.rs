@@ -5,12 +5,14 @@
 use super::lanes::Lane;
 use super::{Deps, Msg};
 use crate::entry::{EnterError, Pending, Ticket};
+use domain::entry::Verdict;
 use futures_util::future::BoxFuture;
 use ractor::ActorRef;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use storage::entries::{NewEntry, Stored, enter_batch};
 use storage::{StorageError, Store};
+use uuid::Uuid;
 
 /// How long a batch is tried again after a lost connection before its callers hear 503.
 const PATIENCE: Duration = Duration::from_millis(2_500);
@@ -36,48 +38,79 @@ impl Drop for FlushGuard {
     }
 }
 
+/// What became of a batch.
+#[derive(Default)]
+struct Judged {
+    /// Rows whose head is held: back to the journal.
+    held: Vec<Pending>,
+    /// Who is answered, the row's id, and what.
+    answers: Vec<(Ticket, Uuid, Result<Verdict, EnterError>)>,
+}
+
 /// Stores a batch and answers everyone in it, but those whose head is held: these go back.
 pub(super) async fn flush(deps: &Arc<Deps>, lane: Lane, batch: Vec<Pending>, mut back: FlushGuard) {
     let (started, size) = (Instant::now(), batch.len());
-    if let Some(rate) = deps.rows_per_second {
-        tokio::time::sleep(Duration::from_secs_f64(size as f64 / f64::from(rate.max(1)))).await;
+    let judged = store(deps, lane, batch).await;
+    back.held = judged.held;
+    // The next batch goes out first: the database works while these are answered.
+    drop(back);
+    for (ticket, row, verdict) in judged.answers {
+        match verdict {
+            Ok(verdict) => ticket.judged(&deps.keys, row, verdict),
+            Err(why) => ticket.refuse(why),
+        }
     }
-    back.held = store(deps, lane, batch).await;
+    tracing::trace!(target: "journal", point = "answered");
     metrics::histogram!("journal_flush_seconds").record(started.elapsed().as_secs_f64());
     metrics::histogram!("journal_batch_rows").record(size as f64);
 }
 
-fn store(deps: &Arc<Deps>, lane: Lane, batch: Vec<Pending>) -> BoxFuture<'_, Vec<Pending>> {
+fn store(deps: &Arc<Deps>, lane: Lane, batch: Vec<Pending>) -> BoxFuture<'_, Judged> {
     Box::pin(async move {
         let (rows, mut tickets): (Vec<NewEntry>, Vec<Ticket>) = batch.into_iter().map(|p| (p.row, p.ticket)).unzip();
         let rows = Arc::new(rows);
         tracing::trace!(target: "journal", point = "taken");
-        let (written, lost) = write(&deps.store, lane, &rows).await;
+        let slowed = deps.rows_per_second.map_or(Duration::ZERO, |rate| slowed_to(rate, rows.len()));
+        let ((written, lost), ()) = tokio::join!(write(&deps.store, lane, &rows), tokio::time::sleep(slowed));
         if lost {
             tickets.iter_mut().for_each(|t| t.maybe_stored = true);
+        }
+        // Who waits in the side lane waits for somebody's lock, not for storage.
+        if let (Lane::Main, Some(oldest)) = (lane, tickets.first()) {
+            deps.events.paced(oldest.since.elapsed());
         }
         // The unit of work has ended: nobody else holds the rows.
         let rows = Arc::try_unwrap(rows).unwrap_or_else(|shared| shared.to_vec());
         match written {
-            Ok(stored) => answer(deps, rows, tickets, stored),
+            Ok(stored) => {
+                tell(deps, &stored);
+                judge(rows, tickets, stored)
+            }
             Err(
                 e @ (StorageError::Lost(_)
                 | StorageError::Contended
                 | StorageError::Busy
                 | StorageError::Unreachable(_)),
-            ) => refuse(tickets, &e),
+            ) => refuse(rows, tickets, &e),
             // A row is at fault: halve until it is alone.
-            Err(e) if tickets.len() == 1 => refuse(tickets, &e),
+            Err(e) if tickets.len() == 1 => refuse(rows, tickets, &e),
             Err(_) => {
                 let mut left: Vec<_> =
                     rows.into_iter().zip(tickets).map(|(row, ticket)| Pending { row, ticket }).collect();
                 let right = left.split_off(left.len() / 2);
-                let mut held = store(deps, lane, left).await;
-                held.extend(store(deps, lane, right).await);
-                held
+                let mut judged = store(deps, lane, left).await;
+                let rest = store(deps, lane, right).await;
+                judged.held.extend(rest.held);
+                judged.answers.extend(rest.answers);
+                judged
             }
         }
     })
+}
+
+/// How long rows take on storage that takes so many a second: load tests ask what overload does there.
+fn slowed_to(rows_per_second: u32, rows: usize) -> Duration {
+    Duration::from_secs_f64(rows as f64 / f64::from(rows_per_second.max(1)))
 }
 
 /// The statement, tried again while nothing is known: the verdicts of the same batch tell the truth. With it, whether an
@@ -102,33 +135,35 @@ async fn write(store: &Store, lane: Lane, rows: &Arc<Vec<NewEntry>>) -> (Result<
     }
 }
 
-/// Tells the actors first (a cast), then the customers: whoever was answered reads at least that.
-fn answer(deps: &Deps, rows: Vec<NewEntry>, tickets: Vec<Ticket>, stored: Stored) -> Vec<Pending> {
+/// Tells the actors (a cast) before any customer is answered: whoever was answered reads at least that.
+fn tell(deps: &Deps, stored: &Stored) {
     tracing::trace!(target: "journal", point = "stored");
-    for (event, commit) in stored.commits {
-        deps.events.committed(event, commit);
+    for (event, commit) in &stored.commits {
+        deps.events.committed(*event, commit.clone());
     }
-    for (event, version) in stored.before {
-        deps.events.overlooked(event, version);
+    for (event, version) in &stored.before {
+        deps.events.overlooked(*event, *version);
     }
     tracing::trace!(target: "journal", point = "told");
-    let mut held = Vec::new();
-    for ((row, ticket), verdict) in rows.into_iter().zip(tickets).zip(stored.verdicts) {
-        match verdict {
-            Some(verdict) => ticket.judged(&deps.keys, row.id, verdict),
-            // Nothing was stored of it: after a while that is said.
-            None if ticket.since.elapsed() > PATIENCE => ticket.refuse(EnterError::Overloaded),
-            None => held.push(Pending { row, ticket }),
-        }
-    }
-    tracing::trace!(target: "journal", point = "answered");
-    held
 }
 
-fn refuse(tickets: Vec<Ticket>, e: &StorageError) -> Vec<Pending> {
-    tracing::error!(error = %e, rows = tickets.len(), "a batch of entries was not stored");
-    for ticket in tickets {
-        ticket.refuse(EnterError::Overloaded);
+fn judge(rows: Vec<NewEntry>, tickets: Vec<Ticket>, stored: Stored) -> Judged {
+    let mut judged = Judged { held: Vec::new(), answers: Vec::with_capacity(rows.len()) };
+    for ((row, ticket), verdict) in rows.into_iter().zip(tickets).zip(stored.verdicts) {
+        match verdict {
+            Some(verdict) => judged.answers.push((ticket, row.id, Ok(verdict))),
+            // Nothing was stored of it: after a while that is said.
+            None if ticket.since.elapsed() > PATIENCE => {
+                judged.answers.push((ticket, row.id, Err(EnterError::Overloaded)));
+            }
+            None => judged.held.push(Pending { row, ticket }),
+        }
     }
-    Vec::new()
+    judged
+}
+
+fn refuse(rows: Vec<NewEntry>, tickets: Vec<Ticket>, e: &StorageError) -> Judged {
+    tracing::error!(error = %e, rows = tickets.len(), "a batch of entries was not stored");
+    let refused = tickets.into_iter().zip(rows).map(|(ticket, row)| (ticket, row.id, Err(EnterError::Overloaded)));
+    Judged { held: Vec::new(), answers: refused.collect() }
 }

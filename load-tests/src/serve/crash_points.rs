@@ -38,20 +38,17 @@ impl<S: Subscriber> Layer<S> for Dying {
     }
 }
 
-/// Has the process die at the n-th passing of a point; warnings go to standard error either way.
+/// Has the process die at the n-th passing of a point; its log is warnings on standard error then.
 ///
 /// # Errors
 /// There is no such point.
-pub fn install(at: Option<(&str, u64)>) -> Result<(), String> {
-    let dying = match at {
-        Some((point, _)) if !POINTS.contains(&point) => {
-            return Err(format!("--die-at {point}: the points are {}", POINTS.join(", ")));
-        }
-        Some((point, nth)) => Some(Dying { point: point.to_owned(), left: AtomicU64::new(nth.max(1)) }),
-        None => None,
-    };
+pub fn install(point: &str, nth: u64) -> Result<(), String> {
+    if !POINTS.contains(&point) {
+        return Err(format!("--die-at {point}: the points are {}", POINTS.join(", ")));
+    }
+    let dying = Dying { point: point.to_owned(), left: AtomicU64::new(nth.max(1)) };
     let points = Targets::new().with_target("journal", tracing::Level::TRACE);
     let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(LevelFilter::WARN);
-    tracing_subscriber::registry().with(dying.map(|d| d.with_filter(points))).with(log).init();
+    tracing_subscriber::registry().with(dying.with_filter(points)).with(log).init();
     Ok(())
 }

@@ -38,7 +38,11 @@ pub const SETTINGS: &[Setting] = &[
     setting("MADANG_LIMIT_REQUESTS_PER_MINUTE", "100", "Requests of a user in any minute"),
     setting("MADANG_LIMIT_BODY_BYTES", "1048576", "The largest body"),
     setting("MADANG_LIMIT_REQUEST_SECONDS", "10", "The longest a request may take, unless it asks to wait"),
-    setting("MADANG_LIMIT_ENTRIES_IN_FLIGHT", "4096", "Entries between acceptance and answer; past it 503"),
+    setting(
+        "MADANG_LIMIT_ENTRIES_IN_FLIGHT",
+        "4096",
+        "Entries between acceptance and answer at most (fewer while storage is slow); past it 503",
+    ),
     setting("MADANG_LIMIT_SOCKETS", "16000", "Open sockets in all: below the usual 20,000 descriptors of a process"),
     setting("MADANG_LIMIT_SOCKETS_PER_USER", "5", "Open sockets of a user"),
     setting("MADANG_LIMIT_TOPICS_PER_SOCKET", "20", "Topics of a socket"),

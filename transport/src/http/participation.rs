@@ -5,9 +5,8 @@ use super::events::owned;
 use crate::error::{ApiResult, Problem, prefers_english};
 use crate::extract::{Body, Check, Id, Origin, Owner, Query, page};
 use crate::state::App;
-use actors::EnterError;
 use axum::Json;
-use axum::extract::{FromRequest, Path, Request, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::channel::Source;
@@ -41,20 +40,6 @@ pub(crate) async fn public(
     Ok(([(header::CONTENT_TYPE, "application/json")], body.clone()).into_response())
 }
 
-/// Refuses before the body is read when there is no place for an entry: in a storm a refusal must cost little.
-pub(crate) struct Room<T>(T);
-
-impl<T: FromRequest<App, Rejection = Problem>> FromRequest<App> for Room<T> {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
-        if app.handles.events.is_full() {
-            return Err(EnterError::Overloaded.into());
-        }
-        T::from_request(request, app).await.map(Self)
-    }
-}
-
 #[derive(serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Entered {
@@ -68,7 +53,7 @@ pub(crate) async fn enter(
     State(app): State<App>,
     Path(slug): Path<String>,
     headers: HeaderMap,
-    Room(Body(body)): Room<Body<Enter>>,
+    Body(body): Body<Enter>,
 ) -> ApiResult {
     let mut check = Check::default();
     let name = check.take("name", PersonName::parse(&body.name).map_err(TextError::code));

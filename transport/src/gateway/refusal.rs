@@ -1,0 +1,124 @@
+//! The cheapest answer there is. In a storm most who come are told to come back, and what that costs decides how many can
+//! be told: no route is looked for, no body read, no text made, and headers are copied from finished ones. Past what may be
+//! spent on it, who is refused waits for a turn, and meanwhile nothing is read from that connection.
+
+use super::{X_TRACE_ID, account, secure, trace_id};
+use crate::error::{Problem, prefers_english};
+use crate::server::Early;
+use crate::state::App;
+use actors::EnterError;
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use std::num::NonZero;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Where customers enter, as the router has it.
+const ENTRIES: &str = "/api/participation/events/{slug}/entries";
+
+/// An answer in one language, but for its trace id.
+struct Finished {
+    headers: HeaderMap,
+    /// The body up to the trace id, and from there.
+    body: (Vec<u8>, Vec<u8>),
+}
+
+impl Finished {
+    fn of(app: &App, english: bool) -> Self {
+        const HERE: &str = "00000000000000000000000000000000";
+        let problem = Problem::from(EnterError::Overloaded);
+        let mut headers = problem.headers(english);
+        secure(&mut headers, app.settings.tls.is_some(), true);
+        let body = problem.body(english, HERE);
+        let (before, after) = body.split_once(HERE).expect("every problem says its trace id");
+        Self { headers, body: (before.into(), after.into()) }
+    }
+
+    fn with(&self, trace: &str) -> Response<Body> {
+        let mut headers = self.headers.clone();
+        headers.insert(X_TRACE_ID, HeaderValue::from_str(trace).expect("hexadecimal"));
+        let body = [&self.body.0, trace.as_bytes(), &self.body.1].concat();
+        let mut response = Response::new(Body::from(Bytes::from(body)));
+        (*response.status_mut(), *response.headers_mut()) = (StatusCode::SERVICE_UNAVAILABLE, headers);
+        response
+    }
+}
+
+/// Refusals a second and processor: at some 27 µs each, two fifths of it. The rest is for those who got in.
+const PER_PROCESSOR: u64 = 15_000;
+/// So many nanoseconds of turns may be taken at once.
+const AT_ONCE: u64 = 50_000_000;
+
+/// Turns to be refused (the generic cell rate algorithm).
+struct Turns {
+    begun: Instant,
+    /// Nanoseconds from one to the next.
+    apart: u64,
+    /// When the next one is free, in nanoseconds since the beginning.
+    next: AtomicU64,
+}
+
+impl Turns {
+    fn new(a_second: u64) -> Self {
+        Self { begun: Instant::now(), apart: 1_000_000_000 / a_second, next: AtomicU64::new(0) }
+    }
+
+    /// Takes a turn: how long until it comes.
+    fn take(&self, now: Instant) -> Duration {
+        let now = u64::try_from(now.duration_since(self.begun).as_nanos()).unwrap_or(u64::MAX);
+        let earliest = |next: u64| next.max(now.saturating_sub(AT_ONCE));
+        let mine = self
+            .next
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| Some(earliest(next) + self.apart))
+            .map_or(now, earliest);
+        Duration::from_nanos(mine.saturating_sub(now))
+    }
+}
+
+/// Refuses entries while there is no place for them; everything else goes its way.
+pub(crate) fn early(app: App) -> Early {
+    let (korean, english) = (Finished::of(&app, false), Finished::of(&app, true));
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get) as u64;
+    let turns = Turns::new(PER_PROCESSOR * processors);
+    Arc::new(move |request| {
+        if !app.handles.events.is_full() || request.method() != Method::POST || !is_entries(request.uri().path()) {
+            return None;
+        }
+        let (started, trace) = (Instant::now(), trace_id());
+        let finished = if prefers_english(request.headers()) { &english } else { &korean };
+        let response = finished.with(&trace);
+        account(&app, request.method(), ENTRIES, response.status(), started.elapsed(), false, &trace);
+        Some((response, turns.take(started)))
+    })
+}
+
+/// Would the path be routed to [`ENTRIES`]?
+fn is_entries(path: &str) -> bool {
+    let slug = path.strip_prefix("/api/participation/events/").and_then(|rest| rest.strip_suffix("/entries"));
+    slug.is_some_and(|slug| !slug.is_empty() && !slug.contains('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_keep_their_pace() {
+        let turns = Turns::new(1_000);
+        let (now, ms) = (turns.begun + Duration::from_secs(60), Duration::from_millis);
+        let waits: Vec<Duration> = (0..200).map(|_| turns.take(now)).collect();
+        assert!(waits[..=50].iter().all(Duration::is_zero), "what was not used lately may be used at once");
+        assert_eq!((waits[51], waits[150]), (ms(1), ms(100)));
+        assert_eq!(turns.take(now + ms(100)), ms(50), "turns that were taken stay taken");
+        assert!(turns.take(now + ms(1_000)).is_zero());
+    }
+
+    #[test]
+    fn paths() {
+        assert!(is_entries(&ENTRIES.replace("{slug}", "a-slug")));
+        for other in ["/api/participation/events//entries", "/api/participation/events/a/b/entries", "/api/events/a"] {
+            assert!(!is_entries(other), "{other}");
+        }
+    }
+}
