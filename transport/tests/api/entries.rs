@@ -1,12 +1,13 @@
 //! US-17 to US-19: entries, receipts, erasure, draw.
 
-use crate::support::{anonymous, ok, owner, phone, run};
+use crate::support::{anonymous, at, ok, owner, owner_at, phone, run, start, within};
 use domain::draw::proof::{DrawProof, verify};
 use domain::draw::{Leaf, verify_inclusion};
 use domain::event::state::hex32;
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 #[test]
 fn entries_are_checked_and_counted() {
@@ -92,6 +93,52 @@ fn two_hundred_with_the_same_phone_and_three_hundred_behind_one_address() {
     });
 }
 
+/// No place, so refused before the body is read: with all that a refusal has, in the caller's language, on a connection
+/// that stays good; and who had the place is stored.
+#[test]
+fn who_finds_no_place_is_told_so_at_once() {
+    run(async {
+        let own = start(|s| {
+            s.entries_in_flight = 1;
+            s.journal_rows_per_second = Some(1);
+        })
+        .await;
+        let (_, slug) = owner_at(&own.base).await.live(json!({})).await;
+        let path = format!("/api/participation/events/{slug}/entries");
+        let public = at(&own.base);
+        let first = tokio::spawn({
+            let (public, slug) = (public.clone(), slug.clone());
+            async move { public.enter(&slug, &phone(1)).await }
+        });
+        let refused = async |language: &str| {
+            let body = json!({"name": "김손님", "phone": phone(2), "consents": {"privacy": true}});
+            let request = public.request(Method::POST, &path).header("accept-language", language).json(&body);
+            public.send(request).await
+        };
+        within(Duration::from_secs(5), "the only place is taken", async || own.running.handles().events.is_full())
+            .await;
+        let asked = std::time::Instant::now();
+        for (language, title) in [("ko", "붐빔"), ("en", "Overloaded")] {
+            let answer = refused(language).await;
+            assert_eq!(answer.headers["retry-after"], "1");
+            assert_eq!(answer.headers["content-language"], language);
+            assert_eq!(answer.headers["cache-control"], "no-store");
+            assert_eq!(answer.headers["x-content-type-options"], "nosniff");
+            assert_eq!(answer.headers["x-trace-id"], answer.body["traceId"].as_str().unwrap());
+            let body = answer.fails(503, "overloaded");
+            assert_eq!(body["title"], title);
+        }
+        assert!(asked.elapsed() < Duration::from_millis(500));
+        assert!(
+            public.get(&format!("/api/participation/events/{slug}")).await.status == 200,
+            "only entries are refused"
+        );
+        first.await.unwrap().is(201);
+        public.enter(&slug, &phone(2)).await.is(201);
+        own.running.stop().await;
+    });
+}
+
 /// Entries racing a close: none after it, and the root covers exactly those before it.
 #[test]
 fn entries_racing_a_close() {
@@ -104,7 +151,7 @@ fn entries_racing_a_close() {
             async move { public.enter(slug, &phone(n)).await }
         }));
         let closing = async {
-            tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+            tokio::time::sleep(Duration::from_millis(30)).await;
             api.post(&format!("/api/events/{id}/close"), json!({})).await.is(200)
         };
         let (answers, closed) = tokio::join!(entering, closing);
