@@ -16,6 +16,8 @@ use uuid::Uuid;
 
 /// How long a batch is tried again after a lost connection before its callers hear 503.
 const PATIENCE: Duration = Duration::from_millis(2_500);
+/// Customers answered before others have their turn: a whole batch at once would keep everybody else waiting.
+const AT_ONCE: usize = 32;
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -54,11 +56,15 @@ pub(super) async fn flush(deps: &Arc<Deps>, lane: Lane, batch: Vec<Pending>, mut
     back.held = judged.held;
     // The next batch goes out first: the database works while these are answered.
     drop(back);
-    for (ticket, row, verdict) in judged.answers {
-        match verdict {
-            Ok(verdict) => ticket.judged(&deps.keys, row, verdict),
-            Err(why) => ticket.refuse(why),
+    let mut answers = judged.answers.into_iter().peekable();
+    while answers.peek().is_some() {
+        for (ticket, row, verdict) in answers.by_ref().take(AT_ONCE) {
+            match verdict {
+                Ok(verdict) => ticket.judged(&deps.keys, row, verdict),
+                Err(why) => ticket.refuse(why),
+            }
         }
+        tokio::task::yield_now().await;
     }
     tracing::trace!(target: "journal", point = "answered");
     metrics::histogram!("journal_flush_seconds").record(started.elapsed().as_secs_f64());
