@@ -8,6 +8,7 @@ const t = words({
   prize: ['{n} {q}명', '{n} for {q}'], worth: ['{w} 상당', 'worth {w}'], count: ['지금까지 {n}명 응모', '{n} have entered so far'], odds: ['지금 응모하면 당첨 확률 약 {p}', 'Your odds if you enter now: about {p}'], less: ['응모가 늘면 낮아집니다', 'Lower as more people enter'], spare: ['지금은 응모한 분보다 경품이 많습니다', 'There are more prizes than entries now'],
   name: ['이름', 'Name'], phone: ['휴대전화번호', 'Mobile phone'], code: ['매장에 표시된 6자리 코드 (선택)', 'Six-digit code shown in the shop (optional)'], codeHint: ['입력하면 당첨 확률이 {n}배', 'With it your odds are {n}×'], notice: ['개인정보 수집 안내', 'What we collect, and why'],
   privacy: ['안내를 읽었고 만 14세 이상입니다 (필수)', 'I have read it and am 14 or older (required)'], marketing: ['이 가게의 광고 받기 (선택)', 'Send me advertising of this shop (optional)'], night: ['밤 9시~아침 8시에도 광고 받기 (선택)', 'Also between 9 p.m. and 8 a.m. (optional)'],
+  busy: ['응모가 몰리고 있습니다. 자리가 나는 대로 응모됩니다. 이 화면을 닫지 마세요.', 'Many are entering right now. You will be in as soon as there is room: please keep this page open.'],
   enter: ['응모하기', 'Enter'], thanks: ['{n}번으로 응모되었습니다', 'You are in, as number {n}'], receipt: ['응모 확인증', 'Your receipt'], keep: ['당첨 확인과 삭제 요청에 쓰입니다. 이 화면을 저장해 두세요.', 'It shows whether you won, and deletes your entry: keep it.'], copy: ['확인증 복사', 'Copy the receipt'], mine: ['내 응모 확인', 'My entry'], look: ['확인하기', 'Look'],
   won: ['축하합니다! {p}에 당첨되었습니다', 'Congratulations! You won: {p}'], alternate: ['예비 당첨자입니다', 'You are an alternate'], lost: ['아쉽지만 당첨되지 않았습니다', 'Not this time'], wait: ['아직 추첨하지 않았습니다', 'Not drawn yet'], erase: ['내 응모 지우기', 'Delete my entry'], eraseSure: ['이름과 전화번호가 바로 지워지고 응모가 취소됩니다. 되돌릴 수 없습니다.', 'Name and phone are deleted at once and the entry is gone. This cannot be undone.'], eraseWon: ['당첨({p})도 사라지고 다음 순번에게 넘어갑니다.', 'The prize ({p}) is lost with it, and goes to the next in line.'], other_event: ['다른 이벤트의 확인증입니다: {e}', 'This receipt belongs to another event: {e}'], mineOdds: ['매장 코드를 쓴 분이 있으면 실제 확률은 달라집니다', 'Codes from the shop change the actual odds'], member: ['당첨자 명단과 같은 목록에 이 응모가 들어 있음이 증명되었습니다.', 'It is proved to be in the list the winners were drawn from.'],
   winners: ['당첨자', 'Winners'], no: ['{n}번', 'No. {n}'], proof: ['증명 파일', 'Proof file'], fair: ['공정한 추첨', 'A fair draw'], fairText: ['추첨에 쓸 난수의 해시를 이벤트 전에 공개했습니다. 추첨 뒤 누구나 결과를 다시 계산할 수 있습니다.', 'The hash of the number that decides the draw was published before it began. Afterwards anybody can recompute the result.'], other: ['English', '한국어'], gone: ['없거나 아직 공개되지 않은 이벤트입니다.', 'There is no such event, or it is not public yet.'],
@@ -21,14 +22,33 @@ const base = `/api/participation/events/${slug}`;
 const KEPT = `madang-receipt-${slug}`;
 // The same key for every try of this page: a lost answer is asked for again, not entered twice.
 let key = randomHex(16);
+/** How often an entry is sent while too many come at once: for half a minute, then the customer decides. */
+const TRIES = 12;
 
 /** @param {string} method @param {string} path @param {any} [body] @param {Record<string, string>} [headers] @returns {Promise<any>} */
 async function call(method, path, body, headers = {}) {
   const response = await reach(path, { method, headers: { 'accept-language': language, ...(body ? { 'content-type': 'application/json' } : {}), ...headers }, body: body && JSON.stringify(body) });
   if (response.status === 204) return null;
   const value = await response.json().catch(() => ({}));
-  if (!response.ok) throw Object.assign(new Error(value.detail || value.title || `HTTP ${response.status}`), { problem: value, status: response.status });
+  if (!response.ok) throw Object.assign(new Error(value.detail || value.title || `HTTP ${response.status}`), { problem: value, status: response.status, seconds: Number(response.headers.get('retry-after')) || 1 });
   return value;
+}
+
+const busy = el('p', { class: 'quiet', role: 'status' });
+/** Sends an entry; told to come back, it does so when it was told, and a little later by chance. @param {any} body */
+async function enter(body) {
+  try {
+    for (let tried = 1; ; tried++) {
+      const answer = await call('POST', `${base}/entries`, body, { 'idempotency-key': key }).catch((error) => error);
+      if (!(answer instanceof Error)) return answer;
+      const { status, seconds } = /** @type {any} */ (answer);
+      if (status !== 503 || tried === TRIES) throw answer;
+      show(busy, t('busy'));
+      await new Promise((again) => setTimeout(again, 1000 * (seconds + 2 * Math.random())));
+    }
+  } finally {
+    show(busy);
+  }
 }
 
 const count = el('p', { class: 'live-count', role: 'status' }), odds = el('p', {});
@@ -50,10 +70,10 @@ const entry = (event) => el('section', { class: 'card' }, form([
   el('details', { open: true }, el('summary', {}, t('notice')), el('p', { class: 'quiet' }, event.notice.text)),
   el('div', { class: 'field' }, check('consents.privacy', t('privacy'), true), el('p', { id: 'f-consents-privacy-e', class: 'bad', hidden: true })), check('marketing', t('marketing')), check('night', t('night')),
 ], t('enter'), async (v) => {
-  const entered = await call('POST', `${base}/entries`, {
+  const entered = await enter({
     name: v.name, phone: v.phone, channel: source, noticeVersion: event.notice.version,
     consents: { privacy: v['consents.privacy'] === 'on', marketing: v.marketing === 'on', night: v.night === 'on' }, ...(v.visitCode ? { visitCode: v.visitCode } : {}),
-  }, { 'idempotency-key': key }).catch(async (error) => {
+  }).catch(async (error) => {
     if (error.problem?.code !== 'notice-changed') throw error;
     // The new notice must be read, and agreed to, before it counts.
     const again = typed();
@@ -65,7 +85,7 @@ const entry = (event) => el('section', { class: 'card' }, form([
   });
   localStorage.setItem(KEPT, entered.receipt);
   await page();
-}));
+}), busy);
 
 /** What was typed, kept while the page is made anew. */
 function typed() {

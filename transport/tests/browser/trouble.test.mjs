@@ -166,6 +166,37 @@ test('hostile text is text, whoever wrote it', async (t) => {
   await context.close();
 });
 
+test('a customer who finds no room is entered as soon as there is', async (t) => {
+  const server = await serve();
+  t.after(() => server.stop());
+  const api = client(server.base);
+  await api.signup();
+  const live = await api.live(['NAVER']);
+  const { context, page, trouble } = await open(chrome, PHONE);
+  const keys = [];
+  await page.route(/\/entries$/, async (route) => {
+    keys.push(route.request().headers()['idempotency-key']);
+    const full = { status: 503, headers: { 'retry-after': '1', 'content-type': 'application/problem+json' }, body: JSON.stringify({ code: 'overloaded', status: 503, title: '붐빔', detail: '지금 요청이 몰려 처리하지 못했습니다.' }) };
+    if (keys.length === 1) return route.fulfill(full);
+    const answer = await route.fetch();
+    // The second time it was stored, and the answer says that nobody knows.
+    return keys.length === 2 ? route.fulfill({ ...full, body: JSON.stringify({ code: 'outcome-unknown', status: 503, title: '?' }) }) : route.fulfill({ response: answer });
+  });
+  await page.goto(`${server.base}/e/${live.slug}`);
+  await page.getByLabel('이름').fill('김손님');
+  await page.getByLabel('휴대전화번호').fill('010-2345-6789');
+  await page.getByLabel(/필수/).check();
+  await page.getByRole('button', { name: '응모하기' }).click();
+  await page.getByText('자리가 나는 대로').waitFor();
+  await shot(page, 'no-room');
+  await page.getByText('1번으로 응모되었습니다').waitFor();
+  assert.equal(keys.length, 3);
+  assert.equal(new Set(keys).size, 1, 'one entry, whatever the tries');
+  assert.equal(await page.getByText('자리가 나는 대로').count(), 0);
+  assert.deepEqual(trouble, []);
+  await context.close();
+});
+
 test('a dead channel is explained, and only it is tried again', async (t) => {
   const server = await serve();
   t.after(() => server.stop());
