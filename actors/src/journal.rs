@@ -22,7 +22,7 @@ use storage::crypto::Keyring;
 use tokio_util::task::TaskTracker;
 
 /// Rows of one commit at most: beyond it a batch only gets later, not cheaper.
-const MAX_BATCH: usize = 512;
+pub(crate) const MAX_BATCH: usize = 512;
 
 /// Handle on the journal.
 #[derive(Clone)]
@@ -44,7 +44,7 @@ impl Journal {
         }
     }
 
-    /// Ends it by its own protocol: answers when buffer and flush are empty.
+    /// Ends it by its own protocol, when buffer and flush are empty. Who waits for the tasks waits for the answers too.
     pub(crate) async fn finish(&self, limit: Duration) {
         let _ = self.at.ask(Msg::Finish, limit).await;
         self.at.stop();
@@ -56,7 +56,7 @@ pub(crate) enum Msg {
     Submit(Box<Pending>),
     /// The flush of a lane ended; these rows found their head held.
     Flushed(Lane, Vec<Pending>),
-    /// Answers when everything is stored and answered.
+    /// Answers when everything is stored; its tasks may still be answering.
     Finish(RpcReplyPort<()>),
 }
 

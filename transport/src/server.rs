@@ -1,10 +1,11 @@
 //! Listeners: HTTP/1.1 with upgrades, TLS 1.3 where configured, header and idle limits, and a drain.
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{Request, Response};
 use futures_util::future::Either;
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -32,6 +33,9 @@ const SEND_BUFFER: usize = 64 * 1024;
 const NOT_SENT: u32 = 16 * 1024;
 /// A connection whose bytes nobody acknowledges for this long is gone.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(20);
+/// Of a body that nobody wants, so much is read, for so long: any entry is shorter, and soon here.
+const UNWANTED: usize = 64 * 1024;
+const UNWANTED_LIMIT: Duration = Duration::from_secs(1);
 /// A TLS handshake must be done within this.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 
@@ -65,7 +69,7 @@ fn tune(listener: &TcpListener) -> std::io::Result<()> {
     Ok(())
 }
 
-/// May answer a request before it is routed, and before its body is read; after a while, in which nothing more is read
+/// May answer a request before it is routed, whatever its body says; after a while, in which no further request is read
 /// from its connection.
 pub type Early = Arc<dyn Fn(&Request<Incoming>) -> Option<(Response<Body>, Duration)> + Send + Sync>;
 
@@ -128,6 +132,19 @@ pub async fn serve(
     let _ = tokio::time::timeout(DRAIN + Duration::from_secs(1), connections.wait()).await;
 }
 
+/// Reads a body that nobody wants. A connection closed with unread bytes is reset, and its last answer may be lost with it.
+async fn pass_over(mut body: Incoming) {
+    let mut left = UNWANTED;
+    let all = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            let read = frame.data_ref().map_or(0, Bytes::len);
+            let Some(rest) = left.checked_sub(read) else { return };
+            left = rest;
+        }
+    };
+    let _ = tokio::time::timeout(UNWANTED_LIMIT, all).await;
+}
+
 async fn connection<S>(stream: S, peer: SocketAddr, service: Service, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -135,6 +152,7 @@ where
     let service = service_fn(move |mut request: Request<Incoming>| {
         if let Some((answer, hold)) = (service.early)(&request) {
             return Either::Left(async move {
+                pass_over(request.into_body()).await;
                 if !hold.is_zero() {
                     tokio::time::sleep(hold).await;
                 }

@@ -5,16 +5,21 @@ use std::io::{BufWriter, IsTerminal};
 use std::sync::OnceLock;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::writer::MakeWriterExt;
 
-/// Lines that may wait for whoever reads the log; past it they are dropped and counted. Some 2 MiB.
+/// Target of a line for every request.
+pub(crate) const ACCESS: &str = "access";
+
+/// Lines of the access log that may wait for whoever reads it; past it they are dropped and counted. Some 2 MiB.
 const LINES: usize = 8_192;
 /// What is written at once.
 const WRITTEN: usize = 64 * 1024;
 
 static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 
-/// The log's writer, a thread of its own: no request waits for who reads the log. Dropped, it writes what is left.
-#[must_use = "dropped, it ends the log"]
+/// The writer of the access log, a thread of its own: no request waits for who reads it. Dropped, it writes what is left.
+/// A crash loses what it has not written yet; everything else is written at once.
+#[must_use = "dropped, it ends the access log"]
 pub struct Logs(#[allow(dead_code, reason = "held for its drop")] WorkerGuard);
 
 /// Sets the log up. The second call in a process changes nothing.
@@ -28,6 +33,7 @@ pub fn logs(filter: &str) -> Logs {
         .thread_name("log")
         .finish(BufWriter::with_capacity(WRITTEN, std::io::stderr()));
     let dropped = writer.error_counter();
+    let writer = writer.with_filter(|line| line.target() == ACCESS).or_else(std::io::stderr);
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     let set = if std::io::stderr().is_terminal() {
         log.compact().try_init()
@@ -40,7 +46,7 @@ pub fn logs(filter: &str) -> Logs {
     Logs(worker)
 }
 
-/// Lines of the log that were dropped because nobody took them fast enough.
+/// Lines of the access log that were dropped because nobody took them fast enough.
 #[must_use]
 pub fn dropped_lines() -> u64 {
     DROPPED.get().map_or(0, |d| d.dropped_lines() as u64)

@@ -35,16 +35,18 @@ async function call(method, path, body, headers = {}) {
 }
 
 const busy = el('p', { class: 'quiet', role: 'status' });
-/** Sends an entry; told to come back, it does so when it was told, and a little later by chance. @param {any} body */
+/** Sends an entry; told to come back, it does so when it was told, and a little later by chance. Once it waits, a lost
+ * answer is only one more try: the key makes that safe. @param {any} body */
 async function enter(body) {
   try {
     for (let tried = 1; ; tried++) {
       const answer = await call('POST', `${base}/entries`, body, { 'idempotency-key': key }).catch((error) => error);
       if (!(answer instanceof Error)) return answer;
-      const { status, seconds } = /** @type {any} */ (answer);
-      if (status !== 503 || tried === TRIES) throw answer;
+      const { status, seconds = 1 } = /** @type {any} */ (answer);
+      const passing = status === 503 || (status === undefined && tried > 1);
+      if (!passing || tried === TRIES) throw answer;
       show(busy, t('busy'));
-      await new Promise((again) => setTimeout(again, 1000 * (seconds + 2 * Math.random())));
+      await new Promise((again) => setTimeout(again, 1000 * (Math.min(seconds, 10) + 2 * Math.random())));
     }
   } finally {
     show(busy);

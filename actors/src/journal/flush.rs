@@ -5,7 +5,9 @@
 use super::lanes::Lane;
 use super::{Deps, Msg};
 use crate::entry::{EnterError, Pending, Ticket};
+use domain::dashboard::Commit;
 use domain::entry::Verdict;
+use domain::ids::EventId;
 use futures_util::future::BoxFuture;
 use ractor::ActorRef;
 use std::sync::Arc;
@@ -45,30 +47,22 @@ impl Drop for FlushGuard {
 struct Judged {
     /// Rows whose head is held: back to the journal.
     held: Vec<Pending>,
-    /// Who is answered, the row's id, and what.
-    answers: Vec<(Ticket, Uuid, Result<Verdict, EnterError>)>,
+    answers: Vec<Answer>,
 }
+
+/// Who is answered, the row's id, and what.
+type Answer = (Ticket, Uuid, Result<Verdict, EnterError>);
 
 /// Stores a batch and answers everyone in it, but those whose head is held: these go back.
 pub(super) async fn flush(deps: &Arc<Deps>, lane: Lane, batch: Vec<Pending>, mut back: FlushGuard) {
     let (started, size) = (Instant::now(), batch.len());
     let judged = store(deps, lane, batch).await;
+    metrics::histogram!("journal_flush_seconds").record(started.elapsed().as_secs_f64());
+    metrics::histogram!("journal_batch_rows").record(size as f64);
     back.held = judged.held;
     // The next batch goes out first: the database works while these are answered.
     drop(back);
-    let mut answers = judged.answers.into_iter().peekable();
-    while answers.peek().is_some() {
-        for (ticket, row, verdict) in answers.by_ref().take(AT_ONCE) {
-            match verdict {
-                Ok(verdict) => ticket.judged(&deps.keys, row, verdict),
-                Err(why) => ticket.refuse(why),
-            }
-        }
-        tokio::task::yield_now().await;
-    }
-    tracing::trace!(target: "journal", point = "answered");
-    metrics::histogram!("journal_flush_seconds").record(started.elapsed().as_secs_f64());
-    metrics::histogram!("journal_batch_rows").record(size as f64);
+    answer(deps, judged.answers).await;
 }
 
 fn store(deps: &Arc<Deps>, lane: Lane, batch: Vec<Pending>) -> BoxFuture<'_, Judged> {
@@ -76,8 +70,7 @@ fn store(deps: &Arc<Deps>, lane: Lane, batch: Vec<Pending>) -> BoxFuture<'_, Jud
         let (rows, mut tickets): (Vec<NewEntry>, Vec<Ticket>) = batch.into_iter().map(|p| (p.row, p.ticket)).unzip();
         let rows = Arc::new(rows);
         tracing::trace!(target: "journal", point = "taken");
-        let slowed = deps.rows_per_second.map_or(Duration::ZERO, |rate| slowed_to(rate, rows.len()));
-        let ((written, lost), ()) = tokio::join!(write(&deps.store, lane, &rows), tokio::time::sleep(slowed));
+        let ((written, lost), ()) = tokio::join!(write(&deps.store, lane, &rows), slowed(deps, rows.len()));
         if lost {
             tickets.iter_mut().for_each(|t| t.maybe_stored = true);
         }
@@ -89,8 +82,8 @@ fn store(deps: &Arc<Deps>, lane: Lane, batch: Vec<Pending>) -> BoxFuture<'_, Jud
         let rows = Arc::try_unwrap(rows).unwrap_or_else(|shared| shared.to_vec());
         match written {
             Ok(stored) => {
-                tell(deps, &stored);
-                judge(rows, tickets, stored)
+                tell(deps, stored.commits, stored.before);
+                judge(rows, tickets, stored.verdicts)
             }
             Err(
                 e @ (StorageError::Lost(_)
@@ -104,19 +97,22 @@ fn store(deps: &Arc<Deps>, lane: Lane, batch: Vec<Pending>) -> BoxFuture<'_, Jud
                 let mut left: Vec<_> =
                     rows.into_iter().zip(tickets).map(|(row, ticket)| Pending { row, ticket }).collect();
                 let right = left.split_off(left.len() / 2);
-                let mut judged = store(deps, lane, left).await;
-                let rest = store(deps, lane, right).await;
-                judged.held.extend(rest.held);
-                judged.answers.extend(rest.answers);
+                let left = store(deps, lane, left).await;
+                // The other half may take long: nobody who is stored waits for it.
+                answer(deps, left.answers).await;
+                let mut judged = store(deps, lane, right).await;
+                judged.held.splice(..0, left.held);
                 judged
             }
         }
     })
 }
 
-/// How long rows take on storage that takes so many a second: load tests ask what overload does there.
-fn slowed_to(rows_per_second: u32, rows: usize) -> Duration {
-    Duration::from_secs_f64(rows as f64 / f64::from(rows_per_second.max(1)))
+/// Load tests ask what overload does to storage that takes so many rows a second.
+async fn slowed(deps: &Deps, rows: usize) {
+    if let Some(rows_per_second) = deps.rows_per_second {
+        tokio::time::sleep(Duration::from_secs_f64(rows as f64 / f64::from(rows_per_second.max(1)))).await;
+    }
 }
 
 /// The statement, tried again while nothing is known: the verdicts of the same batch tell the truth. With it, whether an
@@ -142,20 +138,20 @@ async fn write(store: &Store, lane: Lane, rows: &Arc<Vec<NewEntry>>) -> (Result<
 }
 
 /// Tells the actors (a cast) before any customer is answered: whoever was answered reads at least that.
-fn tell(deps: &Deps, stored: &Stored) {
+fn tell(deps: &Deps, commits: Vec<(EventId, Commit)>, before: Vec<(EventId, i64)>) {
     tracing::trace!(target: "journal", point = "stored");
-    for (event, commit) in &stored.commits {
-        deps.events.committed(*event, commit.clone());
+    for (event, commit) in commits {
+        deps.events.committed(event, commit);
     }
-    for (event, version) in &stored.before {
-        deps.events.overlooked(*event, *version);
+    for (event, version) in before {
+        deps.events.overlooked(event, version);
     }
     tracing::trace!(target: "journal", point = "told");
 }
 
-fn judge(rows: Vec<NewEntry>, tickets: Vec<Ticket>, stored: Stored) -> Judged {
+fn judge(rows: Vec<NewEntry>, tickets: Vec<Ticket>, verdicts: Vec<Option<Verdict>>) -> Judged {
     let mut judged = Judged { held: Vec::new(), answers: Vec::with_capacity(rows.len()) };
-    for ((row, ticket), verdict) in rows.into_iter().zip(tickets).zip(stored.verdicts) {
+    for ((row, ticket), verdict) in rows.into_iter().zip(tickets).zip(verdicts) {
         match verdict {
             Some(verdict) => judged.answers.push((ticket, row.id, Ok(verdict))),
             // Nothing was stored of it: after a while that is said.
@@ -166,6 +162,21 @@ fn judge(rows: Vec<NewEntry>, tickets: Vec<Ticket>, stored: Stored) -> Judged {
         }
     }
     judged
+}
+
+/// A few at a time.
+async fn answer(deps: &Deps, answers: Vec<Answer>) {
+    let mut answers = answers.into_iter().peekable();
+    while answers.peek().is_some() {
+        for (ticket, row, verdict) in answers.by_ref().take(AT_ONCE) {
+            match verdict {
+                Ok(verdict) => ticket.judged(&deps.keys, row, verdict),
+                Err(why) => ticket.refuse(why),
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+    tracing::trace!(target: "journal", point = "answered");
 }
 
 fn refuse(rows: Vec<NewEntry>, tickets: Vec<Ticket>, e: &StorageError) -> Judged {

@@ -1,6 +1,6 @@
 //! The cheapest answer there is. In a storm most who come are told to come back, and what that costs decides how many can
-//! be told: no route is looked for, no body read, no text made, and headers are copied from finished ones. Past what may be
-//! spent on it, who is refused waits for a turn, and meanwhile nothing is read from that connection.
+//! be told: no route is looked for, no body parsed, no text made, and headers are copied from finished ones. Past what may be
+//! spent on it, who is refused waits for a turn, and meanwhile no further request is read from that connection.
 
 use super::{X_TRACE_ID, account, secure, trace_id};
 use crate::error::{Problem, prefers_english};
@@ -49,6 +49,8 @@ impl Finished {
 const PER_PROCESSOR: u64 = 15_000;
 /// So many nanoseconds of turns may be taken at once.
 const AT_ONCE: u64 = 50_000_000;
+/// Nobody waits longer for a turn, in nanoseconds.
+const LONGEST: u64 = 1_000_000_000;
 
 /// Turns to be refused (the generic cell rate algorithm).
 struct Turns {
@@ -67,11 +69,9 @@ impl Turns {
     /// Takes a turn: how long until it comes.
     fn take(&self, now: Instant) -> Duration {
         let now = u64::try_from(now.duration_since(self.begun).as_nanos()).unwrap_or(u64::MAX);
-        let earliest = |next: u64| next.max(now.saturating_sub(AT_ONCE));
-        let mine = self
-            .next
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| Some(earliest(next) + self.apart))
-            .map_or(now, earliest);
+        let free = |next: u64| next.clamp(now.saturating_sub(AT_ONCE), now + LONGEST);
+        let taken = |next: u64| Some(free(next) + self.apart);
+        let mine = self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken).map_or(now, free);
         Duration::from_nanos(mine.saturating_sub(now))
     }
 }
@@ -87,15 +87,17 @@ pub(crate) fn early(app: App) -> Early {
         }
         let (started, trace) = (Instant::now(), trace_id());
         let finished = if prefers_english(request.headers()) { &english } else { &korean };
-        let response = finished.with(&trace);
-        account(&app, request.method(), ENTRIES, response.status(), started.elapsed(), false, &trace);
-        Some((response, turns.take(started)))
+        let (response, hold) = (finished.with(&trace), turns.take(started));
+        account(&app, request.method(), ENTRIES, response.status(), started.elapsed() + hold, false, &trace);
+        Some((response, hold))
     })
 }
 
 /// Would the path be routed to [`ENTRIES`]?
 fn is_entries(path: &str) -> bool {
-    let slug = path.strip_prefix("/api/participation/events/").and_then(|rest| rest.strip_suffix("/entries"));
+    let slug = ENTRIES
+        .split_once("{slug}")
+        .and_then(|(before, after)| path.strip_prefix(before).and_then(|rest| rest.strip_suffix(after)));
     slug.is_some_and(|slug| !slug.is_empty() && !slug.contains('/'))
 }
 
@@ -112,6 +114,8 @@ mod tests {
         assert_eq!((waits[51], waits[150]), (ms(1), ms(100)));
         assert_eq!(turns.take(now + ms(100)), ms(50), "turns that were taken stay taken");
         assert!(turns.take(now + ms(1_000)).is_zero());
+        let longest = (0..5_000).map(|_| turns.take(now + ms(2_000))).max();
+        assert_eq!(longest, Some(ms(1_000)), "nobody waits for ever");
     }
 
     #[test]
