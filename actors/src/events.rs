@@ -143,7 +143,8 @@ impl Events {
         if let Some(slot) = running.filter(|s| s.actor.get_status() < ActorStatus::Draining) {
             return Ok(slot);
         }
-        self.inner.directory.ask(|reply| DirectoryMsg::Start(id, reply), PATIENCE).await?.ok_or(Unavailable)
+        // Boxed, here and below: what seldom happens is not moved with every call.
+        Box::pin(self.inner.directory.ask(|reply| DirectoryMsg::Start(id, reply), PATIENCE)).await?.ok_or(Unavailable)
     }
 
     /// Stops every actor after what is in its mailbox, then the directory.
@@ -226,7 +227,10 @@ impl EventHandle {
     /// `NotFound`, or the actor cannot answer now.
     pub async fn analytics(&self) -> Result<(Bytes, bool), EventError> {
         let slot = self.events.resolve(self.id).await.map_err(|_| EventError::Unavailable)?;
-        let (page, hit) = self.analytics_page(&slot).await?;
+        let (page, hit) = match slot.known.analytics() {
+            Some(page) => (page, true),
+            None => Box::pin(self.make_analytics(&slot)).await?,
+        };
         self.events.inner.shared.vitals.cache("dashboard", hit);
         Ok((page.body.clone(), hit))
     }
@@ -240,16 +244,13 @@ impl EventHandle {
         // Still loading: the event itself says whose it is.
         let whose = match slot.known.owner.get() {
             Some(whose) => *whose,
-            None => self.read().await?.owner,
+            None => Box::pin(self.read()).await?.owner,
         };
         if whose == owner { self.analytics().await } else { Err(EventError::NotFound) }
     }
 
-    /// In process, then in the cache, then from the actor.
-    async fn analytics_page(&self, slot: &Slot) -> Result<(Arc<Page<Bytes>>, bool), EventError> {
-        if let Some(page) = slot.known.analytics() {
-            return Ok((page, true));
-        }
+    /// Not in process: from the cache, then from the actor.
+    async fn make_analytics(&self, slot: &Slot) -> Result<(Arc<Page<Bytes>>, bool), EventError> {
         let (cache, key) = (&self.events.inner.shared.cache, dashboard_key(self.id));
         let generation = slot.known.generation.load(Ordering::Acquire);
         let latest = slot.known.latest.load(Ordering::Acquire);
@@ -279,7 +280,7 @@ impl EventHandle {
         let slot = self.events.resolve(self.id).await.map_err(|_| EventError::Unavailable)?;
         let page = match slot.known.public() {
             Some(page) => page,
-            None => ask(&slot.actor, Msg::Public, PATIENCE).await.map_err(|_| EventError::Unavailable)??,
+            None => Box::pin(ask(&slot.actor, Msg::Public, PATIENCE)).await.map_err(|_| EventError::Unavailable)??,
         };
         if page.body.listed { Ok(page) } else { Err(EventError::NotFound) }
     }
@@ -296,7 +297,7 @@ impl EventHandle {
             Some(meta) => meta,
             None => {
                 // Still loading: its first answer says that it is done.
-                self.read().await.map_err(|e| {
+                Box::pin(self.read()).await.map_err(|e| {
                     if matches!(e, EventError::NotFound) { EnterError::NotFound } else { EnterError::Overloaded }
                 })?;
                 slot.known.meta.read().expect("nobody panics holding it").clone().ok_or(EnterError::Overloaded)?
@@ -310,7 +311,7 @@ impl EventHandle {
         };
         slot.actor.cast(Msg::Enter(Box::new(pending), form.visit_code)).map_err(|_| EnterError::Overloaded)?;
         match tokio::time::timeout(ENTRY_LIMIT, answer).await {
-            Ok(Ok(Err(EnterError::NotStarted))) => Err(self.why_not_open().await),
+            Ok(Ok(Err(EnterError::NotStarted))) => Err(Box::pin(self.why_not_open()).await),
             Ok(Ok(result)) => result,
             Ok(Err(_)) | Err(_) => Err(EnterError::OutcomeUnknown),
         }

@@ -98,8 +98,9 @@ impl Slugs {
             return Ok(*id);
         }
         let wanted = slug.to_owned();
-        let found =
-            app.store().run(move |c| Box::pin(async move { storage::events::id_of_slug(c, &wanted).await })).await?;
+        let found = app.store().run(move |c| Box::pin(async move { storage::events::id_of_slug(c, &wanted).await }));
+        // Boxed: what seldom happens is not moved with every request.
+        let found = Box::pin(found).await?;
         let id = found.ok_or_else(crate::error::Problem::not_found)?;
         let mut known = self.0.lock().expect("nobody panics holding it");
         if known.len() >= MAX_SLUGS {

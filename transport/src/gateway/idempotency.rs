@@ -44,7 +44,8 @@ pub(crate) async fn anonymous(State(app): State<App>, request: Request, next: Ne
 async fn run(app: App, who: String, request: Request, next: Next) -> Response {
     let key = request.headers().get("idempotency-key").cloned();
     match key {
-        Some(key) if request.method() == Method::POST => match once(&app, &who, &key, request, next).await {
+        // Boxed, so that the many that have no key carry nothing of it.
+        Some(key) if request.method() == Method::POST => match Box::pin(once(&app, &who, &key, request, next)).await {
             Ok(response) => response,
             Err(problem) => problem.into_response(),
         },
