@@ -22,7 +22,7 @@ use storage::crypto::Keyring;
 use tokio_util::task::TaskTracker;
 
 /// Rows of one commit at most: beyond it a batch only gets later, not cheaper.
-pub(crate) const MAX_BATCH: usize = 512;
+pub(crate) const MAX_BATCH: usize = 256;
 
 /// Handle on the journal.
 #[derive(Clone)]
