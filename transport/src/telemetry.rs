@@ -12,8 +12,8 @@ pub(crate) const ACCESS: &str = "access";
 
 /// Lines of the access log that may wait for whoever reads it; past it they are dropped and counted. Some 2 MiB.
 const LINES: usize = 8_192;
-/// What is written at once.
-const WRITTEN: usize = 64 * 1024;
+/// What is written at once: as much as a pipe takes whole, so that no other line comes between.
+const WRITTEN: usize = 4096;
 
 static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 
