@@ -1,8 +1,8 @@
 //! Admission before the mailbox, which is unbounded: a place travels with the entry until its reply.
 //!
-//! How many places there are follows Little's law: as many as are answered within [`WAIT`] at the pace of storage now.
-//! A burst on a quiet server finds them all; a storm on a slow disk finds few, so that who gets in is answered soon and
-//! who does not hears so at once.
+//! How many places there are follows Little's law: as many as are answered within a tenth of a second at the pace of
+//! storage now. A burst on a quiet server finds them all; a storm on a slow disk finds few, so that who gets in is answered
+//! soon and who does not hears so at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
