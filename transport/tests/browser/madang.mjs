@@ -13,6 +13,8 @@ const root = join(here, '../../..');
 const target = process.env.CARGO_TARGET_DIR ?? join(root, 'target');
 /** The binary under test, the browser, and where screenshots go: all may be set. */
 const binary = process.env.MADANG_BIN ?? join(target, 'debug/madang');
+// The server knows its settings by name, and this is none.
+delete process.env.MADANG_BIN;
 const browserPath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const shots = process.env.SCREENSHOTS ?? join(target, 'screenshots');
 
