@@ -67,7 +67,7 @@ impl Admission {
     }
 }
 
-/// Little's law, an eighth at a time: a single slow commit closes nobody out, a slow disk does within some ten batches.
+/// Little's law, an eighth at a time: a single slow commit closes nobody out, a slow disk does within some fifteen batches.
 fn places_after(places: usize, taken: usize, waited: Duration) -> usize {
     let step = (places / 8).max(1);
     if waited <= WAIT {

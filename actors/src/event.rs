@@ -32,6 +32,8 @@ use storage::stores::Shop;
 
 /// Idle this long, an actor goes: its state is in storage.
 const IDLE: Duration = Duration::from_secs(600);
+/// An actor without an event goes after this.
+const MISSING: Duration = Duration::from_secs(1);
 /// How often idleness is looked at.
 const IDLE_CHECK: Duration = Duration::from_secs(60);
 /// Between two tries to load.
@@ -319,7 +321,8 @@ async fn load(myself: &ActorRef<Msg>, s: &mut State) {
         }
         Ok(None) => {
             s.phase = Phase::Missing;
-            (s.args.idle)();
+            // Not at once: whoever had it started is about to ask.
+            myself.send_after(MISSING, || Msg::IdleDue);
         }
         Err(e) => {
             tracing::warn!(event = %id, error = %e, "an event could not be loaded; trying again");
@@ -386,7 +389,8 @@ impl State {
             (l.event.status == Status::Scheduled && near(l.event.starts_at))
                 || (l.event.status.is_open() && near(l.event.ends_at))
         });
-        if self.last_used.elapsed() > IDLE && !busy && !soon {
+        let missing = matches!(self.phase, Phase::Missing);
+        if missing || (self.last_used.elapsed() > IDLE && !busy && !soon) {
             (self.args.idle)();
         } else {
             myself.send_after(IDLE_CHECK, || Msg::IdleDue);
