@@ -112,7 +112,8 @@ impl Report {
             .iter()
             .map(|s| {
                 let at = |q: f64| millis(s.latency.value_at_quantile(q));
-                json!({"counts": s.counts, "p50Ms": at(0.5), "p99Ms": at(0.99)})
+                let refused = millis(s.refused.value_at_quantile(0.99));
+                json!({"counts": s.counts, "p50Ms": at(0.5), "p99Ms": at(0.99), "refusedP99Ms": refused})
             })
             .collect();
         let samples: Vec<Value> = self

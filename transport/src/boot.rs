@@ -4,6 +4,7 @@ use crate::auth::{Passwords, Tokens};
 use crate::config::{Settings, UpstreamSettings};
 use crate::ratelimit::RateLimit;
 use crate::revocations::Revocations;
+use crate::server::listen;
 use crate::state::{App, Slugs, State};
 use crate::throttle::Throttle;
 use actors::system::{Config, Deps, System, Upstreams};
@@ -25,7 +26,6 @@ use storage::Store;
 use storage::cache::Cache;
 use storage::crypto::Keyring;
 use storage::objects::Objects;
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -150,11 +150,9 @@ impl Running {
             Some((cert, key)) => Some(crate::server::tls(cert, key)?),
             None => None,
         };
-        let listener =
-            TcpListener::bind(settings.listen).await.map_err(|e| format!("MADANG_LISTEN {}: {e}", settings.listen))?;
-        let admin_listener = TcpListener::bind(settings.admin_listen)
-            .await
-            .map_err(|e| format!("MADANG_ADMIN_LISTEN {}: {e}", settings.admin_listen))?;
+        let listener = listen(settings.listen).map_err(|e| format!("MADANG_LISTEN {}: {e}", settings.listen))?;
+        let admin_listener =
+            listen(settings.admin_listen).map_err(|e| format!("MADANG_ADMIN_LISTEN {}: {e}", settings.admin_listen))?;
         let (address, admin) = (listener.local_addr()?, admin_listener.local_addr()?);
         let simulator = match needs_simulator(&settings) {
             true => Some(start_simulator(&settings).await?),

@@ -5,11 +5,11 @@ mod idempotency;
 mod meters;
 mod refusal;
 
+use crate::access_log::{self, Line};
 use crate::auth::Session;
 use crate::error::Problem;
 use crate::ratelimit::Standing;
 use crate::state::App;
-use crate::telemetry::ACCESS;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -81,7 +81,7 @@ fn trace_id() -> String {
 fn account(app: &App, method: &Method, route: &str, status: StatusCode, took: Duration, waited: bool, trace: &str) {
     let status = status.as_u16();
     app.handles.shared.vitals.request(status, took, waited);
-    tracing::info!(target: ACCESS, method = %method, route, status, ms = took.as_millis() as u64, trace, "request");
+    access_log::add(&Line { method, route, status, took, trace });
     app.meters.count(method, route, status, (!waited).then_some(took));
 }
 

@@ -17,7 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -28,7 +28,7 @@ const HEADER_LIMIT: Duration = Duration::from_secs(30);
 /// How long a request under way may take once the server drains.
 const DRAIN: Duration = Duration::from_secs(10);
 /// Kernel buffer of a connection: 128 KiB in practice, 2.5 MB/s to somebody 50 ms away.
-const SEND_BUFFER: usize = 64 * 1024;
+const SEND_BUFFER: u32 = 64 * 1024;
 /// Of that, what may wait to be sent before a write has to wait.
 const NOT_SENT: u32 = 16 * 1024;
 /// A connection whose bytes nobody acknowledges for this long is gone.
@@ -36,6 +36,8 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(20);
 /// Of a body that nobody wants, so much is read, for so long: any entry is shorter, and soon here.
 const UNWANTED: usize = 64 * 1024;
 const UNWANTED_LIMIT: Duration = Duration::from_secs(1);
+/// Connections that may wait to be accepted: as many as may enter at once. One too many tries again after a second.
+const BACKLOG: u32 = 4_096;
 /// A TLS handshake must be done within this.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 
@@ -55,18 +57,24 @@ pub fn tls(cert: &Path, key: &Path) -> Result<TlsAcceptor, String> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// Sockets inherit these from the listener. Small send buffers: what a reader that stopped has not taken waits here, where
-/// it is noticed, not in the kernel, which would take minutes of stale updates for it.
-fn tune(listener: &TcpListener) -> std::io::Result<()> {
-    let socket = socket2::SockRef::from(listener);
+/// Listens; what is accepted inherits what is set here. Small send buffers: what a reader that stopped has not taken waits
+/// here, where it is noticed, not in the kernel, which would take minutes of stale updates for it.
+///
+/// # Errors
+/// The address is taken, or not ours.
+pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
     socket.set_send_buffer_size(SEND_BUFFER)?;
-    socket.set_tcp_nodelay(true)?;
+    socket.set_nodelay(true)?;
     #[cfg(target_os = "linux")]
     {
+        let socket = socket2::SockRef::from(&socket);
         socket.set_tcp_notsent_lowat(NOT_SENT)?;
         socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
     }
-    Ok(())
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// May answer a request before it is routed, whatever its body says; after a while, in which no further request is read
@@ -98,9 +106,6 @@ pub async fn serve(
 ) {
     let service = service.into();
     let connections = TaskTracker::new();
-    if let Err(e) = tune(&listener) {
-        tracing::warn!(error = %e, "the listener keeps the system's buffer sizes");
-    }
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,

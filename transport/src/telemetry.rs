@@ -1,26 +1,13 @@
 //! Logs: JSON lines, or for people on a terminal. Metrics: Prometheus.
 
+use crate::access_log::{self, Form};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use std::io::{BufWriter, IsTerminal};
-use std::sync::OnceLock;
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::writer::MakeWriterExt;
 
-/// Target of a line for every request.
-pub(crate) const ACCESS: &str = "access";
-
-/// Lines of the access log that may wait for whoever reads it; past it they are dropped and counted. Some 2 MiB.
-const LINES: usize = 8_192;
-/// What is written at once: as much as a pipe takes whole, so that no other line comes between.
-const WRITTEN: usize = 4096;
-
-static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
-
-/// The writer of the access log, a thread of its own: no request waits for who reads it. Dropped, it writes what is left.
-/// A crash loses what it has not written yet; everything else is written at once.
+/// The logs of this process; dropped, what is left of them is written.
 #[must_use = "dropped, it ends the access log"]
-pub struct Logs(#[allow(dead_code, reason = "held for its drop")] WorkerGuard);
+pub struct Logs(#[allow(dead_code, reason = "held for its drop")] Option<access_log::Writer>);
 
 /// Sets the log up. The second call in a process changes nothing.
 pub fn logs(filter: &str) -> Logs {
@@ -28,28 +15,13 @@ pub fn logs(filter: &str) -> Logs {
     let filter =
         format!("{filter},tokio_postgres=info,hyper=info,reqwest=info,ractor=warn,fred=warn,usvg=error,wasmer=warn");
     let filter = EnvFilter::try_new(&filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let (writer, worker) = NonBlockingBuilder::default()
-        .buffered_lines_limit(LINES)
-        .thread_name("log")
-        .finish(BufWriter::with_capacity(WRITTEN, std::io::stderr()));
-    let dropped = writer.error_counter();
-    let writer = writer.with_filter(|line| line.target() == ACCESS).or_else(std::io::stderr);
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
-    let set = if std::io::stderr().is_terminal() {
-        log.compact().try_init()
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let (set, form) = if std::io::stderr().is_terminal() {
+        (log.compact().try_init(), Form::Text)
     } else {
-        log.json().flatten_event(true).try_init()
+        (log.json().flatten_event(true).try_init(), Form::Json)
     };
-    if set.is_ok() {
-        let _ = DROPPED.set(dropped);
-    }
-    Logs(worker)
-}
-
-/// Lines of the access log that were dropped because nobody took them fast enough.
-#[must_use]
-pub fn dropped_lines() -> u64 {
-    DROPPED.get().map_or(0, |d| d.dropped_lines() as u64)
+    Logs(set.is_ok().then(|| access_log::start(form).ok()).flatten())
 }
 
 /// Installs the metrics recorder; `None` when the process has one already.

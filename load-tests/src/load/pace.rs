@@ -66,26 +66,27 @@ where
     let recorder = Arc::new(std::sync::Mutex::new(Recorder::new(plan.begun)));
     let drivers: Vec<_> = (0..share).map(|_| one(plan.clone(), target.driver(), recorder.clone())).collect();
     match target {
-        Target::Actors(_) => handle.block_on(async {
-            let running: Vec<_> = drivers.into_iter().map(tokio::spawn).collect();
-            for one in running {
-                one.await.expect("a driver panicked");
-            }
-        }),
+        Target::Actors(_) => handle.block_on(all(drivers)),
         Target::Http(_) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(async {
-                let running: Vec<_> = drivers.into_iter().map(tokio::spawn).collect();
-                for one in running {
-                    one.await.expect("a driver panicked");
-                }
-            });
+            runtime.block_on(all(drivers));
         }
     }
     std::mem::replace(&mut recorder.lock().expect("nobody panics holding it"), Recorder::new(plan.begun))
 }
 
-async fn one<F>(plan: Arc<Plan<F>>, mut driver: Driver, recorder: Arc<std::sync::Mutex<Recorder>>)
+/// Until every one of them is done.
+async fn all<T: Send + 'static>(drivers: Vec<impl Future<Output = T> + Send + 'static>) {
+    let running: Vec<_> = drivers.into_iter().map(tokio::spawn).collect();
+    let mut done = Vec::with_capacity(running.len());
+    for one in running {
+        done.push(one.await.expect("a driver panicked"));
+    }
+}
+
+/// Gives the driver back when it is done, so that its connection stays: thousands of them closed at once would be in the way
+/// of those that still wait for an answer.
+async fn one<F>(plan: Arc<Plan<F>>, mut driver: Driver, recorder: Arc<std::sync::Mutex<Recorder>>) -> Driver
 where
     F: Fn(u64) -> Op + Send + Sync + 'static,
 {
@@ -96,7 +97,7 @@ where
             Pace::Open(rate) => plan.begun + Duration::from_secs_f64(n as f64 / rate),
         };
         if due >= plan.ends || Instant::now() >= plan.ends + LATE {
-            return;
+            return driver;
         }
         if due > Instant::now() {
             tokio::time::sleep_until(due.into()).await;

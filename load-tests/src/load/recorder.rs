@@ -51,6 +51,8 @@ pub struct Second {
     pub counts: Counts,
     /// Latencies of what was done in it, in microseconds.
     pub latency: Histogram<u32>,
+    /// Latencies of what was refused in it, in microseconds.
+    pub refused: Histogram<u32>,
 }
 
 /// All of one operation.
@@ -97,11 +99,15 @@ impl Recorder {
         kind.counts.add(outcome);
         let second = self.begun.elapsed().as_secs() as usize;
         while self.seconds.len() <= second {
-            self.seconds.push(Second { counts: Counts::default(), latency: histogram(2) });
+            let (latency, refused) = (histogram(2), histogram(2));
+            self.seconds.push(Second { counts: Counts::default(), latency, refused });
         }
         self.seconds[second].counts.add(outcome);
         match outcome {
-            Outcome::Refused => kind.refused.saturating_record(us),
+            Outcome::Refused => {
+                kind.refused.saturating_record(us);
+                self.seconds[second].refused.saturating_record(us);
+            }
             Outcome::Unknown | Outcome::Failed => {}
             Outcome::Done | Outcome::Duplicate => {
                 kind.done.saturating_record(us);
@@ -124,6 +130,7 @@ impl Recorder {
                 Some(ours) => {
                     ours.counts.merge(theirs.counts);
                     let _ = ours.latency.add(&theirs.latency);
+                    let _ = ours.refused.add(&theirs.refused);
                 }
                 None => self.seconds.push(theirs),
             }

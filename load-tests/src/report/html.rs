@@ -52,10 +52,11 @@ pub fn page(r: &Report) -> String {
     );
     section(
         &mut out,
-        "Latency of what was done, ms",
+        "Latency, ms",
         &[
             Line { name: "p50", colour: "#27c", points: over(&|s| millis(s.latency.value_at_quantile(0.5))) },
             Line { name: "p99", colour: "#c3c", points: over(&|s| millis(s.latency.value_at_quantile(0.99))) },
+            Line { name: "refusals p99", colour: "#c70", points: over(&|s| millis(s.refused.value_at_quantile(0.99))) },
         ],
     );
     for (name, kind) in &r.recorder.kinds {

@@ -68,7 +68,7 @@ pub(crate) async fn watch_database(app: App) {
         if let Some(metrics) = &app.metrics {
             metrics.run_upkeep();
         }
-        metrics::counter!("log_lines_dropped_total").absolute(crate::telemetry::dropped_lines());
+        metrics::counter!("log_lines_dropped_total").absolute(crate::access_log::dropped());
         metrics::gauge!("db_waiting").set(app.store().waiting() as f64);
         metrics::gauge!("event_actors").set(app.handles.events.running() as f64);
     }

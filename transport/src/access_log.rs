@@ -1,0 +1,231 @@
+//! The access log: a line for every request. A request adds its line to a buffer and goes on; a thread writes out what came
+//! together. A line per `tracing` event instead (a serializer, a channel and a wake-up each) cost a refused entry a fifth of
+//! its processor time.
+
+use axum::http::Method;
+use chrono::{SecondsFormat, Utc};
+use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// The target of its lines: `access=off` in the filter of logs ends them.
+const TARGET: &str = "access";
+/// What may wait for whoever reads the log, in bytes: half a second of a storm. Past it lines are dropped and counted.
+const MOST: usize = 2 * 1024 * 1024;
+/// How long lines come together before they are written. A crash loses so much.
+const TOGETHER: Duration = Duration::from_millis(20);
+
+/// The log of this process.
+static LOG: OnceLock<Arc<Log>> = OnceLock::new();
+
+/// What is said of a request. Nothing in it needs escaping: a method is a token, the rest is ours.
+pub(crate) struct Line<'a> {
+    pub(crate) method: &'a Method,
+    /// The template of the route.
+    pub(crate) route: &'a str,
+    pub(crate) status: u16,
+    pub(crate) took: Duration,
+    pub(crate) trace: &'a str,
+}
+
+impl Line<'_> {
+    /// As other events of the log look.
+    fn write(&self, form: Form, out: &mut Vec<u8>) {
+        let now = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true);
+        let Self { method, route, status, took, trace } = self;
+        let ms = took.as_millis();
+        let written = match form {
+            Form::Json => writeln!(
+                out,
+                r#"{{"timestamp":"{now}","level":"INFO","message":"request","method":"{method}","route":"{route}","status":{status},"ms":{ms},"trace":"{trace}","target":"{TARGET}"}}"#
+            ),
+            Form::Text => writeln!(
+                out,
+                "{now}  INFO {TARGET}: request method={method} route={route} status={status} ms={ms} trace={trace}"
+            ),
+        };
+        written.expect("memory takes whatever is written");
+    }
+}
+
+/// What lines look like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Form {
+    /// For machines.
+    Json,
+    /// For people.
+    Text,
+}
+
+struct Log {
+    form: Form,
+    lines: Mutex<Lines>,
+    more: Condvar,
+    dropped: AtomicU64,
+}
+
+#[derive(Default)]
+struct Lines {
+    waiting: Vec<u8>,
+    /// The writer waits for the first line.
+    idle: bool,
+    ended: bool,
+}
+
+/// Adds a line, unless the filter of logs leaves them out or nobody set the log up.
+pub(crate) fn add(line: &Line<'_>) {
+    if let Some(log) = LOG.get()
+        && tracing::enabled!(target: TARGET, tracing::Level::INFO)
+    {
+        log.add(line);
+    }
+}
+
+/// Lines that were dropped because nobody took them fast enough.
+pub(crate) fn dropped() -> u64 {
+    LOG.get().map_or(0, |log| log.dropped.load(Ordering::Relaxed))
+}
+
+impl Log {
+    fn new(form: Form) -> Self {
+        Self { form, lines: Mutex::default(), more: Condvar::new(), dropped: AtomicU64::new(0) }
+    }
+
+    fn add(&self, line: &Line<'_>) {
+        let mut lines = self.lines.lock().expect("nobody panics holding it");
+        if lines.waiting.len() >= MOST {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        line.write(self.form, &mut lines.waiting);
+        if std::mem::take(&mut lines.idle) {
+            self.more.notify_one();
+        }
+    }
+
+    /// Until it is ended, and then what is left.
+    fn write_out(&self, mut to: impl Write) {
+        let mut out = Vec::new();
+        loop {
+            let mut lines = self.lines.lock().expect("nobody panics holding it");
+            while lines.waiting.is_empty() {
+                if lines.ended {
+                    return;
+                }
+                lines.idle = true;
+                lines = self.more.wait(lines).expect("nobody panics holding it");
+            }
+            let together = |lines: &mut Lines| !lines.ended;
+            (lines, _) = self.more.wait_timeout_while(lines, TOGETHER, together).expect("nobody panics holding it");
+            std::mem::swap(&mut lines.waiting, &mut out);
+            drop(lines);
+            // Nobody left to read it is nobody left to tell.
+            let _ = to.write_all(&out);
+            out.clear();
+        }
+    }
+
+    fn end(&self) {
+        self.lines.lock().expect("nobody panics holding it").ended = true;
+        self.more.notify_one();
+    }
+}
+
+/// The thread that writes; dropped, it writes what is left and ends.
+#[must_use = "dropped, it ends the access log"]
+pub(crate) struct Writer(Arc<Log>, Option<JoinHandle<()>>);
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.0.end();
+        if let Some(thread) = self.1.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Sets the log of this process up, on its standard error. Another one in the same process gets no lines.
+///
+/// # Errors
+/// The system has no thread left.
+pub(crate) fn start(form: Form) -> std::io::Result<Writer> {
+    let log = Arc::new(Log::new(form));
+    let writing = log.clone();
+    // Each piece is written under the lock that events of the log are written under: whole lines, none between.
+    let thread = std::thread::Builder::new().name("log".into()).spawn(move || writing.write_out(std::io::stderr()))?;
+    let _ = LOG.set(log.clone());
+    Ok(Writer(log, Some(thread)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: Line<'_> = Line {
+        method: &Method::POST,
+        route: "/api/participation/events/{slug}/entries",
+        status: 503,
+        took: Duration::from_micros(12_900),
+        trace: "0194f1d2",
+    };
+
+    /// Collects what is written, as a file would.
+    #[derive(Clone, Default)]
+    struct File(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for File {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("alone").extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_is_json() {
+        let mut out = Vec::new();
+        LINE.write(Form::Json, &mut out);
+        let mut line: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
+        let at = line["timestamp"].take();
+        assert!(chrono::DateTime::parse_from_rfc3339(at.as_str().expect("text")).is_ok());
+        let told = serde_json::json!({"timestamp": null, "level": "INFO", "message": "request", "method": "POST",
+            "route": LINE.route, "status": 503, "ms": 12, "trace": "0194f1d2", "target": "access"});
+        assert_eq!(line, told);
+    }
+
+    #[test]
+    fn every_line_is_written_once_and_whole() {
+        let (log, file) = (Arc::new(Log::new(Form::Text)), File::default());
+        let (writing, to) = (log.clone(), file.clone());
+        let writer = Writer(log.clone(), Some(std::thread::spawn(move || writing.write_out(to))));
+        std::thread::scope(|all| {
+            for _ in 0..4 {
+                all.spawn(|| (0..2_000).for_each(|_| log.add(&LINE)));
+            }
+        });
+        drop(writer);
+        let written = String::from_utf8(file.0.lock().expect("alone").clone()).expect("text");
+        assert_eq!(written.lines().filter(|line| line.ends_with("ms=12 trace=0194f1d2")).count(), 8_000);
+        assert_eq!(written.lines().count(), 8_000);
+    }
+
+    #[test]
+    fn what_nobody_reads_is_dropped_and_counted() {
+        let log = Log::new(Form::Json);
+        let mut added = 0;
+        while log.dropped.load(Ordering::Relaxed) < 3 {
+            log.add(&LINE);
+            added += 1;
+        }
+        log.end();
+        let file = File::default();
+        log.write_out(file.clone());
+        let written = file.0.lock().expect("alone").split(|b| *b == b'\n').count() - 1;
+        assert_eq!(written, added - 3);
+    }
+}
