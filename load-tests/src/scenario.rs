@@ -54,6 +54,9 @@ pub struct Options {
     /// So many a second, whatever comes back (an open loop).
     #[arg(long)]
     pub rate: Option<f64>,
+    /// Overload: rows a second that the journal is held to; unset, a tenth of what a constant answer reaches here and now.
+    #[arg(long)]
+    pub rows: Option<u32>,
     /// Threads of the measuring side.
     #[arg(long, default_value_t = 1)]
     pub threads: usize,

@@ -29,6 +29,19 @@ impl Connection {
         Self { address: address.to_owned(), stream: None, buffer: vec![0; 4096], filled: 0 }
     }
 
+    /// Connects, unless it is connected.
+    ///
+    /// # Errors
+    /// Nobody listens.
+    pub async fn open(&mut self) -> Result<&mut TcpStream, Failure> {
+        if self.stream.is_none() {
+            let stream = TcpStream::connect(&self.address).await?;
+            stream.set_nodelay(true)?;
+            self.stream = Some(stream);
+        }
+        Ok(self.stream.as_mut().ok_or("not connected")?)
+    }
+
     /// Sends a request and reads its whole answer.
     ///
     /// # Errors
@@ -48,13 +61,8 @@ impl Connection {
     }
 
     async fn exchange(&mut self, request: &[u8]) -> Result<Response, Failure> {
-        if self.stream.is_none() {
-            let stream = TcpStream::connect(&self.address).await?;
-            stream.set_nodelay(true)?;
-            self.stream = Some(stream);
-        }
+        self.open().await?.write_all(request).await?;
         let stream = self.stream.as_mut().ok_or("not connected")?;
-        stream.write_all(request).await?;
         self.filled = 0;
         let mut searched = 0;
         let head = loop {

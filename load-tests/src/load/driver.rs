@@ -57,6 +57,13 @@ impl Target {
 }
 
 impl Driver {
+    /// Connects ahead of what it does. What fails is tried again then.
+    pub async fn open(&mut self) {
+        if let Self::Http(_, connection, _) = self {
+            let _ = connection.open().await;
+        }
+    }
+
     /// Does it.
     pub async fn perform(&mut self, op: Op) -> Outcome {
         match self {

@@ -2,8 +2,8 @@
 //! latencies; what is sent late counts from when it was due, so nothing is left out when the server stalls).
 
 use super::{Driver, Op, Outcome, Recorder, Target};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Barrier, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 /// What was due is still sent this long after the end.
@@ -24,9 +24,21 @@ pub enum Pace {
 struct Plan<F> {
     next: F,
     sent: AtomicU64,
-    begun: Instant,
-    ends: Instant,
     pace: Pace,
+    lasts: Duration,
+    /// All threads begin together, and when.
+    ready: Barrier,
+    begun: OnceLock<Instant>,
+}
+
+impl<F> Plan<F> {
+    fn begun(&self) -> Instant {
+        *self.begun.get_or_init(Instant::now)
+    }
+
+    fn ends(&self) -> Instant {
+        self.begun() + self.lasts
+    }
 }
 
 /// Has `at_once` drivers do what `next` says for a while; each of `threads` threads carries its share of them. `next` is
@@ -35,20 +47,23 @@ pub async fn drive<F>(target: &Target, at_once: usize, threads: usize, pace: Pac
 where
     F: Fn(u64) -> Op + Send + Sync + 'static,
 {
-    let begun = Instant::now();
-    let plan = Arc::new(Plan { next, sent: AtomicU64::new(0), begun, ends: begun + lasts, pace });
-    let share = at_once.div_ceil(threads.max(1));
-    let running: Vec<_> = (0..threads.max(1))
+    let threads = threads.max(1);
+    let (ready, begun) = (Barrier::new(threads), OnceLock::new());
+    let plan = Arc::new(Plan { next, sent: AtomicU64::new(0), pace, lasts, ready, begun });
+    let share = at_once.div_ceil(threads);
+    let running: Vec<_> = (0..threads)
         .map(|_| {
             let (plan, target) = (plan.clone(), target.clone());
             let handle = tokio::runtime::Handle::current();
             tokio::task::spawn_blocking(move || thread(&plan, &target, share, &handle))
         })
         .collect();
-    let mut all = Recorder::new(begun);
+    let mut done = Vec::with_capacity(threads);
     for one in running {
-        all.merge(one.await.expect("a thread of drivers panicked"));
+        done.push(one.await.expect("a thread of drivers panicked"));
     }
+    let mut all = Recorder::new(plan.begun());
+    done.into_iter().for_each(|one| all.merge(one));
     if let Pace::Open(rate) = pace {
         // What was due and never sent is the worst of all.
         let due = (rate * lasts.as_secs_f64()).floor() as u64;
@@ -63,30 +78,40 @@ fn thread<F>(plan: &Arc<Plan<F>>, target: &Target, share: usize, handle: &tokio:
 where
     F: Fn(u64) -> Op + Send + Sync + 'static,
 {
-    let recorder = Arc::new(std::sync::Mutex::new(Recorder::new(plan.begun)));
-    let drivers: Vec<_> = (0..share).map(|_| one(plan.clone(), target.driver(), recorder.clone())).collect();
+    let acting = act(plan, target, share);
     match target {
-        Target::Actors(_) => handle.block_on(all(drivers)),
+        Target::Actors(_) => handle.block_on(acting),
         Target::Http(_) => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(all(drivers));
+            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(acting)
         }
     }
-    std::mem::replace(&mut recorder.lock().expect("nobody panics holding it"), Recorder::new(plan.begun))
 }
 
-/// Until every one of them is done.
-async fn all<T: Send + 'static>(drivers: Vec<impl Future<Output = T> + Send + 'static>) {
-    let running: Vec<_> = drivers.into_iter().map(tokio::spawn).collect();
+async fn act<F>(plan: &Arc<Plan<F>>, target: &Target, share: usize) -> Recorder
+where
+    F: Fn(u64) -> Op + Send + Sync + 'static,
+{
+    let mut drivers: Vec<_> = (0..share).map(|_| target.driver()).collect();
+    if matches!(plan.pace, Pace::Open(_)) {
+        // Who enters has the page open, and comes over the connection that brought it.
+        for driver in &mut drivers {
+            driver.open().await;
+        }
+    }
+    plan.ready.wait();
+    let recorder = Arc::new(Mutex::new(Recorder::new(plan.begun())));
+    let running: Vec<_> =
+        drivers.into_iter().map(|driver| tokio::spawn(one(plan.clone(), driver, recorder.clone()))).collect();
     let mut done = Vec::with_capacity(running.len());
     for one in running {
         done.push(one.await.expect("a driver panicked"));
     }
+    std::mem::replace(&mut recorder.lock().expect("nobody panics holding it"), Recorder::new(plan.begun()))
 }
 
 /// Gives the driver back when it is done, so that its connection stays: thousands of them closed at once would be in the way
 /// of those that still wait for an answer.
-async fn one<F>(plan: Arc<Plan<F>>, mut driver: Driver, recorder: Arc<std::sync::Mutex<Recorder>>) -> Driver
+async fn one<F>(plan: Arc<Plan<F>>, mut driver: Driver, recorder: Arc<Mutex<Recorder>>) -> Driver
 where
     F: Fn(u64) -> Op + Send + Sync + 'static,
 {
@@ -94,9 +119,9 @@ where
         let n = plan.sent.fetch_add(1, Ordering::Relaxed);
         let due = match plan.pace {
             Pace::Closed => Instant::now(),
-            Pace::Open(rate) => plan.begun + Duration::from_secs_f64(n as f64 / rate),
+            Pace::Open(rate) => plan.begun() + Duration::from_secs_f64(n as f64 / rate),
         };
-        if due >= plan.ends || Instant::now() >= plan.ends + LATE {
+        if due >= plan.ends() || Instant::now() >= plan.ends() + LATE {
             return driver;
         }
         if due > Instant::now() {

@@ -35,8 +35,11 @@ struct Calm {
 /// Plays it.
 pub async fn run(o: &Options) -> Result<ExitCode, Failure> {
     let plan = Scenario::Overload.plan(o);
-    let rows = (constant(o).await? / 10.0).round().to_string();
-    println!("the journal is held to {rows} rows a second, a tenth of a constant answer");
+    let rows = match o.rows {
+        Some(rows) => rows.to_string(),
+        None => (constant(o).await? / 10.0).round().to_string(),
+    };
+    println!("the journal is held to {rows} rows a second, unless told a tenth of a constant answer");
     let crowd = plan.connections;
     let calm = Calm::measure(o, &rows, crowd).await?;
     let (world, lasts) = (&calm.world, Duration::from_secs(plan.seconds));
