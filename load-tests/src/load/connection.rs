@@ -98,7 +98,7 @@ impl Connection {
 }
 
 fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
-    bytes[from..].windows(4).position(|w| w == b"\r\n\r\n").map(|at| from + at + 4)
+    memchr::memmem::find(&bytes[from..], b"\r\n\r\n").map(|at| from + at + 4)
 }
 
 /// Status and content length.
@@ -107,11 +107,12 @@ fn read_head(head: &[u8]) -> Option<(u16, usize)> {
     if status == 204 || status == 304 {
         return Some((status, 0));
     }
-    let mut lines = head.split(|b| *b == b'\n').skip(1);
+    let mut lines = memchr::memchr_iter(b'\n', head).map(|end| &head[end + 1..]);
+    const NAME: &[u8] = b"content-length:";
     let length = lines.find_map(|line| {
-        let (name, value) = line.split_at(line.iter().position(|b| *b == b':')?);
-        name.eq_ignore_ascii_case(b"content-length")
-            .then(|| std::str::from_utf8(&value[1..]).ok()?.trim().parse().ok())?
+        let (name, rest) = line.split_at_checked(NAME.len())?;
+        let value = &rest[..memchr::memchr(b'\r', rest)?];
+        name.eq_ignore_ascii_case(NAME).then(|| std::str::from_utf8(value).ok()?.trim().parse().ok())?
     })?;
     Some((status, length))
 }

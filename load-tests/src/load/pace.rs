@@ -127,10 +127,10 @@ where
         if due > Instant::now() {
             tokio::time::sleep_until(due.into()).await;
         }
-        let op = (plan.next)(n);
+        let (op, late) = ((plan.next)(n), due.elapsed());
         let outcome = tokio::time::timeout(HANGS, driver.perform(op)).await.unwrap_or(Outcome::Failed);
         // From when it was due, whatever kept it: the timer's millisecond and the measuring side's own delay are in it.
-        recorder.lock().expect("nobody panics holding it").note(op, outcome, due.elapsed());
+        recorder.lock().expect("nobody panics holding it").note(op, outcome, due.elapsed(), late);
         if outcome == Outcome::Failed {
             // Nobody hammers a server that is gone.
             tokio::time::sleep(Duration::from_millis(20)).await;

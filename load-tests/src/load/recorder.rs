@@ -64,6 +64,8 @@ pub struct Kind {
     pub done: Histogram<u64>,
     /// Latencies of what was refused, in microseconds.
     pub refused: Histogram<u64>,
+    /// How late it was sent, in microseconds: the measuring side's own delay, which is in all latencies.
+    pub late: Histogram<u64>,
 }
 
 /// Counts and latencies of a run.
@@ -92,11 +94,13 @@ impl Recorder {
         Self { begun, unsent: 0, kinds: BTreeMap::new(), seconds: Vec::new() }
     }
 
-    /// Notes an outcome, and how long it took from when it was due.
-    pub fn note(&mut self, op: Op, outcome: Outcome, took: Duration) {
-        let us = u64::try_from(took.as_micros()).unwrap_or(LONGEST).clamp(1, LONGEST);
+    /// Notes an outcome, how long it took from when it was due, and how late it was sent.
+    pub fn note(&mut self, op: Op, outcome: Outcome, took: Duration, late: Duration) {
+        let micros = |d: Duration| u64::try_from(d.as_micros()).unwrap_or(LONGEST).clamp(1, LONGEST);
+        let us = micros(took);
         let kind = self.kinds.entry(op.name()).or_insert_with(Kind::new);
         kind.counts.add(outcome);
+        kind.late.saturating_record(micros(late));
         let second = self.begun.elapsed().as_secs() as usize;
         while self.seconds.len() <= second {
             let (latency, refused) = (histogram(2), histogram(2));
@@ -124,6 +128,7 @@ impl Recorder {
             ours.counts.merge(theirs.counts);
             let _ = ours.done.add(&theirs.done);
             let _ = ours.refused.add(&theirs.refused);
+            let _ = ours.late.add(&theirs.late);
         }
         for (index, theirs) in other.seconds.into_iter().enumerate() {
             match self.seconds.get_mut(index) {
@@ -154,7 +159,7 @@ impl Recorder {
 
 impl Kind {
     fn new() -> Self {
-        Self { counts: Counts::default(), done: histogram(3), refused: histogram(3) }
+        Self { counts: Counts::default(), done: histogram(3), refused: histogram(3), late: histogram(3) }
     }
 }
 
@@ -169,8 +174,8 @@ mod tests {
         for (n, outcome) in
             [Outcome::Done, Outcome::Refused, Outcome::Duplicate, Outcome::Failed].into_iter().enumerate()
         {
-            one.note(Op::Ready, outcome, Duration::from_millis(n as u64));
-            other.note(Op::List, outcome, Duration::from_secs(120));
+            one.note(Op::Ready, outcome, Duration::from_millis(n as u64), Duration::ZERO);
+            other.note(Op::List, outcome, Duration::from_secs(120), Duration::ZERO);
         }
         one.merge(other);
         let total = one.total();

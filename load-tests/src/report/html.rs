@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn a_report_is_whole_and_inert() {
         let mut recorder = Recorder::new(Instant::now());
-        (1..100).for_each(|n| recorder.note(Op::Ready, Outcome::Done, Duration::from_millis(n)));
+        (1..100).for_each(|n| recorder.note(Op::Ready, Outcome::Done, Duration::from_millis(n), Duration::ZERO));
         let report = Report {
             title: "<b>".into(),
             setup: "a & b".into(),

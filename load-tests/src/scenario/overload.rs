@@ -125,6 +125,7 @@ impl Calm {
         let most = most_memory(samples);
         let ms = |us: u64| us as f64 / 1000.0;
         let p99 = |name: &str| probes.kinds.get(name).map_or(f64::NAN, |k| ms(k.done.value_at_quantile(0.99)));
+        let late = |q: f64| ms(entered.late.value_at_quantile(q));
         let at = |q: f64| (ms(entered.done.value_at_quantile(q)), ms(entered.refused.value_at_quantile(q)));
         vec![
             format!(
@@ -133,6 +134,12 @@ impl Calm {
                 entered.counts.sent as f64 / seconds as f64 / self.peak
             ),
             format!("refusals p50 {:.2} ms, p90 {:.2} ms, p99 {:.2} ms (goal 5)", at(0.5).1, at(0.9).1, at(0.99).1),
+            format!(
+                "of that the measuring side itself: sent p50 {:.2} ms, p90 {:.2} ms, p99 {:.2} ms after it was due",
+                late(0.5),
+                late(0.9),
+                late(0.99)
+            ),
             format!("a refusal costs {refusing:.2} of an acceptance (goal 0.35)"),
             format!(
                 "memory at most {most:.0} MiB, {:.2} of {:.0} before (goal 1.5)",
