@@ -58,7 +58,7 @@ pub struct Options {
     #[arg(long)]
     pub rows: Option<u32>,
     /// Threads of the measuring side.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=64))]
     pub threads: usize,
     /// Folder for report.json and report.html.
     #[arg(long)]

@@ -6,16 +6,20 @@ use axum::http::Method;
 use chrono::{SecondsFormat, Utc};
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Condvar, Mutex, OnceLock};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// The target of its lines: `access=off` in the filter of logs ends them.
 const TARGET: &str = "access";
 /// What may wait for whoever reads the log, in bytes: half a second of a storm. Past it lines are dropped and counted.
 const MOST: usize = 2 * 1024 * 1024;
-/// How long lines come together before they are written. A crash loses so much.
+/// How long lines come together before they are written. A crash loses them, and what nobody read in time.
 const TOGETHER: Duration = Duration::from_millis(20);
+/// Written at once: other lines of the log wait for no more than this.
+const PIECE: usize = 64 * 1024;
+/// How long the end of the process waits for whoever reads the log.
+const LAST: Duration = Duration::from_secs(1);
 
 /// The log of this process.
 static LOG: OnceLock<Arc<Log>> = OnceLock::new();
@@ -121,9 +125,21 @@ impl Log {
             (lines, _) = self.more.wait_timeout_while(lines, TOGETHER, together).expect("nobody panics holding it");
             std::mem::swap(&mut lines.waiting, &mut out);
             drop(lines);
-            // Nobody left to read it is nobody left to tell.
-            let _ = to.write_all(&out);
+            self.write(&out, &mut to);
             out.clear();
+        }
+    }
+
+    /// In pieces of whole lines.
+    fn write(&self, mut lines: &[u8], to: &mut impl Write) {
+        let ends = |bytes: &[u8]| bytes.iter().filter(|b| **b == b'\n').count() as u64;
+        while !lines.is_empty() {
+            let last = lines[..lines.len().min(PIECE)].iter().rposition(|b| *b == b'\n');
+            let (piece, rest) = lines.split_at(last.map_or(lines.len(), |at| at + 1));
+            if to.write_all(piece).is_err() {
+                self.dropped.fetch_add(ends(piece), Ordering::Relaxed);
+            }
+            lines = rest;
         }
     }
 
@@ -135,14 +151,28 @@ impl Log {
 
 /// The thread that writes; dropped, it writes what is left and ends.
 #[must_use = "dropped, it ends the access log"]
-pub(crate) struct Writer(Arc<Log>, Option<JoinHandle<()>>);
+pub(crate) struct Writer {
+    log: Arc<Log>,
+    /// Disconnected when the thread has ended.
+    ended: Receiver<()>,
+}
+
+impl Writer {
+    fn start(log: Arc<Log>, to: impl Write + Send + 'static) -> std::io::Result<Self> {
+        let (writing, (alive, ended)) = (log.clone(), channel());
+        std::thread::Builder::new().name("log".into()).spawn(move || {
+            writing.write_out(to);
+            drop(alive);
+        })?;
+        Ok(Self { log, ended })
+    }
+}
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.0.end();
-        if let Some(thread) = self.1.take() {
-            let _ = thread.join();
-        }
+        self.log.end();
+        // Who reads the log may have stopped.
+        let _ = self.ended.recv_timeout(LAST);
     }
 }
 
@@ -152,11 +182,10 @@ impl Drop for Writer {
 /// The system has no thread left.
 pub(crate) fn start(form: Form) -> std::io::Result<Writer> {
     let log = Arc::new(Log::new(form));
-    let writing = log.clone();
     // Each piece is written under the lock that events of the log are written under: whole lines, none between.
-    let thread = std::thread::Builder::new().name("log".into()).spawn(move || writing.write_out(std::io::stderr()))?;
-    let _ = LOG.set(log.clone());
-    Ok(Writer(log, Some(thread)))
+    let writer = Writer::start(log.clone(), std::io::stderr())?;
+    let _ = LOG.set(log);
+    Ok(writer)
 }
 
 #[cfg(test)]
@@ -201,8 +230,7 @@ mod tests {
     #[test]
     fn every_line_is_written_once_and_whole() {
         let (log, file) = (Arc::new(Log::new(Form::Text)), File::default());
-        let (writing, to) = (log.clone(), file.clone());
-        let writer = Writer(log.clone(), Some(std::thread::spawn(move || writing.write_out(to))));
+        let writer = Writer::start(log.clone(), file.clone()).expect("a thread");
         std::thread::scope(|all| {
             for _ in 0..4 {
                 all.spawn(|| (0..2_000).for_each(|_| log.add(&LINE)));
@@ -227,5 +255,31 @@ mod tests {
         log.write_out(file.clone());
         let written = file.0.lock().expect("alone").split(|b| *b == b'\n').count() - 1;
         assert_eq!(written, added - 3);
+    }
+
+    #[test]
+    fn who_does_not_read_does_not_keep_the_process() {
+        struct Stuck(Arc<Mutex<()>>);
+        impl Write for Stuck {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                drop(self.0.lock());
+                Err(std::io::ErrorKind::BrokenPipe.into())
+            }
+
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let (log, reader) = (Arc::new(Log::new(Form::Json)), Arc::new(Mutex::new(())));
+        let asleep = reader.lock().expect("alone");
+        let writer = Writer::start(log.clone(), Stuck(reader.clone())).expect("a thread");
+        log.add(&LINE);
+        drop(writer);
+        assert_eq!(log.dropped.load(Ordering::Relaxed), 0);
+        drop(asleep);
+        while Arc::strong_count(&reader) > 1 {
+            std::thread::yield_now();
+        }
+        assert_eq!(log.dropped.load(Ordering::Relaxed), 1, "what cannot be written is counted");
     }
 }

@@ -64,17 +64,26 @@ pub fn tls(cert: &Path, key: &Path) -> Result<TlsAcceptor, String> {
 /// The address is taken, or not ours.
 pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restart need not wait for the last process's connections to be forgotten. (On Windows it would share the port.)
+    #[cfg(not(windows))]
     socket.set_reuseaddr(true)?;
+    if let Err(e) = tune(&socket) {
+        tracing::warn!(error = %e, "the listener keeps the system's buffer sizes");
+    }
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+fn tune(socket: &TcpSocket) -> std::io::Result<()> {
     socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.set_nodelay(true)?;
     #[cfg(target_os = "linux")]
     {
-        let socket = socket2::SockRef::from(&socket);
+        let socket = socket2::SockRef::from(socket);
         socket.set_tcp_notsent_lowat(NOT_SENT)?;
         socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
     }
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
+    Ok(())
 }
 
 /// May answer a request before it is routed, whatever its body says; after a while, in which no further request is read

@@ -109,8 +109,8 @@ where
     std::mem::replace(&mut recorder.lock().expect("nobody panics holding it"), Recorder::new(plan.begun()))
 }
 
-/// Gives the driver back when it is done, so that its connection stays: thousands of them closed at once would be in the way
-/// of those that still wait for an answer.
+/// Gives the driver back when it is done, so that its connection stays until its whole thread is: thousands of them closed at
+/// once would be in the way of those that still wait for an answer.
 async fn one<F>(plan: Arc<Plan<F>>, mut driver: Driver, recorder: Arc<Mutex<Recorder>>) -> Driver
 where
     F: Fn(u64) -> Op + Send + Sync + 'static,

@@ -64,7 +64,8 @@ pub struct Kind {
     pub done: Histogram<u64>,
     /// Latencies of what was refused, in microseconds.
     pub refused: Histogram<u64>,
-    /// How late it was sent, in microseconds: the measuring side's own delay, which is in all latencies.
+    /// How late it was sent, in microseconds: the measuring side was busy, or none of its connections was free. Part of every
+    /// latency.
     pub late: Histogram<u64>,
 }
 
@@ -88,7 +89,7 @@ fn histogram<C: hdrhistogram::Counter>(digits: u8) -> Histogram<C> {
 }
 
 impl Recorder {
-    /// One whose first second begins now.
+    /// One whose first second begins then.
     #[must_use]
     pub fn new(begun: Instant) -> Self {
         Self { begun, unsent: 0, kinds: BTreeMap::new(), seconds: Vec::new() }

@@ -135,7 +135,7 @@ impl Calm {
             ),
             format!("refusals p50 {:.2} ms, p90 {:.2} ms, p99 {:.2} ms (goal 5)", at(0.5).1, at(0.9).1, at(0.99).1),
             format!(
-                "of that the measuring side itself: sent p50 {:.2} ms, p90 {:.2} ms, p99 {:.2} ms after it was due",
+                "entries were sent p50 {:.2} ms, p90 {:.2} ms, p99 {:.2} ms after they were due, which is in all latencies",
                 late(0.5),
                 late(0.9),
                 late(0.99)
