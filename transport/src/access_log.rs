@@ -176,14 +176,13 @@ impl Drop for Writer {
     }
 }
 
-/// Sets the log of this process up, on its standard error. Another one in the same process gets no lines.
+/// Sets the log of this process up. Another one in the same process gets no lines.
 ///
 /// # Errors
 /// The system has no thread left.
-pub(crate) fn start(form: Form) -> std::io::Result<Writer> {
+pub(crate) fn start(form: Form, to: impl Write + Send + 'static) -> std::io::Result<Writer> {
     let log = Arc::new(Log::new(form));
-    // Each piece is written under the lock that events of the log are written under: whole lines, none between.
-    let writer = Writer::start(log.clone(), std::io::stderr())?;
+    let writer = Writer::start(log.clone(), to)?;
     let _ = LOG.set(log);
     Ok(writer)
 }

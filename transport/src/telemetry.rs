@@ -21,7 +21,16 @@ pub fn logs(filter: &str) -> Logs {
     } else {
         (log.json().flatten_event(true).try_init(), Form::Json)
     };
-    Logs(set.is_ok().then(|| access_log::start(form).ok()).flatten())
+    // Each piece is written under the lock that other lines are written under: whole lines, none between.
+    Logs(set.is_ok().then(|| access_log::start(form, std::io::stderr()).ok()).flatten())
+}
+
+/// Has the access log written somewhere, as JSON, where [`logs`] did not set it up.
+///
+/// # Errors
+/// The system has no thread left.
+pub fn access_log(to: impl std::io::Write + Send + 'static) -> std::io::Result<Logs> {
+    Ok(Logs(Some(access_log::start(Form::Json, to)?)))
 }
 
 /// Installs the metrics recorder; `None` when the process has one already.

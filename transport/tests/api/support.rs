@@ -71,6 +71,8 @@ pub fn server() -> &'static Server {
     SERVER.get_or_init(|| {
         let log = tracing_subscriber::fmt().json().with_max_level(tracing::Level::DEBUG).with_writer(|| LogWriter);
         let _ = log.try_init();
+        // For as long as the process lives.
+        std::mem::forget(transport::telemetry::access_log(LogWriter).unwrap());
         std::thread::spawn(|| runtime().block_on(start(|_| {}))).join().unwrap()
     })
 }
