@@ -1,6 +1,5 @@
 //! The access log: a line for every request. A request adds its line to a buffer and goes on; a thread writes out what came
-//! together. A line per `tracing` event instead (a serializer, a channel and a wake-up each) cost a refused entry a fifth of
-//! its processor time.
+//! together. A line per `tracing` event instead means a serializer, a message and mostly a wake-up for each refused entry.
 
 use axum::http::Method;
 use chrono::{SecondsFormat, Utc};

@@ -39,7 +39,7 @@ pub async fn run(o: &Options) -> Result<ExitCode, Failure> {
         Some(rows) => rows.to_string(),
         None => (constant(o).await? / 10.0).round().to_string(),
     };
-    println!("the journal is held to {rows} rows a second, unless told a tenth of a constant answer");
+    println!("the journal is held to {rows} rows a second");
     let crowd = plan.connections;
     let calm = Calm::measure(o, &rows, crowd).await?;
     let (world, lasts) = (&calm.world, Duration::from_secs(plan.seconds));
