@@ -5,9 +5,14 @@ use super::{Driver, Op, Outcome, Recorder, Target};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier, Mutex, OnceLock};
 use std::time::{Duration, Instant};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinSet;
 
 /// What was due is still sent this long after the end.
 const LATE: Duration = Duration::from_secs(10);
+/// Who measures in an open loop does not wake up for every request that is due and every answer, which would take the
+/// processor from the server as often, but for those of so long. It is in all latencies.
+const TOGETHER: Duration = Duration::from_millis(1);
 /// An answer that takes longer is none.
 const HANGS: Duration = Duration::from_secs(120);
 
@@ -24,6 +29,9 @@ pub enum Pace {
 struct Plan<F> {
     next: F,
     sent: AtomicU64,
+    /// Of an open loop: how many became due, and turns for those who send them.
+    due: AtomicU64,
+    turns: Semaphore,
     pace: Pace,
     lasts: Duration,
     /// All threads begin together, and when.
@@ -39,6 +47,22 @@ impl<F> Plan<F> {
     fn ends(&self) -> Instant {
         self.begun() + self.lasts
     }
+
+    /// Gives turns for what became due at this rate; none any more when all is sent, or it is too late.
+    fn release(&self, rate: f64) {
+        let all = all_due(rate, self.lasts);
+        let due = ((self.begun().elapsed().as_secs_f64() * rate) as u64 + 1).min(all);
+        let before = self.due.fetch_max(due, Ordering::AcqRel);
+        self.turns.add_permits(due.saturating_sub(before) as usize);
+        if self.sent.load(Ordering::Acquire) >= all || Instant::now() >= self.ends() + LATE {
+            self.turns.close();
+        }
+    }
+}
+
+/// What becomes due at a rate in all.
+fn all_due(rate: f64, lasts: Duration) -> u64 {
+    (rate * lasts.as_secs_f64()).floor() as u64
 }
 
 /// Has `at_once` drivers do what `next` says for a while; each of `threads` threads carries its share of them. `next` is
@@ -49,15 +73,17 @@ where
 {
     let threads = threads.max(1);
     let (ready, begun) = (Barrier::new(threads), OnceLock::new());
-    let plan = Arc::new(Plan { next, sent: AtomicU64::new(0), pace, lasts, ready, begun });
+    let (sent, due, turns) = (AtomicU64::new(0), AtomicU64::new(0), Semaphore::new(0));
+    let plan = Arc::new(Plan { next, sent, due, turns, pace, lasts, ready, begun });
     let share = at_once.div_ceil(threads);
-    let running: Vec<_> = (0..threads)
-        .map(|_| {
-            let (plan, target) = (plan.clone(), target.clone());
-            let handle = tokio::runtime::Handle::current();
-            tokio::task::spawn_blocking(move || thread(&plan, &target, share, &handle))
-        })
-        .collect();
+    let mut running = Vec::with_capacity(threads);
+    for _ in 0..threads {
+        let (plan, target, handle) = (plan.clone(), target.clone(), tokio::runtime::Handle::current());
+        let (tell, told) = oneshot::channel();
+        // Not of the runtime's own: a thread's priority ends with it.
+        std::thread::spawn(move || tell.send(thread(&plan, &target, share, &handle)));
+        running.push(told);
+    }
     let mut done = Vec::with_capacity(threads);
     for one in running {
         done.push(one.await.expect("a thread of drivers panicked"));
@@ -66,8 +92,7 @@ where
     done.into_iter().for_each(|one| all.merge(one));
     if let Pace::Open(rate) = pace {
         // What was due and never sent is the worst of all.
-        let due = (rate * lasts.as_secs_f64()).floor() as u64;
-        all.unsent = due.saturating_sub(all.total().sent);
+        all.unsent = all_due(rate, lasts).saturating_sub(all.total().sent);
     }
     all
 }
@@ -82,9 +107,34 @@ where
     match target {
         Target::Actors(_) => handle.block_on(acting),
         Target::Http(_) => {
-            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(acting)
+            let first = matches!(plan.pace, Pace::Open(_)) && go_first();
+            let mut runtime = tokio::runtime::Builder::new_current_thread();
+            // Between two pauses everything is done that can be.
+            let runtime = runtime.event_interval(4_096).enable_all().build().expect("a runtime");
+            let mut recorder = runtime.block_on(acting);
+            recorder.waits = !first;
+            recorder
         }
     }
+}
+
+/// Lets this thread run whenever it has something to do, in the place of whoever shares the processors with it: customers do
+/// not wait for those of the server, and what they measure is not how late they were themselves. The server has what is left.
+/// False where that is not allowed (Linux asks for `CAP_SYS_NICE`).
+#[cfg(unix)]
+fn go_first() -> bool {
+    use thread_priority::{RealtimeThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy};
+    thread_priority::set_thread_priority_and_policy(
+        thread_priority::thread_native_id(),
+        ThreadPriority::Min,
+        ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo),
+    )
+    .is_ok()
+}
+
+#[cfg(not(unix))]
+fn go_first() -> bool {
+    false
 }
 
 async fn act<F>(plan: &Arc<Plan<F>>, target: &Target, share: usize) -> Recorder
@@ -100,11 +150,23 @@ where
     }
     plan.ready.wait();
     let recorder = Arc::new(Mutex::new(Recorder::new(plan.begun())));
-    let running: Vec<_> =
-        drivers.into_iter().map(|driver| tokio::spawn(one(plan.clone(), driver, recorder.clone()))).collect();
+    let mut running: JoinSet<_> =
+        drivers.into_iter().map(|driver| one(plan.clone(), driver, recorder.clone())).collect();
     let mut done = Vec::with_capacity(running.len());
-    for one in running {
-        done.push(one.await.expect("a driver panicked"));
+    if let Pace::Open(rate) = plan.pace {
+        while !running.is_empty() {
+            plan.release(rate);
+            // Once for what is sent, once for what is answered.
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
+            while let Some(one) = running.try_join_next() {
+                done.push(one.expect("a driver panicked"));
+            }
+            std::thread::sleep(TOGETHER);
+        }
+    }
+    while let Some(one) = running.join_next().await {
+        done.push(one.expect("a driver panicked"));
     }
     std::mem::replace(&mut recorder.lock().expect("nobody panics holding it"), Recorder::new(plan.begun()))
 }
@@ -116,20 +178,20 @@ where
     F: Fn(u64) -> Op + Send + Sync + 'static,
 {
     loop {
-        let n = plan.sent.fetch_add(1, Ordering::Relaxed);
+        if let Pace::Open(_) = plan.pace {
+            let Ok(turn) = plan.turns.acquire().await else { return driver };
+            turn.forget();
+        } else if Instant::now() >= plan.ends() {
+            return driver;
+        }
+        let n = plan.sent.fetch_add(1, Ordering::AcqRel);
         let due = match plan.pace {
             Pace::Closed => Instant::now(),
             Pace::Open(rate) => plan.begun() + Duration::from_secs_f64(n as f64 / rate),
         };
-        if due >= plan.ends() || Instant::now() >= plan.ends() + LATE {
-            return driver;
-        }
-        if due > Instant::now() {
-            tokio::time::sleep_until(due.into()).await;
-        }
         let (op, late) = ((plan.next)(n), due.elapsed());
         let outcome = tokio::time::timeout(HANGS, driver.perform(op)).await.unwrap_or(Outcome::Failed);
-        // From when it was due, whatever kept it: the timer's millisecond and the measuring side's own delay are in it.
+        // From when it was due, whatever kept it: the measuring side's own delay is in it.
         recorder.lock().expect("nobody panics holding it").note(op, outcome, due.elapsed(), late);
         if outcome == Outcome::Failed {
             // Nobody hammers a server that is gone.

@@ -75,6 +75,8 @@ pub struct Recorder {
     begun: Instant,
     /// Due and never sent.
     pub unsent: u64,
+    /// The measuring side waited for processors like everybody else.
+    pub waits: bool,
     /// By operation.
     pub kinds: BTreeMap<&'static str, Kind>,
     /// By second.
@@ -92,7 +94,7 @@ impl Recorder {
     /// One whose first second begins then.
     #[must_use]
     pub fn new(begun: Instant) -> Self {
-        Self { begun, unsent: 0, kinds: BTreeMap::new(), seconds: Vec::new() }
+        Self { begun, unsent: 0, waits: false, kinds: BTreeMap::new(), seconds: Vec::new() }
     }
 
     /// Notes an outcome, how long it took from when it was due, and how late it was sent.
@@ -124,6 +126,7 @@ impl Recorder {
     /// Adds what another thread recorded over the same time.
     pub fn merge(&mut self, other: Self) {
         self.unsent += other.unsent;
+        self.waits |= other.waits;
         for (name, theirs) in other.kinds {
             let ours = self.kinds.entry(name).or_insert_with(Kind::new);
             ours.counts.merge(theirs.counts);
