@@ -3,6 +3,7 @@
 
 use axum::http::Method;
 use chrono::{SecondsFormat, Utc};
+use std::cell::RefCell;
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
@@ -97,15 +98,21 @@ impl Log {
     }
 
     fn add(&self, line: &Line<'_>) {
-        let mut lines = self.lines.lock().expect("nobody panics holding it");
-        if lines.waiting.len() >= MOST {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        line.write(self.form, &mut lines.waiting);
-        if std::mem::take(&mut lines.idle) {
-            self.more.notify_one();
-        }
+        thread_local!(static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
+        LINE.with_borrow_mut(|text| {
+            text.clear();
+            // Before the lock: whoever loses the processor holding it stops all others.
+            line.write(self.form, text);
+            let mut lines = self.lines.lock().expect("nobody panics holding it");
+            if lines.waiting.len() >= MOST {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            lines.waiting.extend_from_slice(text);
+            if std::mem::take(&mut lines.idle) {
+                self.more.notify_one();
+            }
+        });
     }
 
     /// Until it is ended, and then what is left.
