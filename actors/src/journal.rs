@@ -21,8 +21,10 @@ use storage::Store;
 use storage::crypto::Keyring;
 use tokio_util::task::TaskTracker;
 
-/// Rows of one commit at most: beyond it a batch only gets later, not cheaper.
-pub(crate) const MAX_BATCH: usize = 256;
+/// Rows of one commit at most. With twice as many, a thousand customers who never pause get some eight percent more stored (256
+/// of them get no more); but for as long as a commit takes, the database has a processor to itself, and on a small machine who
+/// is refused waits for it. A disk that takes 10 ms to make a commit durable still stores 9,000 a second.
+pub(crate) const MAX_BATCH: usize = 128;
 
 /// Handle on the journal.
 #[derive(Clone)]
