@@ -10,8 +10,8 @@ use std::time::Duration;
 
 /// Entries in flight at most: at 20,000 entries a second, a fifth of a second of work.
 pub const MAX_ENTRIES: usize = 4_096;
-/// And at least, however slow storage is: a batch on its way, and one behind it.
-const MIN_ENTRIES: usize = 2 * crate::journal::MAX_BATCH;
+/// And at least, however slow storage is: a batch on its way, and a few behind it.
+const MIN_ENTRIES: usize = 4 * crate::journal::MAX_BATCH;
 /// How long an entry may wait for its commit before fewer are let in.
 const WAIT: Duration = Duration::from_millis(100);
 

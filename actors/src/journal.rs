@@ -22,8 +22,8 @@ use storage::crypto::Keyring;
 use tokio_util::task::TaskTracker;
 
 /// Rows of one commit at most. With twice as many, a thousand customers who never pause get some eight percent more stored (256
-/// of them get no more); but for as long as a commit takes, the database has a processor to itself, and on a small machine who
-/// is refused waits for it. A disk that takes 10 ms to make a commit durable still stores 9,000 a second.
+/// of them get no more); but for as long as the statement runs, the database has a processor to itself, and on a small machine
+/// who is refused waits for it. With a disk that takes 10 ms to make a commit durable, some 9,000 a second are left.
 pub(crate) const MAX_BATCH: usize = 128;
 
 /// Handle on the journal.

@@ -83,6 +83,9 @@ impl Report {
             self.disk.0.as_secs_f64() * 1000.0,
             self.disk.1.as_secs_f64() * 1000.0
         );
+        if self.recorder.waits {
+            println!("the measuring side had to wait for processors: part of these latencies is its own");
+        }
         self.notes.iter().for_each(|note| println!("{note}"));
     }
 
@@ -124,7 +127,7 @@ impl Report {
         json!({
             "title": self.title, "setup": self.setup, "kinds": kinds, "seconds": seconds, "samples": samples,
             "stored": self.stored, "unsent": self.recorder.unsent, "lasts": self.lasts, "cpuUsPerDone": self.cpu_us(),
-            "cpuOf": self.of, "notes": self.notes,
+            "cpuOf": self.of, "waitedForProcessors": self.recorder.waits, "notes": self.notes,
             "fdatasyncMs": {"p50": self.disk.0.as_secs_f64() * 1000.0, "p99": self.disk.1.as_secs_f64() * 1000.0},
         })
     }

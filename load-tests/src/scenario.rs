@@ -52,7 +52,7 @@ pub struct Options {
     #[arg(long)]
     pub connections: Option<usize>,
     /// So many a second, whatever comes back (an open loop).
-    #[arg(long)]
+    #[arg(long, value_parser = rate)]
     pub rate: Option<f64>,
     /// Overload: rows a second that the journal is held to; unset, a tenth of what a constant answer reaches here and now.
     #[arg(long)]
@@ -63,6 +63,13 @@ pub struct Options {
     /// Folder for report.json and report.html.
     #[arg(long)]
     pub out: Option<PathBuf>,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate > 0.0 && rate.is_finite() => Ok(rate),
+        _ => Err("a number above zero".into()),
+    }
 }
 
 /// What a scenario needs.
@@ -213,6 +220,9 @@ fn finish(report: &Report, o: &Options) -> Result<ExitCode, Failure> {
 /// Sent = acknowledged + refused + failed, and the database holds what was acknowledged: an answer that was lost or said
 /// to be unknown may have been stored.
 fn adds_up(recorder: &Recorder, stored: u64) -> Result<(), Failure> {
+    if recorder.total().sent == 0 {
+        return Err("nothing was sent".into());
+    }
     if recorder.unsent > 0 {
         return Err(format!("{} were due and never sent", recorder.unsent).into());
     }

@@ -109,7 +109,9 @@ impl Log {
                 return;
             }
             lines.waiting.extend_from_slice(text);
-            if std::mem::take(&mut lines.idle) {
+            let idle = std::mem::take(&mut lines.idle);
+            drop(lines);
+            if idle {
                 self.more.notify_one();
             }
         });

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_millis(2_500);
 /// Customers answered before others have their turn: a whole batch at once would keep everybody else waiting.
 const AT_ONCE: usize = 32;
 /// In a storm who is answered makes place for somebody else, and both are work: so long until the next few, while refusals go
-/// out. A batch takes eight of these, a tenth of what an entry waits then.
+/// out. A batch takes four of these, a twentieth of what an entry waits then.
 const BREATH: Duration = Duration::from_millis(1);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(50);

@@ -154,6 +154,9 @@ impl Turns {
             millis(p50),
             millis(p99)
         );
+        if recorder.waits {
+            println!("the measuring side had to wait for processors: part of these latencies is its own");
+        }
         Ok(())
     }
 

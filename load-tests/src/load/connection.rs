@@ -47,11 +47,12 @@ impl Connection {
     /// # Errors
     /// The connection broke, or the answer is none; the next request connects anew.
     pub async fn send(&mut self, request: &[u8]) -> Result<Response, Failure> {
-        let answered = self.exchange(request).await;
-        if answered.is_err() {
-            self.stream = None;
-        }
-        answered
+        self.open().await?;
+        // Not in its place until all is read: given up in between, it would answer the next request with this one's answer.
+        let mut stream = self.stream.take().ok_or("not connected")?;
+        let answered = self.exchange(&mut stream, request).await?;
+        self.stream = Some(stream);
+        Ok(answered)
     }
 
     /// The body of the answer that was read last.
@@ -60,9 +61,8 @@ impl Connection {
         &self.buffer[response.body.clone()]
     }
 
-    async fn exchange(&mut self, request: &[u8]) -> Result<Response, Failure> {
-        self.open().await?.write_all(request).await?;
-        let stream = self.stream.as_mut().ok_or("not connected")?;
+    async fn exchange(&mut self, stream: &mut TcpStream, request: &[u8]) -> Result<Response, Failure> {
+        stream.write_all(request).await?;
         self.filled = 0;
         let mut searched = 0;
         let head = loop {

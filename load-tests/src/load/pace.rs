@@ -32,6 +32,8 @@ struct Plan<F> {
     /// Of an open loop: how many became due, and turns for those who send them.
     due: AtomicU64,
     turns: Semaphore,
+    /// Who measures runs before the server.
+    first: bool,
     pace: Pace,
     lasts: Duration,
     /// All threads begin together, and when.
@@ -60,9 +62,10 @@ impl<F> Plan<F> {
     }
 }
 
-/// What becomes due at a rate in all.
+/// How many become due before the end at a rate: the first at once.
 fn all_due(rate: f64, lasts: Duration) -> u64 {
-    (rate * lasts.as_secs_f64()).floor() as u64
+    const ROUNDING: f64 = 1e-6;
+    (rate * lasts.as_secs_f64() - ROUNDING).ceil() as u64
 }
 
 /// Has `at_once` drivers do what `next` says for a while; each of `threads` threads carries its share of them. `next` is
@@ -74,7 +77,10 @@ where
     let threads = threads.max(1);
     let (ready, begun) = (Barrier::new(threads), OnceLock::new());
     let (sent, due, turns) = (AtomicU64::new(0), AtomicU64::new(0), Semaphore::new(0));
-    let plan = Arc::new(Plan { next, sent, due, turns, pace, lasts, ready, begun });
+    // With as many threads as processors nobody else would run.
+    let others = std::thread::available_parallelism().is_ok_and(|processors| threads < processors.get());
+    let first = others && matches!((target, pace), (Target::Http(_), Pace::Open(_)));
+    let plan = Arc::new(Plan { next, sent, due, turns, first, pace, lasts, ready, begun });
     let share = at_once.div_ceil(threads);
     let mut running = Vec::with_capacity(threads);
     for _ in 0..threads {
@@ -107,12 +113,12 @@ where
     match target {
         Target::Actors(_) => handle.block_on(acting),
         Target::Http(_) => {
-            let first = matches!(plan.pace, Pace::Open(_)) && go_first();
+            let first = plan.first && go_first();
             let mut runtime = tokio::runtime::Builder::new_current_thread();
-            // Between two pauses everything is done that can be.
-            let runtime = runtime.event_interval(4_096).enable_all().build().expect("a runtime");
-            let mut recorder = runtime.block_on(acting);
-            recorder.waits = !first;
+            // Between two pauses nearly everything is done that can be.
+            let runtime = runtime.event_interval(4_096).max_io_events_per_tick(4_096).enable_all().build();
+            let mut recorder = runtime.expect("a runtime").block_on(acting);
+            recorder.waits = !first && plan.pace != Pace::Closed;
             recorder
         }
     }
@@ -120,7 +126,7 @@ where
 
 /// Lets this thread run whenever it has something to do, in the place of whoever shares the processors with it: customers do
 /// not wait for those of the server, and what they measure is not how late they were themselves. The server has what is left.
-/// False where that is not allowed (Linux asks for `CAP_SYS_NICE`).
+/// False where that is not allowed (Linux asks for `CAP_SYS_NICE` or a limit on real-time priority above zero).
 #[cfg(unix)]
 fn go_first() -> bool {
     use thread_priority::{RealtimeThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy};
@@ -197,5 +203,48 @@ where
             // Nobody hammers a server that is gone.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_becomes_due() {
+        let all = |rate: f64, seconds: f64| all_due(rate, Duration::from_secs_f64(seconds));
+        assert_eq!((all(100.0, 3.0), all(0.29, 100.0), all(0.1, 30.0)), (300, 29, 3), "due before the end");
+        assert_eq!((all(0.35, 10.0), all(0.5, 1.0), all(1e-9, 1.0)), (4, 1, 1), "and the first at once");
+    }
+
+    #[test]
+    fn every_turn_is_given_once_however_many_threads_give_them() {
+        let lasts = Duration::from_millis(50);
+        let plan = Plan {
+            next: |_| Op::Ready,
+            sent: AtomicU64::new(0),
+            due: AtomicU64::new(0),
+            turns: Semaphore::new(0),
+            first: false,
+            pace: Pace::Open(12_345.6),
+            lasts,
+            ready: Barrier::new(1),
+            begun: OnceLock::new(),
+        };
+        std::thread::scope(|threads| {
+            for _ in 0..4 {
+                threads.spawn(|| {
+                    while plan.begun().elapsed() < lasts {
+                        plan.release(12_345.6);
+                    }
+                    plan.release(12_345.6);
+                });
+            }
+        });
+        assert_eq!(plan.turns.available_permits() as u64, all_due(12_345.6, lasts));
+        assert!(!plan.turns.is_closed(), "while any of them is left");
+        plan.sent.store(all_due(12_345.6, lasts), Ordering::Release);
+        plan.release(12_345.6);
+        assert!(plan.turns.is_closed());
     }
 }

@@ -64,8 +64,8 @@ pub struct Kind {
     pub done: Histogram<u64>,
     /// Latencies of what was refused, in microseconds.
     pub refused: Histogram<u64>,
-    /// How late it was sent, in microseconds: the measuring side was busy, or none of its connections was free. Part of every
-    /// latency.
+    /// How late it was sent, in microseconds: the measuring side had not yet woken up, was busy, or none of its connections was
+    /// free. Part of every latency.
     pub late: Histogram<u64>,
 }
 
@@ -75,7 +75,7 @@ pub struct Recorder {
     begun: Instant,
     /// Due and never sent.
     pub unsent: u64,
-    /// The measuring side waited for processors like everybody else.
+    /// The measuring side of an open loop waited for processors like everybody else.
     pub waits: bool,
     /// By operation.
     pub kinds: BTreeMap<&'static str, Kind>,
