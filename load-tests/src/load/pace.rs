@@ -65,7 +65,7 @@ impl<F> Plan<F> {
 /// How many become due before the end at a rate: the first at once.
 fn all_due(rate: f64, lasts: Duration) -> u64 {
     const ROUNDING: f64 = 1e-6;
-    (rate * lasts.as_secs_f64() - ROUNDING).ceil() as u64
+    (rate * lasts.as_secs_f64() - ROUNDING).ceil().max(1.0) as u64
 }
 
 /// Has `at_once` drivers do what `next` says for a while; each of `threads` threads carries its share of them. `next` is
@@ -221,7 +221,7 @@ mod tests {
     fn every_turn_is_given_once_however_many_threads_give_them() {
         let lasts = Duration::from_millis(50);
         let plan = Plan {
-            next: |_| Op::Ready,
+            next: |_: u64| Op::Ready,
             sent: AtomicU64::new(0),
             due: AtomicU64::new(0),
             turns: Semaphore::new(0),
