@@ -83,9 +83,7 @@ impl Report {
             self.disk.0.as_secs_f64() * 1000.0,
             self.disk.1.as_secs_f64() * 1000.0
         );
-        if self.recorder.waits {
-            println!("the measuring side had to wait for processors: part of these latencies is its own");
-        }
+        self.recorder.say_if_it_waited();
         self.notes.iter().for_each(|note| println!("{note}"));
     }
 

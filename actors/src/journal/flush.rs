@@ -178,9 +178,10 @@ async fn answer(deps: &Deps, answers: Vec<Answer>) {
                 Err(why) => ticket.refuse(why),
             }
         }
-        match storm {
-            true => tokio::time::sleep(BREATH).await,
-            false => tokio::task::yield_now().await,
+        if storm {
+            tokio::time::sleep(BREATH).await;
+        } else {
+            tokio::task::yield_now().await;
         }
     }
     tracing::trace!(target: "journal", point = "answered");

@@ -154,9 +154,7 @@ impl Turns {
             millis(p50),
             millis(p99)
         );
-        if recorder.waits {
-            println!("the measuring side had to wait for processors: part of these latencies is its own");
-        }
+        recorder.say_if_it_waited();
         Ok(())
     }
 

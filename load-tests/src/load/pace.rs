@@ -110,18 +110,18 @@ where
     F: Fn(u64) -> Op + Send + Sync + 'static,
 {
     let acting = act(plan, target, share);
-    match target {
+    let waits = plan.pace != Pace::Closed && !(plan.first && go_first());
+    let mut recorder = match target {
         Target::Actors(_) => handle.block_on(acting),
         Target::Http(_) => {
-            let first = plan.first && go_first();
             let mut runtime = tokio::runtime::Builder::new_current_thread();
             // Between two pauses nearly everything is done that can be.
             let runtime = runtime.event_interval(4_096).max_io_events_per_tick(4_096).enable_all().build();
-            let mut recorder = runtime.expect("a runtime").block_on(acting);
-            recorder.waits = !first && plan.pace != Pace::Closed;
-            recorder
+            runtime.expect("a runtime").block_on(acting)
         }
-    }
+    };
+    recorder.waits = waits;
+    recorder
 }
 
 /// Lets this thread run whenever it has something to do, in the place of whoever shares the processors with it: customers do

@@ -146,6 +146,13 @@ impl Recorder {
         }
     }
 
+    /// Prints that latencies are partly those of the measuring side, when they are.
+    pub fn say_if_it_waited(&self) {
+        if self.waits {
+            println!("the measuring side had to wait for processors: part of these latencies is its own");
+        }
+    }
+
     /// How many were done within the first so many seconds: what ended after them is not their throughput.
     #[must_use]
     pub fn done_within(&self, seconds: u64) -> u64 {

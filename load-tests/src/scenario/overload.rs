@@ -135,12 +135,10 @@ impl Calm {
             ),
             format!("refusals p50 {:.2} ms, p90 {:.2} ms, p99 {:.2} ms (goal 5)", at(0.5).1, at(0.9).1, at(0.99).1),
             format!(
-                "entries were sent p50 {:.2} ms, p90 {:.2} ms, p99 {:.2} ms after they were due, which is in all latencies; the \
-                 measuring side {} processors",
+                "entries were sent p50 {:.2} ms, p90 {:.2} ms, p99 {:.2} ms after they were due, which is in all latencies",
                 late(0.5),
                 late(0.9),
-                late(0.99),
-                if all.waits { "had to wait for" } else { "went first on the" }
+                late(0.99)
             ),
             format!("a refusal costs {refusing:.2} of an acceptance (goal 0.35)"),
             format!(
