@@ -1,10 +1,11 @@
 //! The admin port: metrics, actors, breakers, dead letters, caches, audit. Loopback by default, by token but for the metrics.
 
 use crate::error::{ApiResult, Problem};
-use crate::extract::{Body, Origin, Query};
+use crate::extract::{Body, Id, Origin, Query, RawBody};
 use crate::gateway;
 use crate::state::App;
-use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -48,6 +49,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/metrics", get(metrics))
         .method_not_allowed_fallback(gateway::not_allowed)
         .fallback(gateway::not_found)
+        .layer(DefaultBodyLimit::max(app.settings.body_bytes))
         .layer(from_fn_with_state(app.clone(), gateway::everything))
         .with_state(app)
 }
@@ -83,7 +85,7 @@ async fn actors(State(app): State<App>) -> Json<Value> {
     Json(json!({"items": app.handles.root.view().await, "eventsRunning": events, "nextCursor": null}))
 }
 
-async fn restart(State(app): State<App>, Origin(origin): Origin, Path(name): Path<String>) -> ApiResult<StatusCode> {
+async fn restart(State(app): State<App>, Origin(origin): Origin, Id(name): Id<String>) -> ApiResult<StatusCode> {
     if !app.handles.root.restart(&name).await {
         return Err(Problem::not_found());
     }
@@ -98,8 +100,9 @@ async fn breakers(State(app): State<App>) -> Json<Value> {
 async fn force(
     State(app): State<App>,
     Origin(origin): Origin,
-    Path((upstream, action)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
 ) -> ApiResult<StatusCode> {
+    let Path((upstream, action)) = path.map_err(|_| Problem::not_found())?;
     let upstream = Upstream::parse(&upstream).ok_or_else(Problem::not_found)?;
     let open = match action.as_str() {
         "force-open" => true,
@@ -131,7 +134,7 @@ fn filter(kind: Option<&str>, channel: Option<&str>) -> ApiResult<Filter> {
     Ok(Filter { kind: kind.map(str::to_owned), channel, before: None })
 }
 
-async fn replay(State(app): State<App>, Origin(origin): Origin, Path(id): Path<String>) -> ApiResult<StatusCode> {
+async fn replay(State(app): State<App>, Origin(origin): Origin, Id(id): Id<String>) -> ApiResult<StatusCode> {
     if !app.handles.replay(&id).await? {
         return Err(Problem::conflict("wrong-state"));
     }
@@ -175,13 +178,18 @@ async fn invalidate(
     Origin(origin): Origin,
     Body(body): Body<Invalidate>,
 ) -> ApiResult<StatusCode> {
-    let key = match (body.key, body.event_id) {
-        (Some(key), None) => key,
-        (None, Some(id)) => format!("analytics:dashboard:{id}"),
+    let (event, what) = match (body.key, body.event_id) {
+        (Some(key), None) => {
+            app.handles.shared.cache.del(&key).await;
+            (actors::events::dashboard_of(&key), format!("cache:{key}"))
+        }
+        (None, Some(id)) => (Some(id), format!("event:{id}")),
         _ => return Err(Problem::field("key", "required")),
     };
-    app.handles.shared.cache.del(&key).await;
-    app.audit_as("admin".into(), origin, "cache-invalidated", format!("cache:{key}"), json!({}));
+    if let Some(event) = event {
+        app.handles.events.forget(event).await;
+    }
+    app.audit_as("admin".into(), origin, "cache-invalidated", what, json!({}));
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -201,7 +209,7 @@ async fn simulator_state(State(app): State<App>) -> ApiResult<Json<Value>> {
 }
 
 /// Adds a rule, or heals an upstream when no fault is named.
-async fn fault(State(app): State<App>, Origin(origin): Origin, Json(mut body): Json<Value>) -> ApiResult<StatusCode> {
+async fn fault(State(app): State<App>, Origin(origin): Origin, Body(mut body): Body<Value>) -> ApiResult<StatusCode> {
     let simulator = simulator(&app)?;
     let upstream = body["upstream"].as_str().and_then(Upstream::parse);
     let upstream = upstream.ok_or_else(|| Problem::field("upstream", "invalid-value"))?;
@@ -219,8 +227,9 @@ async fn fault(State(app): State<App>, Origin(origin): Origin, Json(mut body): J
 }
 
 /// Starts a scenario (TOML).
-async fn scenario(State(app): State<App>, Origin(origin): Origin, text: String) -> ApiResult<StatusCode> {
+async fn scenario(State(app): State<App>, Origin(origin): Origin, body: RawBody) -> ApiResult<StatusCode> {
     let simulator = simulator(&app)?;
+    let text = String::from_utf8(body.0.into()).map_err(|_| Problem::field("scenario", "invalid-characters"))?;
     let scenario = simulator::Scenario::parse(&text)
         .map_err(|e| Problem::field("scenario", "invalid-value").with("reason", json!(e)))?;
     app.audit_as(

@@ -29,27 +29,54 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
         if !is_json {
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type"));
         }
-        let bytes = Bytes::from_request(request, app).await.map_err(|e| {
+        let RawBody(bytes) = RawBody::from_request(request, app).await?;
+        parse(&bytes).map(Self)
+    }
+}
+
+/// A body as it came, within the limit.
+pub(crate) struct RawBody(pub(crate) Bytes);
+
+impl FromRequest<App> for RawBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        Bytes::from_request(request, app).await.map(Self).map_err(|e| {
             if e.status() == StatusCode::PAYLOAD_TOO_LARGE {
                 Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large")
             } else {
                 Problem::new(StatusCode::BAD_REQUEST, "malformed-json")
             }
-        })?;
-        parse(&bytes).map(Self)
+        })
     }
 }
 
 /// Reads a body. An empty one is an empty object.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let bytes = if bytes.iter().all(u8::is_ascii_whitespace) { b"{}" } else { bytes };
-    if let Ok(good) = serde_json::from_slice(bytes) {
+    let may_have_nul = memchr::memmem::find(bytes, b"\\u0000").is_some();
+    if !may_have_nul && let Ok(good) = serde_json::from_slice(bytes) {
         return Ok(good);
     }
     // Once more for the syntax, so that a shape error in front does not hide a syntax error behind it.
     let value: Value =
         serde_json::from_slice(bytes).map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "malformed-json"))?;
+    if let Some(field) = nul_in(&value, "") {
+        return Err(Problem::field(field, "invalid-characters"));
+    }
     serde_path_to_error::deserialize(value).map_err(|e| shape(&e.path().to_string(), &e.inner().to_string()))
+}
+
+/// Where a text has a NUL in it, which no text of the database has.
+fn nul_in(value: &Value, at: &str) -> Option<String> {
+    match value {
+        Value::String(text) => text.contains('\0').then(|| at.to_owned()),
+        Value::Array(all) => all.iter().enumerate().find_map(|(i, v)| nul_in(v, &format!("{at}[{i}]"))),
+        Value::Object(all) => all
+            .iter()
+            .find_map(|(name, v)| nul_in(v, &if at.is_empty() { name.clone() } else { format!("{at}.{name}") })),
+        _ => None,
+    }
 }
 
 /// serde's message as a field and a code. `shape_errors` holds serde to these words.
@@ -104,7 +131,7 @@ impl FromRequestParts<App> for Owner {
     }
 }
 
-/// An id in the path; anything that is none is not found.
+/// An id or a word in the path; anything that is none is not found.
 pub(crate) struct Id<T>(pub(crate) T);
 
 impl<T: FromStr> FromRequestParts<App> for Id<T> {
@@ -112,7 +139,9 @@ impl<T: FromStr> FromRequestParts<App> for Id<T> {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let path =
             axum::extract::Path::<String>::from_request_parts(parts, app).await.map_err(|_| Problem::not_found())?;
-        path.0.parse().map(Self).map_err(|_| Problem::not_found())
+        // The database has no text with NUL in it.
+        let found = path.0.parse().ok().filter(|_| !path.0.contains('\0'));
+        found.map(Self).ok_or_else(Problem::not_found)
     }
 }
 
@@ -123,7 +152,11 @@ impl FromRequestParts<App> for Query {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let query = axum::extract::Query::<HashMap<String, String>>::from_request_parts(parts, app).await;
-        query.map(|q| Self(q.0)).map_err(|_| Problem::field("query", "invalid-value"))
+        let query = query.map_err(|_| Problem::field("query", "invalid-value"))?.0;
+        match query.iter().find(|(_, value)| value.contains('\0')) {
+            Some((name, _)) => Err(Problem::field(name, "invalid-characters")),
+            None => Ok(Self(query)),
+        }
     }
 }
 

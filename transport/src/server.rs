@@ -3,21 +3,25 @@
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::ConnectInfo;
-use axum::http::{Request, Response};
+use axum::http::{HeaderValue, Request, Response, header};
 use futures_util::future::Either;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -33,8 +37,9 @@ const SEND_BUFFER: u32 = 64 * 1024;
 const NOT_SENT: u32 = 16 * 1024;
 /// A connection whose bytes nobody acknowledges for this long is gone.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(20);
-/// Of a body that nobody wants, so much is read, for so long: any entry is shorter, and soon here.
-const UNWANTED: usize = 64 * 1024;
+/// Of a body that nobody reads to its end, so much is read, for so long: a client that is still sending hears the answer, and
+/// its connection can be used again.
+const UNWANTED: usize = 8 * 1024 * 1024;
 const UNWANTED_LIMIT: Duration = Duration::from_secs(1);
 /// Connections that may wait to be accepted: as many as may enter at once. One too many tries again after a second.
 const BACKLOG: u32 = 4_096;
@@ -146,17 +151,60 @@ pub async fn serve(
     let _ = tokio::time::timeout(DRAIN + Duration::from_secs(1), connections.wait()).await;
 }
 
-/// Reads a body that nobody wants. A connection closed with unread bytes is reset, and its last answer may be lost with it.
-async fn pass_over(mut body: Incoming) {
+/// A body that comes back when it was not read to its end.
+struct Lent {
+    body: Option<Incoming>,
+    back: Option<oneshot::Sender<Incoming>>,
+}
+
+impl Lent {
+    fn new(body: Incoming) -> (Self, oneshot::Receiver<Incoming>) {
+        let (back, returned) = oneshot::channel();
+        (Self { body: Some(body), back: Some(back) }, returned)
+    }
+}
+
+impl hyper::body::Body for Lent {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        self.body.as_mut().map_or(Poll::Ready(None), |body| Pin::new(body).poll_frame(cx))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(hyper::body::Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map(hyper::body::Body::size_hint).unwrap_or_default()
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let (Some(body), Some(back)) = (self.body.take().filter(|body| !body.is_end_stream()), self.back.take()) {
+            let _ = back.send(body);
+        }
+    }
+}
+
+/// Reads the rest of a body. A connection closed with unread bytes is reset, and its last answer may be lost with it; where it
+/// has to be closed all the same, the answer says so.
+async fn pass_over(mut body: Incoming, answer: &mut Response<Body>) {
     let mut left = UNWANTED;
     let all = async {
         while let Some(Ok(frame)) = body.frame().await {
-            let read = frame.data_ref().map_or(0, Bytes::len);
-            let Some(rest) = left.checked_sub(read) else { return };
-            left = rest;
+            left = left.checked_sub(frame.data_ref().map_or(0, Bytes::len))?;
         }
+        Some(())
     };
-    let _ = tokio::time::timeout(UNWANTED_LIMIT, all).await;
+    if !matches!(tokio::time::timeout(UNWANTED_LIMIT, all).await, Ok(Some(()))) {
+        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
 }
 
 async fn connection<S>(stream: S, peer: SocketAddr, service: Service, stop: CancellationToken)
@@ -164,17 +212,26 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |mut request: Request<Incoming>| {
-        if let Some((answer, hold)) = (service.early)(&request) {
+        if let Some((mut answer, hold)) = (service.early)(&request) {
             return Either::Left(async move {
-                pass_over(request.into_body()).await;
+                pass_over(request.into_body(), &mut answer).await;
                 if !hold.is_zero() {
                     tokio::time::sleep(hold).await;
                 }
-                Ok(answer)
+                Ok::<_, Infallible>(answer)
             });
         }
         request.extensions_mut().insert(ConnectInfo(peer));
-        Either::Right(service.routes.clone().oneshot(request))
+        let (parts, body) = request.into_parts();
+        let (body, mut returned) = Lent::new(body);
+        let answering = service.routes.clone().oneshot(Request::from_parts(parts, body));
+        Either::Right(async move {
+            let Ok(mut answer) = answering.await;
+            if let Ok(rest) = returned.try_recv() {
+                pass_over(rest, &mut answer).await;
+            }
+            Ok(answer)
+        })
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

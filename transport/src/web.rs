@@ -1,15 +1,15 @@
 //! Static files of console and customer page, embedded in the binary.
 
 use crate::error::Problem;
+use crate::extract::{Id, Query};
 use crate::state::App;
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use domain::channel::Source;
 use rust_embed::Embed;
-use std::collections::HashMap;
 
 #[derive(Embed)]
 #[folder = "$CARGO_MANIFEST_DIR/web/"]
@@ -21,20 +21,24 @@ pub(crate) fn routes() -> Router<App> {
         .route("/docs", get(|headers: HeaderMap| async move { file("docs.html", &headers) }))
         .route("/worker.js", get(|headers: HeaderMap| async move { file("worker.js", &headers) }))
         .route("/e/{slug}", get(customer))
-        .route("/web/{*path}", get(|Path(path): Path<String>, headers: HeaderMap| async move { file(&path, &headers) }))
+        .route("/web/{*path}", get(web))
 }
 
 /// The customer page; a visit of our link counts for its source.
 async fn customer(
     State(app): State<App>,
-    Path(slug): Path<String>,
-    axum::extract::Query(query): axum::extract::Query<HashMap<String, String>>,
+    Id(slug): Id<String>,
+    query: Query,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let event = crate::http::participation::by_slug(&app, &slug).await?;
-    let source = query.get("c").and_then(|c| Source::parse(c)).unwrap_or(Source::Direct);
+    let source = query.get("c").and_then(Source::parse).unwrap_or(Source::Direct);
     app.handles.events.get(event.id).hit(source).await;
     Ok(file("event.html", &headers))
+}
+
+async fn web(Id(path): Id<String>, headers: HeaderMap) -> Response {
+    file(&path, &headers)
 }
 
 fn file(name: &str, headers: &HeaderMap) -> Response {

@@ -10,7 +10,7 @@ use crate::state::App;
 use actors::pictures::{self, Composition, compose_picture};
 use actors::view;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use creative::Palette;
@@ -153,7 +153,7 @@ fn palette(given: PaletteBody) -> Result<String, &'static str> {
 }
 
 /// The picture itself: public, unguessable, never changing.
-pub(crate) async fn file(State(app): State<App>, Path(name): Path<String>) -> ApiResult<Response> {
+pub(crate) async fn file(State(app): State<App>, Id(name): Id<String>) -> ApiResult<Response> {
     let kind = match name.rsplit_once('.') {
         Some((stem, extension)) if stem.bytes().all(|b| b.is_ascii_alphanumeric()) => match extension {
             "jpg" => "image/jpeg",

@@ -8,7 +8,7 @@ use crate::extract::{Body, Id, IfMatch, Origin, Owner};
 use crate::state::App;
 use actors::DrawRequest;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use domain::draw::proof::{DrawProof, RulePrize, Rules, proved_winners};
@@ -56,7 +56,7 @@ pub(crate) async fn list(State(app): State<App>, Owner(who): Owner, Id(id): Id<E
 }
 
 /// The public proof: what `madang draw verify` recomputes.
-pub(crate) async fn public(State(app): State<App>, Path(slug): Path<String>) -> ApiResult<Response> {
+pub(crate) async fn public(State(app): State<App>, Id(slug): Id<String>) -> ApiResult<Response> {
     let event = by_slug(&app, &slug).await?;
     let draw = bodies(&app, &event).await?.into_iter().next().ok_or_else(Problem::not_found)?;
     let mut body = draw["proof"].clone();

@@ -78,6 +78,6 @@ pub(crate) async fn openapi() -> Response {
     ([("content-type", "application/json")], crate::openapi::document().to_string()).into_response()
 }
 
-pub(crate) async fn asyncapi() -> Response {
-    ([("content-type", "application/json")], crate::openapi::asyncapi().to_string()).into_response()
+pub(crate) async fn asyncapi(State(app): State<App>) -> Response {
+    ([("content-type", "application/json")], crate::openapi::asyncapi(&app.public_url).to_string()).into_response()
 }

@@ -6,7 +6,7 @@ use crate::error::{ApiResult, Problem, prefers_english};
 use crate::extract::{Body, Check, Id, Origin, Owner, Query, page};
 use crate::state::App;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::channel::Source;
@@ -30,11 +30,7 @@ pub(crate) async fn by_slug(app: &App, slug: &str) -> ApiResult<Arc<Event>> {
 }
 
 /// What everybody may see of an event.
-pub(crate) async fn public(
-    State(app): State<App>,
-    Path(slug): Path<String>,
-    headers: HeaderMap,
-) -> ApiResult<Response> {
+pub(crate) async fn public(State(app): State<App>, Id(slug): Id<String>, headers: HeaderMap) -> ApiResult<Response> {
     let page = app.handles.events.get(app.slugs.id(&app, &slug).await?).public().await?;
     let body = if prefers_english(&headers) { &page.body().english } else { &page.body().korean };
     Ok(([(header::CONTENT_TYPE, "application/json")], body.clone()).into_response())
@@ -51,7 +47,7 @@ struct Entered {
 /// Enters a customer. No limit by address: carriers and shop Wi-Fi put hundreds behind one.
 pub(crate) async fn enter(
     State(app): State<App>,
-    Path(slug): Path<String>,
+    Id(slug): Id<String>,
     headers: HeaderMap,
     Body(body): Body<Enter>,
 ) -> ApiResult {
@@ -100,7 +96,7 @@ async fn receipted(app: &App, receipt: &str) -> ApiResult<Receipted> {
 }
 
 /// What a receipt proves: number, event, and after the draw result and inclusion.
-pub(crate) async fn receipt(State(app): State<App>, Path(receipt): Path<String>) -> ApiResult<Json<Value>> {
+pub(crate) async fn receipt(State(app): State<App>, Id(receipt): Id<String>) -> ApiResult<Json<Value>> {
     let r = receipted(&app, &receipt).await?;
     let event = app.handles.events.get(EventId(r.event_id)).read().await?;
     let mut body = json!({
@@ -150,7 +146,7 @@ async fn result_of(app: &App, event: &Event, entry_no: i64) -> ApiResult<Value> 
 /// Erases an entry: name, phone and index are blanked.
 pub(crate) async fn erase(
     State(app): State<App>,
-    Path(receipt): Path<String>,
+    Id(receipt): Id<String>,
     Origin(origin): Origin,
 ) -> ApiResult<Response> {
     let r = receipted(&app, &receipt).await?;

@@ -36,6 +36,80 @@ fn malformed_bodies_and_unknown_routes() {
     });
 }
 
+/// The database has no text with NUL in it, and a path may be no text at all.
+#[test]
+fn what_no_text_can_be() {
+    run(async {
+        let api = owner().await;
+        let event = api.draft().await;
+        for path in ["a%00b", "%ff"] {
+            for place in [
+                "/api/participation/events/X",
+                "/api/participation/events/X/draw",
+                "/api/events/X",
+                "/e/X",
+                "/images/X",
+            ] {
+                api.get(&place.replace('X', path)).await.fails(404, "not-found");
+            }
+            api.get(&format!("/api/participation/receipts/{path}")).await.fails(404, "not-found");
+            api.enter(path, "010-1111-2222").await.fails(404, "not-found");
+        }
+        let problem = api.get("/api/events?q=a%00b").await.fails(422, "invalid-characters");
+        assert_eq!(problem["errors"][0]["field"], "q");
+        let body = json!({"optionId": "a\u{0}b", "prizes": []});
+        let problem = api.put(&format!("/api/events/{event}/plan"), body).await.fails(422, "invalid-characters");
+        assert_eq!(problem["errors"][0]["field"], "optionId");
+        api.patch("/api/users/me", json!({"name": "a\\u0000b"})).await.is(200);
+    });
+}
+
+/// Who sends a body that is not wanted hears so, also when it comes after the header, and keeps the connection.
+#[test]
+fn a_connection_outlives_a_refused_body() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    run(async {
+        let address = server().base.strip_prefix("http://").unwrap();
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let body = b"{\"objective\":\"SALES\"}";
+        for (request, status) in [
+            ("PUT /api/events/nonsense/plan", "401"),
+            ("POST /nothing", "404"),
+            ("DELETE /api/users/signup", "405"),
+            ("POST /api/participation/events/nothing/entries", "422"),
+        ] {
+            let head = format!(
+                "{request} HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+            // So that it usually is a packet of its own; what must hold holds for one packet too.
+            tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+            stream.write_all(body).await.unwrap();
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"}") {
+                assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0, "closed after {request}");
+            }
+            let answer = String::from_utf8(answer).unwrap();
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{request}: {answer}");
+            assert!(!answer.to_lowercase().contains("connection: close"), "{answer}");
+        }
+        // Of one that is too large the rest is read too; of one that never comes the answer says that this was all.
+        let head = "POST /api/users/login HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\ncontent-length: 4000000\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&vec![b'x'; 4_000_000]).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"}") {
+            assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0);
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 413"), "{}", String::from_utf8_lossy(&answer));
+        stream.write_all(b"POST /nothing HTTP/1.1\r\nhost: here\r\ncontent-length: 5\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("connection: close"), "{answer}");
+    });
+}
+
 #[test]
 fn lists_check_their_parameters() {
     run(async {
