@@ -201,7 +201,7 @@ pub async fn update(c: &mut Conn, s: &Shop, expected: Option<i64>) -> Result<boo
 pub async fn remove(c: &mut Conn, id: StoreId) -> Result<bool> {
     let changed = sql("update identity.stores s set deleted_at = now(), version = version + 1
                         where s.id = ? and s.deleted_at is null and not exists (
-                          select 1 from events.events e where e.store_id = s.id and e.status in ('scheduled', 'live', 'paused'))")
+                          select 1 from events.events e where e.store_id = s.id and e.status in ('draft', 'planned', 'ready', 'scheduled', 'live', 'paused'))")
     .bind::<t::Uuid, _>(id.0)
     .run(c)
     .await?;

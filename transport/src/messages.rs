@@ -56,7 +56,7 @@ const TABLE: &[Row] = &[
     ("wrong-state", "지금은 할 수 없음", "현재 상태에서는 할 수 없는 작업입니다.", "Wrong state", "This is not possible in the present state."),
     ("stale", "먼저 바뀜", "그사이 내용이 바뀌었습니다. 새로 읽은 뒤 다시 시도해 주세요.", "Stale", "It changed meanwhile: read it again and retry."),
     ("store-rejected", "사업자 확인 실패", "사업자 확인에 실패한 매장입니다. 서류를 보내 주세요.", "Store rejected", "The business could not be verified. Please send documents."),
-    ("store-has-open-events", "진행 중인 이벤트", "예정되거나 진행 중인 이벤트가 있어 삭제할 수 없습니다.", "Open events", "The store has scheduled or running events."),
+    ("store-has-open-events", "끝나지 않은 이벤트", "준비 중이거나 예정되거나 진행 중인 이벤트가 있어 삭제할 수 없습니다.", "Open events", "The store has events that are being prepared, scheduled or running."),
     ("already-entered", "이미 응모함", "이 번호로 이미 응모하셨습니다.", "Already entered", "This phone has entered already."),
     ("event-paused", "잠시 멈춤", "이벤트가 잠시 멈췄습니다.", "Paused", "The event is paused."),
     ("event-ended", "종료됨", "이벤트가 끝났습니다.", "Ended", "The event is over."),
