@@ -42,8 +42,8 @@ const LOAD_RETRY: Duration = Duration::from_millis(500);
 const GATE_TTL: Duration = Duration::from_millis(100);
 /// Between two updates of the dashboard: the first at once, then at most ten a second.
 const CONFLATE: Duration = Duration::from_millis(100);
-/// Link visits are stored together.
-const HITS_EVERY: Duration = Duration::from_secs(2);
+/// Link visits are stored together; everybody sees them within a second.
+const HITS_EVERY: Duration = Duration::from_millis(500);
 /// Phones whose wrong visit codes are remembered.
 const MAX_WRONG: usize = 10_000;
 

@@ -6,6 +6,7 @@
 use crate::admission::Admission;
 use crate::ask::{PATIENCE, Unavailable, ask};
 use crate::entry::{EnterError, EnterRequest, Entered, Pending, Ticket, prepare};
+pub use crate::event::pages::dashboard_of;
 use crate::event::pages::{Known, Page, Public, dashboard_key, join_versions, split_versions};
 use crate::event::{self, Approval, DrawRequest, EventActor, EventError, Msg};
 use crate::journal::Journal;
@@ -123,6 +124,14 @@ impl Events {
         if let Some(slot) = slots.get(&event) {
             slot.known.latest.fetch_max(commit.version, Ordering::AcqRel);
             let _ = slot.actor.cast(Msg::Committed(commit));
+        }
+    }
+
+    /// Forgets the finished pages of an event, here and in the cache: whoever reads next has them made anew.
+    pub async fn forget(&self, id: EventId) {
+        self.inner.shared.cache.del(&dashboard_key(id)).await;
+        if let Some(slot) = self.inner.slots.read().expect("nobody panics holding it").get(&id) {
+            slot.known.forget();
         }
     }
 

@@ -68,6 +68,12 @@ impl Known {
         self.current(&self.public)
     }
 
+    /// Keeps no finished page any longer.
+    pub(crate) fn forget(&self) {
+        *self.analytics.write().expect("nobody panics holding it") = None;
+        *self.public.write().expect("nobody panics holding it") = None;
+    }
+
     /// Keeps analytics that another process or an earlier life of the actor made, and that were current at a generation.
     pub(crate) fn keep_analytics(&self, version: i64, generation: u64, body: Bytes) -> Arc<Page<Bytes>> {
         let page = Arc::new(Page::new(version, generation, body));
@@ -96,9 +102,17 @@ impl<T> Page<T> {
     }
 }
 
+const DASHBOARD_KEY: &str = "analytics:dashboard:";
+
 /// Cache key of the dashboard (CK-05).
 pub(crate) fn dashboard_key(id: EventId) -> String {
-    format!("analytics:dashboard:{id}")
+    format!("{DASHBOARD_KEY}{id}")
+}
+
+/// Whose dashboard is kept under a cache key, if any's.
+#[must_use]
+pub fn dashboard_of(key: &str) -> Option<EventId> {
+    key.strip_prefix(DASHBOARD_KEY)?.parse().ok()
 }
 
 /// Versions of log and shop, and the body, as one cached value.

@@ -1,6 +1,6 @@
 //! US-05 to US-16, US-20: making, publishing and watching an event.
 
-use crate::support::{anonymous, at, owner, owner_at, phone, run, start, within};
+use crate::support::{anonymous, at, owner, owner_at, phone, run, server, start, within};
 use chrono::{Duration as Days, Utc};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -326,6 +326,14 @@ fn the_dashboard_adds_up() {
         assert_eq!(a["hourly"].as_array().unwrap().iter().map(|h| h["entries"].as_i64().unwrap()).sum::<i64>(), 5);
         assert_eq!(a["roi"]["source"], "ESTIMATED");
         assert!(a["position"]["offset"].as_i64().unwrap() > 5);
+        for what in [json!({"eventId": id}), json!({"key": format!("analytics:dashboard:{id}")})] {
+            let forget = api.http.post(format!("{}/admin/cache/invalidate", server().admin));
+            let forget = forget.bearer_auth(server().running.admin_token());
+            assert_eq!(forget.json(&what).send().await.unwrap().status(), 204);
+            let again = api.get(&format!("/api/events/{id}/analytics")).await;
+            assert_eq!(again.headers["x-cache"], "miss", "{what}");
+            assert_eq!(again.is(200), a);
+        }
         api.enter(&slug, &phone(9)).await.is(201);
         let fresh = api.get(&format!("/api/events/{id}/analytics")).await;
         assert_eq!(fresh.headers["x-cache"], "miss", "what was acknowledged is seen by the next read");
