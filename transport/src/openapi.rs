@@ -8,6 +8,10 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+/// POSTs that no key makes repeatable.
+const WITHOUT_KEY: [&str; 4] =
+    ["/api/users/login", "/api/users/token/refresh", "/api/users/logout", "/api/realtime/tickets"];
+
 fn says(status: u16) -> &'static str {
     match status {
         200 => "OK",
@@ -21,6 +25,7 @@ fn says(status: u16) -> &'static str {
         409 => "Not possible now",
         410 => "Over",
         412 => "Changed meanwhile",
+        413 => "The body is too large",
         422 => "A field breaks a rule",
         425 => "Not begun",
         429 => "Too many",
@@ -63,15 +68,14 @@ fn operation(o: &Operation, taken: &mut SchemaGenerator, given: &mut SchemaGener
     if o.owner {
         statuses.extend([401, 429]);
     }
-    let responses: Map<String, Value> =
+    if o.takes.is_some() {
+        statuses.extend([400, 413, 422]);
+    }
+    let mut responses: Map<String, Value> =
         statuses.into_iter().map(|status| (status.to_string(), response(o, status, given))).collect();
-    let parameters: Vec<Value> = o
-        .path
-        .split('/')
-        .filter_map(|p| p.strip_prefix('{')?.strip_suffix('}'))
-        .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
-        .collect();
-    let mut body = json!({"operationId": id, "summary": o.summary, "responses": responses, "parameters": parameters});
+    responses.insert("default".into(), response(o, 503, given));
+    let mut body =
+        json!({"operationId": id, "summary": o.summary, "responses": responses, "parameters": parameters(o)});
     if let Some(schema) = o.takes {
         body["requestBody"] = json!({"required": true, "content": {"application/json": {"schema": schema(taken)}}});
     }
@@ -79,6 +83,46 @@ fn operation(o: &Operation, taken: &mut SchemaGenerator, given: &mut SchemaGener
         body["security"] = json!([{"owner": []}]);
     }
     body
+}
+
+/// What path, query and headers may say.
+fn parameters(o: &Operation) -> Vec<Value> {
+    let parameter = |place: &str, name: &str, schema: Value, says: &str| json!({"name": name, "in": place, "required": place == "path", "schema": schema, "description": says});
+    let (text, whole) =
+        (|| json!({"type": "string"}), |most: u32| json!({"type": "integer", "minimum": 1, "maximum": most}));
+    let in_path = o.path.split('/').filter_map(|p| p.strip_prefix('{')?.strip_suffix('}'));
+    let mut all: Vec<Value> = in_path.map(|name| parameter("path", name, text(), "")).collect();
+    all.extend(o.query.iter().map(|name| {
+        let (schema, says) = match *name {
+            "cursor" => (text(), "nextCursor of the page before"),
+            "limit" => (whole(100), "20 unless told"),
+            "wait" => (whole(60), "Holds so many seconds until it ended"),
+            "status" => (text(), "A status, or drafting, upcoming, running, ended"),
+            "q" => (text(), "A part of the title"),
+            "channel" => (text(), "One of the six channels, QR or DIRECT"),
+            _ => (json!({"type": "boolean"}), ""),
+        };
+        parameter("query", name, schema, says)
+    }));
+    if o.statuses.contains(&412) {
+        all.push(parameter(
+            "header",
+            "If-Match",
+            text(),
+            "The version that this is made on; without it the last write wins",
+        ));
+    }
+    if o.statuses.contains(&304) {
+        all.push(parameter("header", "If-None-Match", text(), "The version that is there already"));
+    }
+    if (o.method, o.path) == ("get", "/api/jobs/{id}") {
+        all.push(parameter("header", "Prefer", text(), "wait=25 holds until it ended or, with If-None-Match, changed"));
+    }
+    if o.method == "post" && !WITHOUT_KEY.contains(&o.path) {
+        all.push(parameter("header", "Idempotency-Key", text(), "Repeats are answered as the first was, for 24 h"));
+    }
+    all.push(parameter("header", "Accept-Language", text(), "ko (unless told) or en: the language of problems"));
+    all
 }
 
 fn response(o: &Operation, status: u16, given: &mut SchemaGenerator) -> Value {
@@ -115,14 +159,17 @@ fn problem() -> Value {
     })
 }
 
-/// The AsyncAPI document.
+/// The AsyncAPI document of a server at this address.
 #[must_use]
-pub fn asyncapi() -> Value {
+pub fn asyncapi(public_url: &str) -> Value {
+    let (scheme, host) = public_url.split_once("://").unwrap_or(("http", public_url));
+    let protocol = if scheme == "https" { "wss" } else { "ws" };
     let topic = |address: &str, kind: &str, updates: &[&str]| json!({"address": address, "description": format!("{kind} topic; updates: {}", updates.join(", "))});
-    let message = |name: &str, required: &[&str]| {
+    let message = |name: &str, required: &[&str], optional: &[&str]| {
         let all = [&["type"], required].concat();
         let properties: Map<String, Value> = required
             .iter()
+            .chain(optional)
             .map(|p| ((*p).to_owned(), json!({})))
             .chain([("type".to_owned(), json!({"const": name}))])
             .collect();
@@ -131,7 +178,7 @@ pub fn asyncapi() -> Value {
     json!({
         "asyncapi": "3.0.0",
         "info": {"title": "Madang live", "version": env!("CARGO_PKG_VERSION")},
-        "servers": {"here": {"host": "127.0.0.1:8080", "pathname": "/ws", "protocol": "ws"}},
+        "servers": {"here": {"host": host, "pathname": "/ws", "protocol": protocol}},
         "channels": {
             "event": topic("event:{id}", "State", &["entries.counted", "event.changed", "channels.measured"]),
             "public": topic("public:{slug}", "State", &["entries.counted", "event.changed", "draw.published"]),
@@ -140,11 +187,11 @@ pub fn asyncapi() -> Value {
             "owner": topic("owner:{userId}", "Log", &["notice"]),
         },
         "components": {"messages": {
-            "hello": message("hello", &[]), "subscribe": message("subscribe", &["id", "topic"]), "unsubscribe": message("unsubscribe", &["topic"]),
-            "ping": message("ping", &["id"]), "welcome": message("welcome", &["sessionId", "serverTime", "heartbeatMs"]),
-            "subscribed": message("subscribed", &["id", "topic", "position", "recovered"]),
-            "update": message("update", &["topic", "position", "at", "kind", "data"]), "gap": message("gap", &["topic"]),
-            "error": message("error", &["id", "code"]), "pong": message("pong", &["id"]), "goaway": message("goaway", &["reconnectAfterMs"]),
+            "hello": message("hello", &[], &["ticket"]), "subscribe": message("subscribe", &["id", "topic"], &["from"]), "unsubscribe": message("unsubscribe", &["topic"], &[]),
+            "ping": message("ping", &["id"], &[]), "welcome": message("welcome", &["sessionId", "serverTime", "heartbeatMs"], &[]),
+            "subscribed": message("subscribed", &["id", "topic", "position", "recovered"], &["snapshot"]),
+            "update": message("update", &["topic", "position", "at", "kind", "data"], &[]), "gap": message("gap", &["topic"], &[]),
+            "error": message("error", &["id", "code"], &[]), "pong": message("pong", &["id"], &[]), "goaway": message("goaway", &["reconnectAfterMs"], &[]),
         }},
         "x-close-codes": {"4400": "protocol, or no hello", "4401": "no authorisation", "4403": "a right was lost", "4408": "too slow", "4429": "too many", "1012": "restart"},
     })

@@ -26,11 +26,24 @@ pub struct Operation {
     /// 202 answers a job instead.
     pub(crate) or_job: Option<Schema>,
     pub(crate) statuses: &'static [u16],
+    /// Names of what its query may say.
+    pub(crate) query: &'static [&'static str],
 }
 
 impl Operation {
     const fn new(method: &'static str, path: &'static str, summary: &'static str, statuses: &'static [u16]) -> Self {
-        Self { method, path, owner: true, summary, takes: None, gives: None, file: None, or_job: None, statuses }
+        Self {
+            method,
+            path,
+            owner: true,
+            summary,
+            takes: None,
+            gives: None,
+            file: None,
+            or_job: None,
+            statuses,
+            query: &[],
+        }
     }
 
     const fn public(self) -> Self {
@@ -47,6 +60,10 @@ impl Operation {
 
     const fn file(self, kind: &'static str) -> Self {
         Self { file: Some(kind), ..self }
+    }
+
+    const fn query(self, names: &'static [&'static str]) -> Self {
+        Self { query: names, ..self }
     }
 
     const fn or_job(self) -> Self {
@@ -70,6 +87,9 @@ const fn delete(path: &'static str, summary: &'static str, statuses: &'static [u
     Operation::new("delete", path, summary, statuses)
 }
 
+/// The query of a list.
+const LIST: &[&str] = &["cursor", "limit"];
+
 /// Every operation. Owners' own also answer 401 and 429.
 pub const OPERATIONS: &[Operation] = &[
     post("/api/users/signup", "Sign up: account, shop and a first login", &[201, 400, 409, 422, 503])
@@ -81,22 +101,24 @@ pub const OPERATIONS: &[Operation] = &[
         .public()
         .takes(of::<b::Refresh>)
         .gives(of::<a::Tokens>),
-    post("/api/users/logout", "Log out, here or everywhere", &[204]),
+    post("/api/users/logout", "Log out, here or everywhere", &[204]).query(&["everywhere"]),
     get("/api/users/me", "The owner", &[200]).gives(of::<a::User>),
     patch("/api/users/me", "Change name or phone", &[200, 412, 422]).takes(of::<b::EditMe>).gives(of::<a::User>),
-    get("/api/stores", "Shops", &[200]).gives(of::<a::Page<a::Store>>),
+    get("/api/stores", "Shops", &[200, 422]).query(LIST).gives(of::<a::Page<a::Store>>),
     post("/api/stores", "Add a shop", &[201, 422]).takes(of::<b::NewStore>).gives(of::<a::Store>),
     get("/api/stores/{id}", "A shop", &[200, 404]).gives(of::<a::Store>),
     patch("/api/stores/{id}", "Change a shop", &[200, 404, 412, 422]).takes(of::<b::EditStore>).gives(of::<a::Store>),
-    delete("/api/stores/{id}", "Remove a shop without open events", &[204, 404, 409]),
+    delete("/api/stores/{id}", "Remove a shop without open events", &[204, 404, 409, 412]),
     get("/api/industries", "Industries", &[200]).public().gives(of::<a::Page<a::Industry>>),
-    get("/api/events", "Events, newest first", &[200, 422]).gives(of::<a::Page<a::Event>>),
+    get("/api/events", "Events, newest first", &[200, 422])
+        .query(&["status", "q", "cursor", "limit"])
+        .gives(of::<a::Page<a::Event>>),
     post("/api/events", "Begin an event by its objective", &[201, 422]).takes(of::<b::NewEvent>).gives(of::<a::Event>),
     get("/api/events/{id}", "An event", &[200, 304, 404]).gives(of::<a::Event>),
     patch("/api/events/{id}", "Change the title, or move the end later", &[200, 404, 409, 412, 422])
         .takes(of::<b::EditEvent>)
         .gives(of::<a::Event>),
-    delete("/api/events/{id}", "Remove a draft", &[204, 404, 409]),
+    delete("/api/events/{id}", "Remove a draft", &[204, 404, 409, 412]),
     post("/api/events/{id}/duplicate", "Copy plan, pictures and channels", &[201, 404]).gives(of::<a::Event>),
     put("/api/events/{id}/plan", "Choose an option", &[200, 404, 409, 412, 422])
         .takes(of::<b::Plan>)
@@ -108,19 +130,23 @@ pub const OPERATIONS: &[Operation] = &[
         .takes(of::<b::Channels>)
         .gives(of::<a::Event>),
     get("/api/events/{id}/preflight", "What each channel misses", &[200, 404]).gives(of::<a::Preflight>),
-    post("/api/events/{id}/approve", "Approve and publish", &[200, 202, 404, 409, 412, 422]).gives(of::<a::Approval>),
+    post("/api/events/{id}/approve", "Approve and publish", &[200, 202, 404, 409, 412, 422])
+        .query(&["wait"])
+        .gives(of::<a::Approval>),
     post("/api/events/{id}/pause", "Pause", &[200, 404, 409, 412]).gives(of::<a::Event>),
     post("/api/events/{id}/resume", "Resume", &[200, 404, 409, 412]).gives(of::<a::Event>),
     post("/api/events/{id}/close", "Close", &[200, 404, 409, 412]).gives(of::<a::Event>),
     post("/api/events/{id}/cancel", "Call off and recall", &[200, 404, 409, 412]).gives(of::<a::Event>),
-    get("/api/events/{id}/qr.svg", "The link as QR code", &[200, 404]).file("image/svg+xml"),
-    get("/api/events/{id}/qr.png", "The link as QR code", &[200, 404]).file("image/png"),
+    get("/api/events/{id}/qr.svg", "The link as QR code", &[200, 404, 422]).query(&["channel"]).file("image/svg+xml"),
+    get("/api/events/{id}/qr.png", "The link as QR code", &[200, 404, 422]).query(&["channel"]).file("image/png"),
     get("/api/events/{id}/visit-code", "The code shown in the shop", &[200, 404]).gives(of::<a::VisitCode>),
-    get("/api/events/{id}/facts", "The history", &[200, 404]).gives(of::<a::Page<a::Fact>>),
+    get("/api/events/{id}/facts", "The history", &[200, 404, 422]).query(LIST).gives(of::<a::Page<a::Fact>>),
     get("/api/events/{id}/images", "Pictures of an event", &[200, 404]).gives(of::<a::Page<a::Image>>),
-    get("/api/events/{id}/participants", "Participants, masked", &[200, 404, 422]).gives(of::<a::Page<a::Participant>>),
+    get("/api/events/{id}/participants", "Participants, masked", &[200, 404, 422])
+        .query(&["channel", "visited", "cursor", "limit"])
+        .gives(of::<a::Page<a::Participant>>),
     get("/api/events/{id}/draws", "Draws", &[200, 404]).gives(of::<a::Page<a::Draw>>),
-    post("/api/events/{id}/draws", "Draw, once ever", &[200, 201, 404, 409, 422])
+    post("/api/events/{id}/draws", "Draw, once ever", &[200, 201, 404, 409, 412, 422])
         .takes(of::<b::Draw>)
         .gives(of::<a::Draw>),
     get("/api/events/{id}/analytics", "The dashboard", &[200, 404]).gives(of::<a::Analytics>),
@@ -139,13 +165,14 @@ pub const OPERATIONS: &[Operation] = &[
         .gives(of::<a::Image>),
     get("/api/jobs/{id}", "A job; Prefer: wait holds", &[200, 304, 404]).gives(of::<a::Job>),
     delete("/api/jobs/{id}", "Call a job off", &[204, 404, 409]),
-    get("/api/notices", "Notices, newest first", &[200]).gives(of::<a::Page<a::Notice>>),
+    get("/api/notices", "Notices, newest first", &[200, 422]).query(LIST).gives(of::<a::Page<a::Notice>>),
     post("/api/notices/{id}/read", "Mark a notice as read", &[200, 404]).gives(of::<a::Notice>),
     get("/api/distribution/{id}", "A distribution", &[200, 304, 404]).gives(of::<a::Distribution>),
     post("/api/distribution/{id}/retry", "Try failed channels again", &[202, 404, 409, 422])
         .takes(of::<b::Channels>)
         .gives(of::<a::Distribution>),
-    post("/api/distribution/{id}/recall", "Take back what was published", &[202, 404]).gives(of::<a::Distribution>),
+    post("/api/distribution/{id}/recall", "Take back what was published", &[202, 404, 412])
+        .gives(of::<a::Distribution>),
     post("/api/distribution/{id}/confirm", "Settle an unknown channel", &[202, 404, 409, 422])
         .takes(of::<b::Confirm>)
         .gives(of::<a::Distribution>),
