@@ -4,11 +4,14 @@
 use crate::system::Shared;
 use creative::{Look, Palette, Picture, compose};
 use domain::channel::{Platform, Style};
+use domain::event::Event;
 use domain::ids::{EventId, ImageId};
+use domain::time::kst;
 use serde_json::Value;
-use storage::Result;
 use storage::cache::ttl;
 use storage::images::Image;
+use storage::stores::Shop;
+use storage::{Result, StorageError};
 
 /// 80 random bits in base32: what cannot be guessed and can be read aloud.
 #[must_use]
@@ -64,6 +67,61 @@ pub struct Composition {
     pub palette: String,
     /// Name of the background object.
     pub background: Option<String>,
+}
+
+/// The big text, unless the owner writes another: the title.
+pub(crate) fn headline(event: &Event, shop: &Shop) -> String {
+    event.title.clone().unwrap_or_else(|| shop.name.clone())
+}
+
+/// The small text, unless the owner writes another: the shop, the first prize, until when.
+pub(crate) fn small_text(event: &Event, shop: &Shop) -> String {
+    let until = event.ends_at.map(|t| t.with_timezone(&kst()).format("%-m월 %-d일까지").to_string());
+    let prize = event.prizes.first().map(|p| p.name.clone());
+    let parts: Vec<String> = [Some(shop.name.clone()), prize, until].into_iter().flatten().collect();
+    parts.join(" · ").chars().take(120).collect()
+}
+
+/// The plan changed: pictures that say what it said say what it says now, as their next version. What an owner wrote stays.
+///
+/// # Errors
+/// Rows or objects cannot be read or written; some pictures may have followed.
+pub async fn follow_plan(shared: &Shared, before: &Event, now: &Event) -> Result<()> {
+    let (event, store) = (now.id, now.store);
+    let read = shared.store.run(move |c| {
+        Box::pin(async move { Ok((storage::stores::get(c, store).await?, storage::images::of_event(c, event).await?)) })
+    });
+    let (Some(shop), images) = read.await? else { return Ok(()) };
+    let followed = |text: &str, before: String, now: String| if text == before { now } else { text.to_owned() };
+    let changing = images.into_iter().filter_map(|image| {
+        let big = followed(&image.headline, headline(before, &shop), headline(now, &shop));
+        let small = followed(&image.body, small_text(before, &shop), small_text(now, &shop));
+        ((&big, &small) != (&image.headline, &image.body)).then(|| next_version(shared, image, big, small))
+    });
+    futures_util::future::try_join_all(changing).await.map(|_| ())
+}
+
+async fn next_version(shared: &Shared, image: Image, headline: String, body: String) -> Result<()> {
+    let what = Composition {
+        id: image.id,
+        version: image.version + 1,
+        event: image.event,
+        style: image.style,
+        platform: image.platform,
+        headline,
+        body,
+        palette: image.palette,
+        background: image.background,
+    };
+    let new = compose_picture(shared, what).await?;
+    let stored = new.clone();
+    match shared.store.run(move |c| Box::pin(async move { storage::images::insert(c, &stored).await })).await {
+        Ok(()) => remember(shared, &new).await,
+        // Edited meanwhile: the owner's own text stays.
+        Err(StorageError::Conflict { .. }) => {}
+        Err(e) => return Err(e),
+    }
+    Ok(())
 }
 
 /// Composes a picture and stores its object under a new, unguessable name; the row is the caller's.

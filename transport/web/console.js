@@ -97,6 +97,7 @@ async function route() {
   const mine = ++visit;
   const [page, id = '', ...rest] = location.hash.slice(1).split('/');
   if (!signedIn() && !['login', 'signup'].includes(page)) return go('#login');
+  if (signedIn() && ['login', 'signup'].includes(page)) return location.replace('#');
   if (!signedIn()) notices = null;
   header();
   const place = el('div', {}, loading());

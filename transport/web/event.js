@@ -1,7 +1,7 @@
 // The customer page: one screen, one form, a receipt and number, the live count, honest odds, later the draw and its proof.
 import { Live } from './live.js';
 import { button, confirmed, copy, el, failed, field, form, loading, randomHex, reach, show, socketUrl } from './ui.js';
-import { language, name, number, percent, speak, when, won, words } from './words.js';
+import { CHANNELS, language, name, number, percent, speak, when, won, words } from './words.js';
 
 const t = words({
   until: ['{t}까지', 'until {t}'], begins: ['{t}에 시작합니다', 'begins {t}'], paused: ['잠시 멈췄습니다. 조금 뒤에 다시 와 주세요.', 'Paused. Please come back a little later.'], closed: ['마감되었습니다. {t}부터 추첨을 기다리고 있습니다.', 'Closed. Waiting for the draw since {t}.'], drawn: ['추첨이 끝났습니다', 'The winners are drawn'], cancelled: ['취소된 이벤트입니다', 'This event was cancelled'], over: ['끝난 이벤트입니다', 'This event is over'],
@@ -10,13 +10,15 @@ const t = words({
   privacy: ['안내를 읽었고 만 14세 이상입니다 (필수)', 'I have read it and am 14 or older (required)'], marketing: ['이 가게의 광고 받기 (선택)', 'Send me advertising of this shop (optional)'], night: ['밤 9시~아침 8시에도 광고 받기 (선택)', 'Also between 9 p.m. and 8 a.m. (optional)'],
   busy: ['응모가 몰리고 있습니다. 자리가 나는 대로 응모됩니다. 이 화면을 닫지 마세요.', 'Many are entering right now. You will be in as soon as there is room: please keep this page open.'],
   enter: ['응모하기', 'Enter'], thanks: ['{n}번으로 응모되었습니다', 'You are in, as number {n}'], receipt: ['응모 확인증', 'Your receipt'], keep: ['당첨 확인과 삭제 요청에 쓰입니다. 이 화면을 저장해 두세요.', 'It shows whether you won, and deletes your entry: keep it.'], copy: ['확인증 복사', 'Copy the receipt'], mine: ['내 응모 확인', 'My entry'], look: ['확인하기', 'Look'],
-  won: ['축하합니다! {p}에 당첨되었습니다', 'Congratulations! You won: {p}'], alternate: ['예비 당첨자입니다', 'You are an alternate'], lost: ['아쉽지만 당첨되지 않았습니다', 'Not this time'], wait: ['아직 추첨하지 않았습니다', 'Not drawn yet'], erase: ['내 응모 지우기', 'Delete my entry'], eraseSure: ['이름과 전화번호가 바로 지워지고 응모가 취소됩니다. 되돌릴 수 없습니다.', 'Name and phone are deleted at once and the entry is gone. This cannot be undone.'], eraseWon: ['당첨({p})도 사라지고 다음 순번에게 넘어갑니다.', 'The prize ({p}) is lost with it, and goes to the next in line.'], other_event: ['다른 이벤트의 확인증입니다: {e}', 'This receipt belongs to another event: {e}'], mineOdds: ['매장 코드를 쓴 분이 있으면 실제 확률은 달라집니다', 'Codes from the shop change the actual odds'], member: ['당첨자 명단과 같은 목록에 이 응모가 들어 있음이 증명되었습니다.', 'It is proved to be in the list the winners were drawn from.'],
+  won: ['축하합니다! {p}에 당첨되었습니다', 'Congratulations! You won: {p}'], alternate: ['예비 당첨자입니다', 'You are an alternate'], lost: ['아쉽지만 당첨되지 않았습니다', 'Not this time'], wait: ['아직 추첨하지 않았습니다', 'Not drawn yet'], erase: ['내 응모 지우기', 'Delete my entry'], eraseSure: ['이름과 전화번호가 바로 지워지고 응모가 취소됩니다. 되돌릴 수 없습니다.', 'Name and phone are deleted at once and the entry is gone. This cannot be undone.'], another: ['다른 사람 응모하기', 'Enter somebody else'], anotherSure: ['이 확인증은 이 기기에 더 보이지 않습니다. 먼저 복사하거나 적어 두세요.', 'This receipt is no longer shown on this device: copy it or write it down first.'], eraseWon: ['당첨({p})도 사라지고 다음 순번에게 넘어갑니다.', 'The prize ({p}) is lost with it, and goes to the next in line.'], other_event: ['다른 이벤트의 확인증입니다: {e}', 'This receipt belongs to another event: {e}'], mineOdds: ['매장 코드를 쓴 분이 있으면 실제 확률은 달라집니다', 'Codes from the shop change the actual odds'], member: ['당첨자 명단과 같은 목록에 이 응모가 들어 있음이 증명되었습니다.', 'It is proved to be in the list the winners were drawn from.'],
   winners: ['당첨자', 'Winners'], no: ['{n}번', 'No. {n}'], proof: ['증명 파일', 'Proof file'], fair: ['공정한 추첨', 'A fair draw'], fairText: ['추첨에 쓸 난수의 해시를 이벤트 전에 공개했습니다. 추첨 뒤 누구나 결과를 다시 계산할 수 있습니다.', 'The hash of the number that decides the draw was published before it began. Afterwards anybody can recompute the result.'], other: ['English', '한국어'], gone: ['없거나 아직 공개되지 않은 이벤트입니다.', 'There is no such event, or it is not public yet.'],
 });
 
 const main = /** @type {HTMLElement} */ (document.getElementById('main'));
 const slug = location.pathname.split('/').pop() ?? '';
-const source = new URLSearchParams(location.search).get('c') ?? 'DIRECT';
+const named = (new URLSearchParams(location.search).get('c') ?? '').trim().toUpperCase();
+/** Where the customer comes from; who follows a link that says something else is as welcome. */
+const source = [...CHANNELS, 'QR'].includes(named) ? named : 'DIRECT';
 const base = `/api/participation/events/${slug}`;
 /** Where this browser keeps the receipt, so that a reload shows it again. */
 const KEPT = `madang-receipt-${slug}`;
@@ -106,14 +108,21 @@ async function receipt(receipt) {
   const result = { won: t('won', { p: found.draw?.prize ?? '' }), alternate: t('alternate'), 'not-won': t('lost') }[/** @type {string} */ (found.draw?.result)] ?? t('wait');
   return el('section', { class: 'card receipt' }, el('h2', {}, t('thanks', { n: number(found.entryNo) })), el('p', {}, el('strong', {}, result)), found.draw?.inclusionProof && el('p', { class: 'quiet' }, t('member')),
     el('p', { class: 'quiet' }, t('keep')), el('p', {}, `${t('receipt')}: `, el('code', { class: 'mono' }, receipt)),
-    el('div', { class: 'row' }, button(t('copy'), () => copy(receipt), { class: 'plain' }), button(t('erase'), async () => {
+    el('div', { class: 'row' }, button(t('copy'), () => copy(receipt), { class: 'plain' }), found.event.status === 'live' && button(t('another'), async () => {
+      if (await confirmed(t('another'), t('anotherSure'), t('another'))) await anew();
+    }, { class: 'link' }), button(t('erase'), async () => {
       const prize = ['won', 'alternate'].includes(found.draw?.result);
       if (!await confirmed(t('erase'), [t('eraseSure'), prize && el('strong', { class: 'block bad' }, t('eraseWon', { p: found.draw.prize ?? t('alternate') }))], t('erase'))) return;
       await call('DELETE', `/api/participation/receipts/${encodeURIComponent(receipt)}`);
-      localStorage.removeItem(KEPT);
-      key = randomHex(16);
-      await page();
+      await anew();
     }, { class: 'link' })));
+}
+
+/** This browser has not entered: an empty form, and what it sends is another entry. */
+async function anew() {
+  localStorage.removeItem(KEPT);
+  key = randomHex(16);
+  await page();
 }
 
 /** For somebody who entered elsewhere. */
@@ -159,8 +168,9 @@ async function start() {
     const live = new Live({ url: socketUrl() });
     const seen = async (/** @type {any} */ data) => {
       counted(event, data.count);
-      if (!data.status || data.status === event.status) return;
-      event.status = data.status;
+      const same = (data.status ?? event.status) === event.status && (data.endsAt ?? event.endsAt) === event.endsAt;
+      if (same) return;
+      Object.assign(event, { status: data.status, endsAt: data.endsAt });
       // What is being filled in comes back with the form.
       const again = typed();
       await page().then((fresh) => (event = fresh), (error) => show(main, failed(error, start)));

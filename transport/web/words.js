@@ -54,5 +54,8 @@ const t = words({
   LOW: ['저비용', 'Low cost'], MEDIUM: ['중비용', 'Medium cost'], HIGH: ['고비용', 'High cost'],
   SIMPLE: ['심플', 'Simple'], VIVID: ['화려한', 'Vivid'], TRENDY: ['트렌디', 'Trendy'],
 });
+/** The codes of the channels. */
+export const CHANNELS = /** @type {const} */ (['WOORI_TV', 'RINGO_BIZ', 'GENIE_TV', 'INSTAGRAM', 'NAVER', 'KAKAO']);
+
 /** The word for a code of the API: a channel, objective, status, tier or style. @param {string} code */
 export const name = (code) => t(/** @type {any} */ (code));

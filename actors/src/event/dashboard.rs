@@ -175,5 +175,5 @@ pub(super) fn dashboard(l: &super::Loaded) -> Dashboard {
 }
 
 fn public(l: &super::Loaded) -> Value {
-    json!({"count": l.tally.participants(), "status": l.event.status})
+    json!({"count": l.tally.participants(), "status": l.event.status, "endsAt": l.event.ends_at})
 }

@@ -1,14 +1,14 @@
 //! Pictures: one textless background per style from the model (or built in), our own text on each platform's size.
 
 use super::{Run, blocking, fallback};
-use crate::pictures::{Composition, compose_picture};
+use crate::pictures::{Composition, compose_picture, headline, small_text};
 use clients::prompt;
 use domain::catalog::{INDUSTRIES, industry_of};
 use domain::channel::{Platform, Style};
 use domain::distribution::ErrorClass;
 use domain::event::Event;
 use domain::ids::{ImageId, StoreId};
-use domain::time::{Season, kst};
+use domain::time::Season;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -140,7 +140,7 @@ async fn compose(
     platform: Platform,
     background: Option<&str>,
 ) -> Result<Image, StorageError> {
-    let headline = event.title.clone().unwrap_or_else(|| shop.name.clone());
+    let headline = headline(event, shop);
     let palette = match style {
         Style::Simple => "CREAM",
         Style::Vivid => "SUNSET",
@@ -152,7 +152,7 @@ async fn compose(
         event: event.id,
         style,
         platform,
-        body: body(event, shop),
+        body: small_text(event, shop),
         headline,
         palette: palette.into(),
         background: background.map(str::to_owned),
@@ -162,14 +162,6 @@ async fn compose(
     run.shared.store.run(move |c| Box::pin(async move { storage::images::insert(c, &stored).await })).await?;
     crate::pictures::remember(&run.shared, &image).await;
     Ok(image)
-}
-
-/// The small text: the shop, the first prize, until when.
-fn body(event: &Event, shop: &Shop) -> String {
-    let until = event.ends_at.map(|t| t.with_timezone(&kst()).format("%-m월 %-d일까지").to_string());
-    let prize = event.prizes.first().map(|p| p.name.clone());
-    let parts: Vec<String> = [Some(shop.name.clone()), prize, until].into_iter().flatten().collect();
-    parts.join(" · ").chars().take(120).collect()
 }
 
 /// Pictures drawn at once: each takes a core and some megabytes.

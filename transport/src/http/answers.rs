@@ -238,11 +238,14 @@ pub(crate) struct Preflight {
 }
 
 #[derive(JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct ChannelPreflight {
     channel: Channel,
     mode: Mode,
     ok: bool,
     missing: Vec<Missing>,
+    /// What one event on it is planned to cost, in won.
+    cost_won: i64,
 }
 
 #[derive(JsonSchema)]

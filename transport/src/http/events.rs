@@ -6,8 +6,8 @@ use crate::auth::Session;
 use crate::error::{ApiResult, Problem};
 use crate::extract::{Body, Id, IfMatch, Origin, Owner, Query, not_modified, page, unchanged, versioned};
 use crate::state::App;
-use actors::publishing;
 use actors::{EventError, view};
+use actors::{pictures, publishing};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -65,14 +65,8 @@ pub(crate) async fn create(
             first.first().ok_or_else(|| Problem::field("storeId", "required"))?.id
         }
     };
-    let event = Event::draft(
-        EventId::new(),
-        actors::pictures::unguessable(),
-        who.user,
-        store,
-        objective,
-        actors::system::now(),
-    );
+    let event =
+        Event::draft(EventId::new(), pictures::unguessable(), who.user, store, objective, actors::system::now());
     let event = app.handles.create_event(event, vec![Fact::Created { objective }]).await?;
     app.audit(Some(who), origin, "event-created", format!("event:{}", event.id), json!({"objective": objective}));
     Ok(versioned(StatusCode::CREATED, event.revision, &view::event(&event)))
@@ -122,9 +116,13 @@ pub(crate) async fn edit(
     IfMatch(version): IfMatch,
     Body(body): Body<EditEvent>,
 ) -> ApiResult {
-    owned(&app, who, id).await?;
+    let event = owned(&app, who, id).await?;
     let edit = Command::Edit { title: body.title.as_deref().map(nfc), ends_at: body.ends_at };
-    Ok(shown(&*command(&app, who, id, edit, version).await?))
+    let edited = command(&app, who, id, edit, version).await?;
+    if event.status.is_drafting() {
+        pictures::follow_plan(&app.handles.shared, &event, &edited).await?;
+    }
+    Ok(shown(&edited))
 }
 
 pub(crate) async fn remove(
@@ -158,7 +156,9 @@ pub(crate) async fn plan(
         prizes: body.prizes,
         visit_weight: body.visit_bonus.map(|b| b.map(|b| b.weight)),
     };
-    Ok(shown(&*command(&app, who, id, Command::Plan(Box::new(input)), version).await?))
+    let planned = command(&app, who, id, Command::Plan(Box::new(input)), version).await?;
+    pictures::follow_plan(&app.handles.shared, &event, &planned).await?;
+    Ok(shown(&planned))
 }
 
 /// An option that was offered for this event, or by a job of this owner, or is the event's own.
@@ -224,20 +224,14 @@ pub(crate) async fn duplicate(
 ) -> ApiResult {
     let old = owned(&app, who, id).await?;
     let store = owned_store(&app, who.user, old.store).await?.id;
-    let mut new = Event::draft(
-        EventId::new(),
-        actors::pictures::unguessable(),
-        who.user,
-        store,
-        old.objective,
-        actors::system::now(),
-    );
+    let mut new =
+        Event::draft(EventId::new(), pictures::unguessable(), who.user, store, old.objective, actors::system::now());
     let mut facts = vec![Fact::Created { objective: old.objective }];
     let ids = old.content.iter().map(|c| c.image.0).collect();
-    let pictures = app.store().run(move |c| Box::pin(async move { storage::images::newest_of(c, ids).await })).await?;
+    let chosen = app.store().run(move |c| Box::pin(async move { storage::images::newest_of(c, ids).await })).await?;
     let mut copies = Vec::new();
     if let (Some(option), Some(title)) = (old.option.clone(), old.title.clone()) {
-        for picture in &pictures {
+        for picture in &chosen {
             copies.push(copy_image(&app, picture, new.id).await?);
         }
         let images = copies.iter().map(|i| i.id).collect();
@@ -264,6 +258,8 @@ pub(crate) async fn duplicate(
             })
         })
         .await?;
+    // They said until when; the copy has no dates yet.
+    pictures::follow_plan(&app.handles.shared, &old, &new).await?;
     app.audit(Some(who), origin, "event-created", format!("event:{}", new.id), json!({"from": id}));
     Ok(versioned(StatusCode::CREATED, new.revision, &view::event(&new)))
 }
@@ -272,7 +268,7 @@ async fn copy_image(app: &App, picture: &storage::images::Image, event: EventId)
     let objects = &app.handles.shared.objects;
     let bytes = objects.get(&picture.name).await?.unwrap_or_default();
     let extension = picture.name.rsplit('.').next().unwrap_or("svg");
-    let name = format!("{}.{extension}", actors::pictures::unguessable());
+    let name = format!("{}.{extension}", pictures::unguessable());
     objects.put(&name, bytes.to_vec()).await?;
     Ok(storage::images::Image { id: ImageId::new(), version: 1, event, name, ..picture.clone() })
 }
@@ -292,7 +288,7 @@ pub(crate) async fn preflight(
         .map(|channel| {
             let missing = publishing::missing(shared, *channel, &images);
             let listed: Vec<Value> = missing.iter().map(|m| json!({"code": m.code, "messageKo": m.message_ko, "messageEn": m.message_en})).collect();
-            json!({"channel": channel, "mode": shared.upstreams.mode((*channel).into()), "ok": missing.is_empty(), "missing": listed})
+            json!({"channel": channel, "mode": shared.upstreams.mode((*channel).into()), "ok": missing.is_empty(), "missing": listed, "costWon": channel.price_won()})
         })
         .collect();
     Ok(Json(json!({"ready": event.status == Status::Ready, "channels": channels})))

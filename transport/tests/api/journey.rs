@@ -143,12 +143,26 @@ fn plan_pictures_and_channels_follow_the_rules() {
         assert!(api.get(&format!("{event}/preflight")).await.is(200)["ready"].as_bool().unwrap());
         let dated = plan(json!({"title": "우리 동네 잔치", "endsAt": Utc::now() + Days::days(20)})).await.is(200);
         assert_eq!(dated["status"], "ready", "changed dates change nothing else");
+        let pictures =
+            || async { api.get(&format!("{event}/images")).await.is(200)["items"].as_array().unwrap().clone() };
+        let until =
+            (Utc::now() + Days::days(20)).with_timezone(&domain::time::kst()).format("%-m월 %-d일까지").to_string();
+        let dated = pictures().await;
+        assert_eq!(dated.len(), 9);
+        assert!(
+            dated.iter().all(|i| i["altText"].as_str().unwrap().ends_with(&until)),
+            "pictures say until when: {dated:?}"
+        );
+        assert!(dated.iter().any(|i| i["id"] == first["id"] && i["headline"] == "새 문구"), "own words stay");
         let retitled = api.patch(&event, json!({"title": "다른 잔치"})).await.is(200);
         assert_eq!(
             (retitled["status"].as_str(), &retitled["content"]),
             (Some("planned"), &Value::Null),
             "a changed title unchooses the content"
         );
+        let retitled = pictures().await;
+        let saying = |text: &str| retitled.iter().filter(|i| i["headline"] == text).count();
+        assert_eq!((saying("다른 잔치"), saying("새 문구")), (8, 1));
         let found = api.get("/api/events?q=%EB%8B%A4%EB%A5%B8%20%EC%9E%94").await.is(200);
         assert_eq!(found["items"][0]["id"], json!(id));
         let copy = api.post(&format!("{event}/duplicate"), json!({})).await.is(201);
@@ -156,6 +170,11 @@ fn plan_pictures_and_channels_follow_the_rules() {
             (&copy["title"], &copy["startsAt"], &copy["status"]),
             (&json!("다른 잔치"), &Value::Null, &json!("planned"))
         );
+        api.put(&format!("{event}/content"), json!({"imageIds": [first["id"]]})).await.is(200);
+        let copy = api.post(&format!("{event}/duplicate"), json!({})).await.is(201);
+        let copied = api.get(&format!("/api/events/{}/images", copy["id"].as_str().unwrap())).await.is(200);
+        let copied = copied["items"][0]["altText"].as_str().unwrap();
+        assert!(copied.starts_with("새 문구 - ") && !copied.contains("까지"), "a copy has no dates: {copied}");
         let facts = api.get(&format!("{event}/facts")).await.is(200);
         assert_eq!(facts["items"][0]["what"], "created");
         assert!(facts["items"].as_array().unwrap().iter().all(|f| f["who"].as_str().unwrap().starts_with("owner:")));

@@ -1,7 +1,7 @@
 // Making an event: objective, proposal, pictures, channels, approval.
 import { api, edit, get, post } from '../api.js';
 import { button, confirmed, el, field, form, reason, show } from '../ui.js';
-import { fromField, name, number, said, toField, when, won, words } from '../words.js';
+import { CHANNELS, fromField, name, number, said, toField, when, won, words } from '../words.js';
 import { followJob } from './job.js';
 import pictures from './pictures.js';
 
@@ -17,12 +17,14 @@ const t = words({
   INSTAGRAM: ['사진과 글 게시', 'A post with picture and text'], NAVER: ['동네 카페에 글 게시', 'A post in the local café board'], KAKAO: ['보낼 카드를 준비해 드립니다', 'A card is prepared for you to send'],
   SANDBOX: ['모의', 'simulated'], LIVE: ['실제 게시', 'live'], ASSISTED: ['직접 게시', 'by you'], OFF: ['꺼짐', 'off'], ok: ['준비됨', 'ready'],
   approve: ['승인하고 게시하기', 'Approve and publish'], summary: ['이대로 진행할까요?', 'All as you want it?'], sure: ['승인하면 고른 채널에 바로 게시되고, 내용은 더 고칠 수 없습니다.', 'It is published at once on the chosen channels, and cannot be changed any more.'],
-  period: ['기간', 'Period'], prizes: ['경품', 'Prizes'], total: ['경품 합계 {w}', 'prizes worth {w}'], bonus: ['매장 방문 코드', 'Code for visitors'], odds: ['입력한 손님은 당첨 확률 {n}배', '{n}× the odds for who enters it'], remove: ['이 초안 지우기', 'Delete this draft'], removeSure: ['초안이 사라집니다.', 'The draft is gone then.'], rejected: ['사업자 확인이 되어야 승인할 수 있습니다.', 'The business must be verified first.'],
+  period: ['기간', 'Period'], prizes: ['경품', 'Prizes'], total: ['경품 합계 {w}', 'prizes worth {w}'], price: ['채널 비용 {w}', 'costs {w}'], free: ['무료', 'free'], costs: ['비용', 'Costs'], allCosts: ['경품 {p} + 채널 {c} = {w}', 'prizes {p} + channels {c} = {w}'], bonus: ['매장 방문 코드', 'Code for visitors'], odds: ['입력한 손님은 당첨 확률 {n}배', '{n}× the odds for who enters it'], remove: ['이 초안 지우기', 'Delete this draft'], removeSure: ['초안이 사라집니다.', 'The draft is gone then.'], rejected: ['사업자 확인이 되어야 승인할 수 있습니다.', 'The business must be verified first.'],
 });
-const CHANNELS = /** @type {const} */ (['WOORI_TV', 'RINGO_BIZ', 'GENIE_TV', 'INSTAGRAM', 'NAVER', 'KAKAO']);
+
+/** How long an event lasts unless the proposal or the owner says so. */
+const USUAL_DAYS = 14;
 
 /** @param {any} e the first step that is still to be done */
-const due = (e) => (e.status === 'draft' ? 2 : !e.content ? 3 : !e.channels.length ? 4 : 5);
+const due = (e) => (e.status === 'draft' || !e.endsAt ? 2 : !e.content ? 3 : !e.channels.length ? 4 : 5);
 
 /** @param {import('../console.js').Page} page @param {any} event */
 export default async function making(page, event) {
@@ -64,6 +66,8 @@ async function proposals({ page, event, place, to }) {
     cards.set(o.tier, card);
     list.append(card);
   };
+  // A copy has a plan, though nobody offered it for this event, and lacks its dates only.
+  if (event.optionId) show(plan, details(event, { id: event.optionId }, to));
   let result = await post('/api/ai/recommendations', { eventId: event.id });
   if (result.jobId) {
     const job = await followJob(page, result.jobId, meter, t('thinking'), (data) => data.option && add(data.option));
@@ -76,8 +80,6 @@ async function proposals({ page, event, place, to }) {
     show(meter);
   }
   result.options.forEach(add);
-  const chosen = result.options.find((/** @type {any} */ o) => o.id === event.optionId);
-  if (chosen) show(plan, details(event, chosen, to));
   show(trends, el('details', { class: 'card' }, el('summary', {}, t('trends')), el('ul', {}, Object.values(result.trends).flat().map((line) => el('li', {}, line)))));
 }
 
@@ -107,12 +109,12 @@ function details(event, o, to) {
   };
   // Errors of the API name the row as it is sent.
   const renumber = () => [...prizes.children].forEach((node, i) => node.querySelectorAll('input').forEach((/** @type {any} */ input) => (input.name = `prizes[${i}].${input.id.split('-').pop()}`)));
-  (same && event.prizes.length ? event.prizes : o.prizes).forEach(row);
+  (same ? event.prizes : o.prizes).forEach(row);
   const weights = el('select', {}, [0, 2, 3, 5, 10].map((n) => el('option', { value: n, selected: n === (same ? event.visitBonus?.weight ?? 0 : 3) }, n ? t('times', { n }) : t('none'))));
   return el('section', { class: 'card' }, el('h3', {}, t('details')), form([
     field('title', t('title'), { value: same ? event.title : o.title, maxlength: 60 }),
     el('div', { class: 'two' }, field('startsAt', t('starts'), { type: 'datetime-local', required: false, value: same ? toField(event.startsAt) : '', hint: t('now') }),
-      field('endsAt', t('ends'), { type: 'datetime-local', required: false, value: toField(same ? event.endsAt : new Date(Date.now() + o.durationDays * 86_400_000).toISOString()) })),
+      field('endsAt', t('ends'), { type: 'datetime-local', required: false, value: toField(same && event.endsAt ? event.endsAt : new Date(Date.now() + (o.durationDays ?? USUAL_DAYS) * 86_400_000).toISOString()) })),
     prizes, el('button', { type: 'button', class: 'link', onclick: () => row({ name: '', quantity: 1, unitValueWon: 0 }) }, t('more')),
     field('visitBonus', t('visit'), {}, weights),
   ], t('next'), async (v) => {
@@ -131,7 +133,7 @@ function details(event, o, to) {
 
 /** @param {any} c a channel of the preflight */
 const standing = (c) => [el('span', { class: c.mode === 'SANDBOX' ? 'badge sandbox' : 'badge' }, c.mode === 'SANDBOX' ? `SANDBOX ${t('SANDBOX')}` : `${c.mode} ${t(c.mode)}`),
-  c.ok ? el('span', { class: 'good' }, `✓ ${t('ok')}`) : c.missing.map((/** @type {any} */ m) => el('span', { class: 'quiet block' }, said(m)))];
+  el('span', { class: 'quiet' }, c.costWon ? t('price', { w: won(c.costWon) }) : t('free')), c.ok ? el('span', { class: 'good' }, `✓ ${t('ok')}`) : c.missing.map((/** @type {any} */ m) => el('span', { class: 'quiet block' }, said(m)))];
 
 /** @param {At} at */
 async function channels({ event, place, to }) {
@@ -167,10 +169,12 @@ async function approval({ page, event, place, to }) {
   const [preflight, pictures, shops] = await Promise.all([get(`/api/events/${event.id}/preflight`), get(`/api/events/${event.id}/images`), get('/api/stores')]);
   const chosen = pictures.items.filter((/** @type {any} */ i) => event.content.imageIds.includes(i.id));
   const worth = event.prizes.reduce((/** @type {number} */ sum, /** @type {any} */ p) => sum + p.quantity * p.unitValueWon, 0);
+  const publishing = preflight.channels.reduce((/** @type {number} */ sum, /** @type {any} */ c) => sum + c.costWon, 0);
   const rejected = shops.items.find((/** @type {any} */ s) => s.id === event.storeId)?.verification === 'REJECTED';
   show(place, el('section', { class: 'card' }, el('h3', {}, t('summary')),
     el('dl', {}, el('dt', {}, t('period')), el('dd', {}, `${when(event.startsAt)} – ${when(event.endsAt)}`),
       el('dt', {}, t('prizes')), el('dd', {}, event.prizes.map((/** @type {any} */ p) => el('div', {}, `${p.name} × ${number(p.quantity)}`)), el('div', { class: 'quiet' }, t('total', { w: won(worth) }))),
+      el('dt', {}, t('costs')), el('dd', {}, t('allCosts', { p: won(worth), c: won(publishing), w: won(worth + publishing) })),
       event.visitBonus && [el('dt', {}, t('bonus')), el('dd', {}, t('odds', { n: event.visitBonus.weight }))]),
     el('div', { class: 'pictures small' }, chosen.map((/** @type {any} */ i) => el('img', { src: i.url, alt: i.altText, width: i.width, height: i.height }))),
     el('ul', { class: 'plain-list' }, preflight.channels.map((/** @type {any} */ c) => el('li', { class: 'channel' }, el('strong', {}, name(c.channel)), ' ', standing(c)))),

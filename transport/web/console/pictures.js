@@ -24,9 +24,10 @@ export default async function pictures({ page, event, place, to }) {
   const all = new Map();
   const chosen = new Set(event.content?.imageIds ?? []);
   const counted = () => show(count, t('chosen', { n: chosen.size }));
+  const kind = (/** @type {any} */ image) => `${image.style} ${image.platform}`;
   const add = (/** @type {any} */ image) => {
-    if (all.has(image.id)) return;
-    all.set(image.id, image);
+    if (all.has(kind(image))) return;
+    all.set(kind(image), image);
     grid.append(tile(image, chosen, counted));
   };
   show(place, el('section', { class: 'card' }, el('h3', {}, t('title')), el('p', { class: 'quiet' }, t('hint')), meter, grid,
@@ -39,9 +40,10 @@ export default async function pictures({ page, event, place, to }) {
   counted();
   // What was made for this title, or edited since, is there already; of overlapping requests the newest stands.
   const { items } = await get(`/api/events/${event.id}/images`);
-  const kinds = new Map(items.filter((/** @type {any} */ i) => i.version > 1 || i.headline === event.title || chosen.has(i.id)).map((/** @type {any} */ i) => [`${i.style} ${i.platform}`, i]));
-  [...kinds.values()].forEach(add);
-  if (kinds.size >= KINDS) return;
+  const fitting = items.filter((/** @type {any} */ i) => i.version > 1 || i.headline === event.title);
+  // What is chosen is shown, whatever came after it.
+  [...items.filter((/** @type {any} */ i) => chosen.has(i.id)), ...fitting.reverse()].forEach(add);
+  if (all.size >= KINDS) return;
   const started = await post('/api/content/images', { eventId: event.id });
   if (!started.jobId) return started.images.forEach(add);
   const job = await followJob(page, started.jobId, meter, t('drawing'), (data) => data.image && add(data.image));

@@ -28,7 +28,8 @@ export default async function running(page, event) {
   /** @type {any} */
   let charts = null;
   const paint = (/** @type {any} */ data) => {
-    if (data.status && data.status !== event.status) return page.again();
+    if ((data.status ?? event.status) !== event.status || (data.endsAt ?? event.endsAt) !== event.endsAt) return page.again();
+    event.version = data.version ?? event.version;
     show(cards, figures(data));
     if (!charts) {
       charts = { hourly: columns(t('hourly'), [t('hour'), t('participants')], hours(data)), channels: lines(t('channels'), [t('channel'), t('participants')], perChannel(data)), profile: lines(t('profile'), [t('kind'), t('participants')], profile(data)) };
