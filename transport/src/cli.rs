@@ -5,7 +5,7 @@ use crate::config::{Settings, template};
 use crate::demo;
 use clap::{Args, Parser, Subcommand};
 use domain::channel::Mode;
-use domain::draw::{DrawProof, verify};
+use domain::draw::{DrawProof, verify, verify_holders};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -79,9 +79,9 @@ enum Command {
     },
     /// What the admin port offers, from the shell.
     Admin {
-        /// Address of the admin port.
-        #[arg(long, default_value = "http://127.0.0.1:9090")]
-        url: String,
+        /// Address of the admin port, unless it is that of the settings.
+        #[arg(long, global = true)]
+        url: Option<String>,
         #[command(subcommand)]
         what: AdminCommand,
     },
@@ -196,7 +196,7 @@ pub async fn run() -> i32 {
             Ok(())
         }
         Command::Draw { what: DrawCommand::Verify { file } } => verify_file(&file),
-        Command::Admin { url, what } => admin(&cli.flags, &url, what).await,
+        Command::Admin { url, what } => admin(&cli.flags, url, what).await,
     };
     match outcome {
         Ok(()) => 0,
@@ -312,11 +312,29 @@ async fn migrate(flags: &Flags) -> Result<(), CliError> {
     Ok(())
 }
 
+/// A proof as it is published: with those who hold the prizes now, if it says so.
+#[derive(serde::Deserialize)]
+struct Published {
+    #[serde(flatten)]
+    proof: DrawProof,
+    #[serde(default)]
+    holders: Vec<Holder>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Holder {
+    entry_no: u64,
+}
+
 fn verify_file(file: &std::path::Path) -> Result<(), CliError> {
     let text = std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
-    let proof: DrawProof =
+    let Published { proof, holders } =
         serde_json::from_str(&text).map_err(|e| format!("{} is not a draw's proof: {e}", file.display()))?;
-    verify(&proof).map_err(|e| format!("the draw does NOT verify: {e}"))?;
+    let holders: Vec<u64> = holders.iter().map(|h| h.entry_no).collect();
+    verify(&proof)
+        .and_then(|()| verify_holders(&proof, &holders))
+        .map_err(|e| format!("the draw does NOT verify: {e}"))?;
     println!(
         "verified: {} winner(s) and {} alternate(s) of {} entries follow from the proof",
         proof.winners.len(),
@@ -329,9 +347,10 @@ fn verify_file(file: &std::path::Path) -> Result<(), CliError> {
     Ok(())
 }
 
-async fn admin(flags: &Flags, url: &str, what: AdminCommand) -> Result<(), CliError> {
+async fn admin(flags: &Flags, url: Option<String>, what: AdminCommand) -> Result<(), CliError> {
     let settings = Settings::load(&flags.pairs())?;
     let keys = storage::crypto::Keyring::open(&settings.keys_file(), false)?;
+    let url = url.unwrap_or_else(|| format!("http://{}", settings.admin_listen));
     let client = reqwest::Client::builder().no_proxy().build()?;
     let get = |path: &str| client.get(format!("{url}{path}"));
     let post = |path: &str| client.post(format!("{url}{path}"));
@@ -359,9 +378,14 @@ async fn admin(flags: &Flags, url: &str, what: AdminCommand) -> Result<(), CliEr
         AdminCommand::Audit => get("/admin/audit"),
         AdminCommand::Metrics => get("/metrics"),
     };
-    let response = request.bearer_auth(keys.admin_token()).send().await.map_err(|e| e.without_url().to_string())?;
+    let response = request.bearer_auth(keys.admin_token()).send().await;
+    let response = response.map_err(|e| format!("{url} does not answer: {}", e.without_url()))?;
     let status = response.status();
     let text = response.text().await?;
+    if status.is_success() && text.is_empty() {
+        println!("done");
+        return Ok(());
+    }
     let pretty =
         serde_json::from_str::<serde_json::Value>(&text).ok().and_then(|v| serde_json::to_string_pretty(&v).ok());
     println!("{}", pretty.unwrap_or(text));

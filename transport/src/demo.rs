@@ -14,7 +14,7 @@ pub struct Options {
     #[arg(long)]
     pub url: Option<String>,
     /// How many customers enter.
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 200, conflicts_with = "entries")]
     pub customers: usize,
     /// Seed of the customers' names and phones.
     #[arg(long, default_value_t = 1)]

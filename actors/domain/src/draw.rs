@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 
 pub use merkle::{inclusion_path, leaf_hash, merkle_root, verify_inclusion};
 pub use pick::{Picks, pick};
-pub use proof::{DrawProof, ProofError, verify};
+pub use proof::{DrawProof, ProofError, verify, verify_holders};
 
 /// The version of this algorithm, part of key and proof.
 pub const ALGORITHM: &str = "madang-draw-1";

@@ -141,14 +141,21 @@ pub(super) fn made_up(options: &Options) -> Vec<Customer> {
         .collect()
 }
 
+/// A text file as people save it: UTF-8, or what Korean Windows calls ANSI (CP949); lines end in LF.
+fn text_of(bytes: &[u8]) -> Option<String> {
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text.trim_start_matches('\u{feff}').to_owned(),
+        Err(_) => encoding_rs::EUC_KR.decode_without_bom_handling_and_without_replacement(bytes)?.into_owned(),
+    };
+    Some(text.replace("\r\n", "\n"))
+}
+
 /// Customers of a file; bad lines are reported with their number and left out.
 pub(super) fn from_file(path: &Path) -> Result<Vec<Customer>, DemoError> {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .trim(csv::Trim::All)
-        .from_path(path)
-        .map_err(|e| format!("--entries {}: {e}", path.display()))?;
+    let bytes = std::fs::read(path).map_err(|e| format!("--entries {}: {e}", path.display()))?;
+    let text = text_of(&bytes).ok_or_else(|| format!("--entries {}: neither UTF-8 nor CP949", path.display()))?;
+    let mut reader =
+        csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
     let mut customers = Vec::new();
     let mut phones = std::collections::HashMap::new();
     for record in reader.records() {
@@ -184,5 +191,19 @@ pub(super) fn from_file(path: &Path) -> Result<Vec<Customer>, DemoError> {
         Err(format!("--entries {}: no usable line", path.display()).into())
     } else {
         Ok(customers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_as_people_save_them() {
+        let text = "이름,전화\n김서연,010-1111-2222\n";
+        let (ansi, ..) = encoding_rs::EUC_KR.encode(text);
+        assert_eq!(text_of(&ansi).as_deref(), Some(text), "as Excel saves it");
+        assert_eq!(text_of(format!("\u{feff}{}", text.replace('\n', "\r\n")).as_bytes()).as_deref(), Some(text));
+        assert_eq!(text_of(&[0xff, 0xff, 0x0a]), None);
     }
 }

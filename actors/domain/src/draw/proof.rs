@@ -118,6 +118,15 @@ pub fn leaves_of(wire: &[WireLeaf]) -> Result<Vec<Leaf>, ProofError> {
         .collect()
 }
 
+/// Whoever holds a prize now was drawn: as a winner, or as an alternate who moved up.
+///
+/// # Errors
+/// Somebody was not.
+pub fn verify_holders(proof: &DrawProof, entry_numbers: &[u64]) -> Result<(), ProofError> {
+    let drawn = |n: &u64| proof.winners.iter().any(|w| w.entry_no == *n) || proof.alternates.contains(n);
+    if entry_numbers.iter().all(drawn) { Ok(()) } else { Err(ProofError::Mismatch("holders")) }
+}
+
 /// Recomputes a draw from its proof.
 ///
 /// # Errors
