@@ -92,13 +92,14 @@ test('an edited picture survives coming back, and what changed elsewhere is read
   assert.equal(await page.locator('img[alt^="바뀐 제목"]').count(), 1);
   const { items } = await api.call('GET', `/api/events/${event.id}/images`);
   assert.equal(items.length, 9, 'nothing was drawn twice');
-  // A dashboard that is behind reads again instead of refusing for ever.
+  // An end that was moved elsewhere is shown, and commands are made on that version.
   const live = await api.live(['NAVER']);
   await page.goto(`${server.base}/#event/${live.id}`);
-  await page.getByRole('button', { name: '잠시 멈추기' }).waitFor();
+  const period = page.locator('#main p', { has: page.locator('.badge.live') }).first();
+  await period.waitFor();
+  const before = await period.innerText();
   await api.call('PATCH', `/api/events/${live.id}`, { endsAt: new Date(Date.parse(live.endsAt) + 86_400_000).toISOString() });
-  await page.getByRole('button', { name: '잠시 멈추기' }).click();
-  await page.locator('.toast').waitFor();
+  await until('the new end', async () => (await period.innerText().catch(() => before)) !== before);
   await page.getByRole('button', { name: '잠시 멈추기' }).click();
   await page.getByRole('button', { name: '다시 시작' }).waitFor();
   // Going back closes what asks: a dialog belongs to its page.
@@ -126,6 +127,12 @@ test('without a WebSocket an event is made all the same', async (t) => {
   await api.enter(live.slug, 1);
   await page.goto(`${server.base}/#event/${live.id}`);
   await until('the figures', async () => (await page.locator('.cards .figure').first().textContent().catch(() => '')) === '1');
+  // What is behind reads again instead of refusing for ever.
+  await api.call('PATCH', `/api/events/${live.id}`, { endsAt: new Date(Date.parse(live.endsAt) + 86_400_000).toISOString() });
+  await page.getByRole('button', { name: '잠시 멈추기' }).click();
+  await page.locator('.toast').waitFor();
+  await page.getByRole('button', { name: '잠시 멈추기' }).click();
+  await page.getByRole('button', { name: '다시 시작' }).waitFor();
   await context.close();
 });
 
