@@ -204,6 +204,31 @@ test('a customer who finds no room is entered as soon as there is', async (t) =>
   await context.close();
 });
 
+test('whatever the link says, everybody at a phone may enter', async (t) => {
+  const server = await serve();
+  t.after(() => server.stop());
+  const api = client(server.base);
+  await api.signup();
+  const live = await api.live(['NAVER']);
+  const { context, page, trouble } = await open(chrome, PHONE);
+  await page.goto(`${server.base}/e/${live.slug}?c=FACEBOOK%20`);
+  for (const n of [1, 2]) {
+    await page.getByLabel('이름').fill('김손님');
+    await page.getByLabel('휴대전화번호').fill(`010-2345-000${n}`);
+    await page.getByLabel(/필수/).check();
+    await page.getByRole('button', { name: '응모하기', exact: true }).click();
+    await page.getByText(`${n}번으로 응모되었습니다`).waitFor();
+    await page.getByRole('button', { name: '다른 사람 응모하기' }).click();
+    await shot(page, 'somebody-else');
+    await page.getByRole('dialog').getByRole('button', { name: '다른 사람 응모하기' }).click();
+  }
+  await page.getByLabel('이름').waitFor();
+  const { channels } = await api.call('GET', `/api/events/${live.id}/analytics`);
+  assert.equal(channels.find((c) => c.channel === 'DIRECT').entries, 2);
+  assert.deepEqual(trouble, []);
+  await context.close();
+});
+
 test('a dead channel is explained, and only it is tried again', async (t) => {
   const server = await serve();
   t.after(() => server.stop());
