@@ -117,8 +117,14 @@ fn publication(shared: &Shared, event: &Event, shop: &Shop, images: &[Image], ch
         external_id: None,
         url: (status == PublicationStatus::Assisted).then(|| link.clone()),
         error: None,
-        remote: if prepared { json!({"text": text(event, shop, &link)}) } else { json!({}) },
+        remote: if prepared { prepared_post(shared, event, shop, images, channel, &link) } else { json!({}) },
     }
+}
+
+/// What an owner needs to post it: the text, and where the picture is.
+fn prepared_post(shared: &Shared, event: &Event, shop: &Shop, images: &[Image], channel: Channel, link: &str) -> Value {
+    let picture = picture_for(channel, images).map(|i| format!("{}/images/{}", shared.public_url, i.name));
+    json!({"text": text(event, shop, link), "imageUrl": picture})
 }
 
 /// The link of an event that counts for a channel.

@@ -99,8 +99,10 @@ pub fn publication(p: &Publication) -> Value {
     if let Some(error) = &p.error {
         body["error"] = json!(error);
     }
-    if let Some(text) = p.remote.get("text") {
-        body["text"] = text.clone();
+    for prepared in ["text", "imageUrl"] {
+        if let Some(given) = p.remote.get(prepared).filter(|v| v.is_string()) {
+            body[prepared] = given.clone();
+        }
     }
     body
 }

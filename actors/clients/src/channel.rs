@@ -8,6 +8,7 @@ pub mod television;
 
 use crate::error::UpstreamError;
 use crate::http::{Endpoint, Http};
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use domain::channel::Channel;
 use futures_util::future::BoxFuture;
@@ -36,6 +37,8 @@ pub struct Post {
     pub link: String,
     /// Public address of a JPEG, where there is one.
     pub image_url: Option<String>,
+    /// That JPEG itself, for channels that take no address.
+    pub picture: Option<Bytes>,
     /// The shop.
     pub shop: String,
     /// 시도 and 시군구.

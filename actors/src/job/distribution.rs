@@ -3,6 +3,7 @@
 use super::Run;
 use crate::channels::Task;
 use crate::publishing;
+use bytes::Bytes;
 use clients::channel::Post;
 use domain::channel::{Channel, Mode};
 use domain::distribution::{DistributionStatus, PublicationStatus};
@@ -64,13 +65,14 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
         .publications
         .iter()
         .filter(|p| open(p) && matches!(p.mode, Mode::Live | Mode::Sandbox))
-        .map(|p| {
-            let post = post(run, &loaded, p);
+        .map(|p| async {
+            let mut post = post(run, &loaded, p);
+            post.picture = picture(run, &loaded, p.channel).await.map_err(drop)?;
             let lease = (run.job.id, run.job.epoch);
             let distribution = loaded.distribution.id;
-            run.shared.channels.publish(Task { distribution, publication: p.clone(), post, lease })
+            run.shared.channels.publish(Task { distribution, publication: p.clone(), post, lease }).await.map_err(drop)
         });
-    let settled = futures_util::future::join_all(tasks).await;
+    let settled: Vec<Result<_, ()>> = futures_util::future::join_all(tasks).await;
     if settled.iter().any(Result::is_err) {
         return Ok(run.again("channel", "게시를 다시 시도합니다.", "Publishing is tried again."));
     }
@@ -94,12 +96,23 @@ pub(super) fn post(run: &Run, l: &Loaded, p: &Publication) -> Post {
         title: l.event.title.clone().unwrap_or_default(),
         text: publishing::text(&l.event, &l.shop, &link),
         link,
+        picture: None,
         image_url: picture.map(|i| format!("{}/images/{}", run.shared.public_url, i.name)),
         shop: l.shop.name.clone(),
         region: l.shop.region.to_string(),
         starts_at: l.event.starts_at.unwrap_or(l.event.created_at),
         ends_at: l.event.ends_at.unwrap_or(l.event.created_at),
         remote: p.remote.clone(),
+    }
+}
+
+/// The picture itself, for a channel that takes no address.
+async fn picture(run: &Run, l: &Loaded, channel: Channel) -> Result<Option<Bytes>, StorageError> {
+    match publishing::picture_for(channel, &l.images) {
+        Some(image) if channel == Channel::Naver && image.name.ends_with(".jpg") => {
+            run.shared.objects.get(&image.name).await
+        }
+        _ => Ok(None),
     }
 }
 

@@ -98,6 +98,7 @@ fn post() -> Post {
         text: format!("응모하기: http://127.0.0.1:8080/e/{slug}?c=INSTAGRAM"),
         link: format!("http://127.0.0.1:8080/e/{slug}?c=INSTAGRAM"),
         image_url: Some("http://127.0.0.1:8080/images/a.jpg".into()),
+        picture: Some(vec![0xff; 2_000].into()),
         shop: "가게".into(),
         region: "서울 강남구".into(),
         starts_at: chrono::Utc::now(),
@@ -320,7 +321,9 @@ async fn silence_ends_at_the_limit_of_each_call() {
         let expected = if what.starts_with("publish") { "unknown-outcome" } else { "transient" };
         assert_eq!(class(&outcome), expected, "{what}");
     }
-    assert_eq!(lost.simulator.posts().of("NAVER").len(), 1, "the post exists, the caller never heard");
+    let posted = lost.simulator.posts().of("NAVER");
+    assert_eq!(posted.len(), 1, "the post exists, the caller never heard");
+    assert_eq!(posted[0].body["pictureBytes"], 2_000, "with its picture");
 }
 
 /// One key, one post, however often it is sent; one container, one post.

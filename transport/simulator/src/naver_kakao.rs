@@ -2,7 +2,7 @@
 
 use crate::posts::{Post, growth};
 use crate::server::Shared;
-use axum::extract::{Form, Path, State};
+use axum::extract::{Form, FromRequest, Multipart, Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -22,15 +22,11 @@ pub(crate) fn kakao() -> Router<Shared> {
     Router::new().route("/v2/api/talk/memo/default/send", post(memo))
 }
 
-async fn article(
-    State(s): State<Shared>,
-    Path((club, menu)): Path<(String, String)>,
-    headers: HeaderMap,
-    Form(form): Form<HashMap<String, String>>,
-) -> Answer {
-    if !headers.contains_key("authorization") {
+async fn article(State(s): State<Shared>, Path((club, menu)): Path<(String, String)>, request: Request) -> Answer {
+    if !request.headers().contains_key("authorization") {
         return (StatusCode::UNAUTHORIZED, Json(json!({"errorMessage": "Authentication failed", "errorCode": "024"})));
     }
+    let (form, picture) = fields(request).await;
     let (Some(subject), Some(content)) = (form.get("subject"), form.get("content")) else {
         return (
             StatusCode::FORBIDDEN,
@@ -41,7 +37,7 @@ async fn article(
     let number = s.posts.count("NAVER") + 1;
     // The link in the text is all that ties the article to an event here.
     let event = slug_in(&content);
-    let body = json!({"club": club, "menu": menu, "subject": subject, "content": content});
+    let body = json!({"club": club, "menu": menu, "subject": subject, "content": content, "pictureBytes": picture});
     s.posts.add(Post {
         upstream: "NAVER".into(),
         id: number.to_string(),
@@ -58,6 +54,26 @@ async fn article(
             json!({"message": {"status": "200", "result": {"cafeUrl": club, "articleId": number, "articleUrl": url}}}),
         ),
     )
+}
+
+/// The fields of a form of either kind, and the size of the picture in it.
+async fn fields(request: Request) -> (HashMap<String, String>, Option<usize>) {
+    let kind = request.headers().get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default();
+    if !kind.starts_with("multipart/") {
+        let form = Form::<HashMap<String, String>>::from_request(request, &()).await;
+        return (form.map(|Form(form)| form).unwrap_or_default(), None);
+    }
+    let (mut form, mut picture) = (HashMap::new(), None);
+    let Ok(mut parts) = Multipart::from_request(request, &()).await else { return (form, None) };
+    while let Ok(Some(part)) = parts.next_field().await {
+        let name = part.name().unwrap_or_default().to_owned();
+        if name == "image" {
+            picture = part.bytes().await.ok().map(|bytes| bytes.len());
+        } else {
+            form.insert(name, part.text().await.unwrap_or_default());
+        }
+    }
+    (form, picture)
 }
 
 /// The event's name in a tracking link.
@@ -100,7 +116,7 @@ async fn memo(State(s): State<Shared>, headers: HeaderMap, Form(form): Form<Hash
         return (StatusCode::BAD_REQUEST, Json(json!({"msg": "template_object is not JSON", "code": -2})));
     };
     let id = uuid::Uuid::now_v7().to_string();
-    let link = card["link"]["web_url"].as_str().unwrap_or_default();
+    let link = card["link"]["web_url"].as_str().or(card["content"]["link"]["web_url"].as_str()).unwrap_or_default();
     let event = slug_in(link);
     s.posts.add(Post { upstream: "KAKAO".into(), id, key: None, event, body: card, at: Utc::now(), gone: false });
     (StatusCode::OK, Json(json!({"result_code": 0})))

@@ -357,6 +357,9 @@ pub(crate) struct Publication {
     /// Text prepared for the owner to post.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
+    /// The picture that belongs to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_url: Option<String>,
 }
 
 #[derive(JsonSchema)]

@@ -17,7 +17,7 @@ const t = words({
   INSTAGRAM: ['사진과 글 게시', 'A post with picture and text'], NAVER: ['동네 카페에 글 게시', 'A post in the local café board'], KAKAO: ['보낼 카드를 준비해 드립니다', 'A card is prepared for you to send'],
   SANDBOX: ['모의', 'simulated'], LIVE: ['실제 게시', 'live'], ASSISTED: ['직접 게시', 'by you'], OFF: ['꺼짐', 'off'], ok: ['준비됨', 'ready'],
   approve: ['승인하고 게시하기', 'Approve and publish'], summary: ['이대로 진행할까요?', 'All as you want it?'], sure: ['승인하면 고른 채널에 바로 게시되고, 내용은 더 고칠 수 없습니다.', 'It is published at once on the chosen channels, and cannot be changed any more.'],
-  period: ['기간', 'Period'], prizes: ['경품', 'Prizes'], total: ['경품 합계 {w}', 'prizes worth {w}'], price: ['채널 비용 {w}', 'costs {w}'], free: ['무료', 'free'], costs: ['비용', 'Costs'], allCosts: ['경품 {p} + 채널 {c} = {w}', 'prizes {p} + channels {c} = {w}'], bonus: ['매장 방문 코드', 'Code for visitors'], odds: ['입력한 손님은 당첨 확률 {n}배', '{n}× the odds for who enters it'], remove: ['이 초안 지우기', 'Delete this draft'], removeSure: ['초안이 사라집니다.', 'The draft is gone then.'], rejected: ['사업자 확인이 되어야 승인할 수 있습니다.', 'The business must be verified first.'],
+  period: ['기간', 'Period'], prizes: ['경품', 'Prizes'], total: ['경품 합계 {w}', 'prizes worth {w}'], free: ['무료', 'free'], costs: ['비용', 'Costs'], allCosts: ['경품 {p} + 채널 {c} = {w}', 'prizes {p} + channels {c} = {w}'], bonus: ['매장 방문 코드', 'Code for visitors'], odds: ['입력한 손님은 당첨 확률 {n}배', '{n}× the odds for who enters it'], remove: ['이 초안 지우기', 'Delete this draft'], removeSure: ['초안이 사라집니다.', 'The draft is gone then.'], rejected: ['사업자 확인이 되어야 승인할 수 있습니다.', 'The business must be verified first.'],
 });
 
 /** How long an event lasts unless the proposal or the owner says so. */
@@ -133,7 +133,7 @@ function details(event, o, to) {
 
 /** @param {any} c a channel of the preflight */
 const standing = (c) => [el('span', { class: c.mode === 'SANDBOX' ? 'badge sandbox' : 'badge' }, c.mode === 'SANDBOX' ? `SANDBOX ${t('SANDBOX')}` : `${c.mode} ${t(c.mode)}`),
-  el('span', { class: 'quiet' }, c.costWon ? t('price', { w: won(c.costWon) }) : t('free')), c.ok ? el('span', { class: 'good' }, `✓ ${t('ok')}`) : c.missing.map((/** @type {any} */ m) => el('span', { class: 'quiet block' }, said(m)))];
+  ' ', el('span', { class: 'quiet' }, c.costWon ? won(c.costWon) : t('free')), ' ', c.ok ? el('span', { class: 'good' }, `✓ ${t('ok')}`) : c.missing.map((/** @type {any} */ m) => el('span', { class: 'quiet block' }, said(m)))];
 
 /** @param {At} at */
 async function channels({ event, place, to }) {

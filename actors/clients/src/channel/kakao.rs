@@ -40,7 +40,14 @@ impl Kakao {
 
 fn card(post: &Post) -> Value {
     let text: String = format!("{}\n{}", post.title, post.text).chars().take(TEXT_MAX).collect();
-    json!({"object_type": "text", "text": text, "link": {"web_url": post.link, "mobile_web_url": post.link}, "button_title": "응모하기"})
+    let link = json!({"web_url": post.link, "mobile_web_url": post.link});
+    match &post.image_url {
+        None => json!({"object_type": "text", "text": text, "link": link, "button_title": "응모하기"}),
+        Some(image) => json!({
+            "object_type": "feed", "button_title": "응모하기",
+            "content": {"title": post.title, "description": text, "image_url": image, "link": link},
+        }),
+    }
 }
 
 fn handed_over(post: &Post) -> Published {

@@ -1,4 +1,5 @@
-//! Naver: an article in the shop's café, the one thing its API still posts (`POST /v1/cafe/{club}/menu/{menu}/articles`).
+//! Naver: an article in the shop's café, the one thing its API still posts (`POST /v1/cafe/{club}/menu/{menu}/articles`:
+//! `subject` and `content`, with a picture as multipart `image`).
 //!
 //! It can neither be asked whether an article arrived nor take one back, and has no statistics of its own; views come
 //! from EP-17 (`GET /posts/{eventId}/insights`) where that is offered. The key is `token@club/menu`.
@@ -6,7 +7,9 @@
 use super::{Answered, ChannelClient, Figures, PUBLISH_LIMIT, Post, Published, Recall, STATS_LIMIT};
 use crate::error::UpstreamError;
 use crate::http::{Endpoint, Http, JSON_CAP};
+use bytes::Bytes;
 use domain::distribution::ErrorClass;
+use reqwest::multipart::{Form, Part};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -66,6 +69,12 @@ fn encoded(s: &str) -> String {
     })
 }
 
+fn with_picture(fields: [(&'static str, String); 2], jpeg: &Bytes) -> Form {
+    let image = Part::stream_with_length(jpeg.clone(), jpeg.len() as u64).file_name("event.jpg");
+    let image = image.mime_str("image/jpeg").expect("a media type");
+    fields.into_iter().fold(Form::new(), |form, (name, value)| form.text(name, value)).part("image", image)
+}
+
 impl ChannelClient for Naver {
     fn publish<'a>(&'a self, post: &'a Post) -> Answered<'a, Published> {
         Box::pin(async move {
@@ -73,12 +82,13 @@ impl ChannelClient for Naver {
             let (club, menu) = place
                 .split_once('/')
                 .ok_or_else(|| UpstreamError::new(ErrorClass::Auth, "key is not token@club/menu"))?;
-            let request = self
-                .http
-                .client()
-                .post(format!("{}/v1/cafe/{club}/menu/{menu}/articles", self.at.base))
-                .bearer_auth(token)
-                .form(&[("subject", encoded(&post.title)), ("content", encoded(&post.text))]);
+            let fields = [("subject", encoded(&post.title)), ("content", encoded(&post.text))];
+            let request = self.http.client().post(format!("{}/v1/cafe/{club}/menu/{menu}/articles", self.at.base));
+            let request = match &post.picture {
+                None => request.form(&fields),
+                Some(jpeg) => request.multipart(with_picture(fields, jpeg)),
+            };
+            let request = request.bearer_auth(token);
             let written: Written =
                 self.http.json(request, PUBLISH_LIMIT).await.map_err(UpstreamError::after_keyless_publish)?;
             let article = written.message.result;
