@@ -67,6 +67,30 @@ pub struct Composition {
     pub palette: String,
     /// Name of the background object.
     pub background: Option<String>,
+    /// The owner wrote the big text.
+    pub own_headline: bool,
+    /// The owner wrote the small text.
+    pub own_body: bool,
+}
+
+impl Composition {
+    /// The next version of a picture, the same but for what is changed in it.
+    #[must_use]
+    pub fn after(image: Image) -> Self {
+        Self {
+            id: image.id,
+            version: image.version + 1,
+            event: image.event,
+            style: image.style,
+            platform: image.platform,
+            headline: image.headline,
+            body: image.body,
+            palette: image.palette,
+            background: image.background,
+            own_headline: image.own_headline,
+            own_body: image.own_body,
+        }
+    }
 }
 
 /// The big text, unless the owner writes another: the title.
@@ -82,42 +106,32 @@ pub(crate) fn small_text(event: &Event, shop: &Shop) -> String {
     parts.join(" · ").chars().take(120).collect()
 }
 
-/// The plan changed: pictures that say what it said say what it says now, as their next version. What an owner wrote stays.
+/// Has every picture of an event that is being prepared say what the plan says now, as its next version where it did not;
+/// words that the owner wrote stay. Where the owner edits at the same time, the edit stands and the next call follows it.
 ///
 /// # Errors
 /// Rows or objects cannot be read or written; some pictures may have followed.
-pub async fn follow_plan(shared: &Shared, before: &Event, now: &Event) -> Result<()> {
-    let (event, store) = (now.id, now.store);
+pub async fn follow_plan(shared: &Shared, event: &Event) -> Result<()> {
+    let (id, store) = (event.id, event.store);
     let read = shared.store.run(move |c| {
-        Box::pin(async move { Ok((storage::stores::get(c, store).await?, storage::images::of_event(c, event).await?)) })
+        Box::pin(async move { Ok((storage::stores::get(c, store).await?, storage::images::of_event(c, id).await?)) })
     });
     let (Some(shop), images) = read.await? else { return Ok(()) };
-    let followed = |text: &str, before: String, now: String| if text == before { now } else { text.to_owned() };
-    let changing = images.into_iter().filter_map(|image| {
-        let big = followed(&image.headline, headline(before, &shop), headline(now, &shop));
-        let small = followed(&image.body, small_text(before, &shop), small_text(now, &shop));
-        ((&big, &small) != (&image.headline, &image.body)).then(|| next_version(shared, image, big, small))
+    let (big, small) = (headline(event, &shop), small_text(event, &shop));
+    let behind = images.into_iter().filter_map(|image| {
+        let headline = if image.own_headline { image.headline.clone() } else { big.clone() };
+        let body = if image.own_body { image.body.clone() } else { small.clone() };
+        let same = (&headline, &body) == (&image.headline, &image.body);
+        (!same).then(|| next_version(shared, Composition { headline, body, ..Composition::after(image) }))
     });
-    futures_util::future::try_join_all(changing).await.map(|_| ())
+    futures_util::future::try_join_all(behind).await.map(|_| ())
 }
 
-async fn next_version(shared: &Shared, image: Image, headline: String, body: String) -> Result<()> {
-    let what = Composition {
-        id: image.id,
-        version: image.version + 1,
-        event: image.event,
-        style: image.style,
-        platform: image.platform,
-        headline,
-        body,
-        palette: image.palette,
-        background: image.background,
-    };
+async fn next_version(shared: &Shared, what: Composition) -> Result<()> {
     let new = compose_picture(shared, what).await?;
     let stored = new.clone();
     match shared.store.run(move |c| Box::pin(async move { storage::images::insert(c, &stored).await })).await {
         Ok(()) => remember(shared, &new).await,
-        // Edited meanwhile: the owner's own text stays.
         Err(StorageError::Conflict { .. }) => {}
         Err(e) => return Err(e),
     }
@@ -170,5 +184,7 @@ pub async fn compose_picture(shared: &Shared, c: Composition) -> Result<Image> {
         body: c.body,
         palette: c.palette,
         background: c.background,
+        own_headline: c.own_headline,
+        own_body: c.own_body,
     })
 }

@@ -72,8 +72,9 @@ pub(crate) struct Plan {
 
 /// Reads what approval needs: the shop, the pictures of this moment, and what each channel becomes.
 pub(crate) async fn plan(shared: &Shared, event: &Event) -> Result<Plan> {
+    crate::pictures::follow_plan(shared, event).await?;
     let (store, ids) = (event.store, event.content.iter().map(|c| c.image.0).collect::<Vec<Uuid>>());
-    let (shop, images) = shared
+    let (shop, mut images) = shared
         .store
         .run(move |c| {
             Box::pin(
@@ -82,6 +83,8 @@ pub(crate) async fn plan(shared: &Shared, event: &Event) -> Result<Plan> {
         })
         .await?;
     let shop = shop.ok_or_else(|| StorageError::Corrupt("no store".into()))?;
+    // As they were chosen: the first stands in for channels without one of their own.
+    images.sort_by_key(|i| event.content.iter().position(|item| item.image == i.id));
     let content = event
         .content
         .iter()

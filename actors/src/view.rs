@@ -32,6 +32,8 @@ pub fn analytics(e: &Event, d: &Dashboard, position: &Position, as_of: DateTime<
     let mut body = Map::new();
     body.insert("eventId".into(), json!(e.id));
     body.insert("status".into(), json!(e.status));
+    body.insert("version".into(), json!(e.revision));
+    body.insert("endsAt".into(), json!(e.ends_at));
     body.insert("asOf".into(), json!(as_of));
     body.insert("position".into(), json!(position));
     if let Value::Object(figures) = json!(d) {

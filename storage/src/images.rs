@@ -37,6 +37,10 @@ pub struct Image {
     pub alt_text: String,
     /// Name of the background object; `None` for the built-in one.
     pub background: Option<String>,
+    /// The owner wrote the headline; otherwise it is the title of the event.
+    pub own_headline: bool,
+    /// The owner wrote the small text; otherwise it says what the plan says.
+    pub own_body: bool,
 }
 
 #[derive(QueryableByName)]
@@ -67,6 +71,10 @@ struct Row {
     alt_text: String,
     #[diesel(sql_type = t::Nullable<t::Text>)]
     background: Option<String>,
+    #[diesel(sql_type = t::Bool)]
+    own_headline: bool,
+    #[diesel(sql_type = t::Bool)]
+    own_body: bool,
 }
 
 impl TryFrom<Row> for Image {
@@ -86,6 +94,8 @@ impl TryFrom<Row> for Image {
             palette: r.palette,
             alt_text: r.alt_text,
             background: r.background,
+            own_headline: r.own_headline,
+            own_body: r.own_body,
         })
     }
 }
@@ -95,8 +105,8 @@ impl TryFrom<Row> for Image {
 /// # Errors
 /// Whatever the database said.
 pub async fn insert(c: &mut Conn, i: &Image) -> Result<()> {
-    sql("insert into events.images (id, version, event_id, style, platform, name, width, height, headline, body, palette, alt_text, background)
-         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+    sql("insert into events.images (id, version, event_id, style, platform, name, width, height, headline, body, palette, alt_text, background, own_headline, own_body)
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
     .bind::<t::Uuid, _>(i.id.0)
     .bind::<t::Integer, _>(i.version)
     .bind::<t::Uuid, _>(i.event.0)
@@ -110,6 +120,8 @@ pub async fn insert(c: &mut Conn, i: &Image) -> Result<()> {
     .bind::<t::Text, _>(i.palette.clone())
     .bind::<t::Text, _>(i.alt_text.clone())
     .bind::<t::Nullable<t::Text>, _>(i.background.clone())
+    .bind::<t::Bool, _>(i.own_headline)
+    .bind::<t::Bool, _>(i.own_body)
     .run(c)
     .await?;
     Ok(())
@@ -120,7 +132,7 @@ pub async fn insert(c: &mut Conn, i: &Image) -> Result<()> {
 /// # Errors
 /// Whatever the database said.
 pub async fn newest(c: &mut Conn, id: ImageId) -> Result<Option<Image>> {
-    let row: Option<Row> = sql("select id, version, event_id, style, platform, name, width, height, headline, body, palette, alt_text, background
+    let row: Option<Row> = sql("select id, version, event_id, style, platform, name, width, height, headline, body, palette, alt_text, background, own_headline, own_body
                                   from events.images where id = ? order by version desc limit 1")
     .bind::<t::Uuid, _>(id.0)
     .first(c)
@@ -133,7 +145,7 @@ pub async fn newest(c: &mut Conn, id: ImageId) -> Result<Option<Image>> {
 /// # Errors
 /// Whatever the database said.
 pub async fn newest_of(c: &mut Conn, ids: Vec<Uuid>) -> Result<Vec<Image>> {
-    let rows: Vec<Row> = sql("select distinct on (id) id, version, event_id, style, platform, name, width, height, headline, body, palette, alt_text, background
+    let rows: Vec<Row> = sql("select distinct on (id) id, version, event_id, style, platform, name, width, height, headline, body, palette, alt_text, background, own_headline, own_body
                                 from events.images where id = any (?) order by id, version desc")
     .bind::<t::Array<t::Uuid>, _>(ids)
     .all(c)
@@ -146,7 +158,7 @@ pub async fn newest_of(c: &mut Conn, ids: Vec<Uuid>) -> Result<Vec<Image>> {
 /// # Errors
 /// Whatever the database said.
 pub async fn of_event(c: &mut Conn, event: EventId) -> Result<Vec<Image>> {
-    let rows: Vec<Row> = sql("select distinct on (id) id, version, event_id, style, platform, name, width, height, headline, body, palette, alt_text, background
+    let rows: Vec<Row> = sql("select distinct on (id) id, version, event_id, style, platform, name, width, height, headline, body, palette, alt_text, background, own_headline, own_body
                                 from events.images where event_id = ? order by id, version desc limit 100")
     .bind::<t::Uuid, _>(event.0)
     .all(c)
@@ -159,7 +171,7 @@ pub async fn of_event(c: &mut Conn, event: EventId) -> Result<Vec<Image>> {
 /// # Errors
 /// Whatever the database said.
 pub async fn version(c: &mut Conn, id: ImageId, version: i32) -> Result<Option<Image>> {
-    let row: Option<Row> = sql("select id, version, event_id, style, platform, name, width, height, headline, body, palette, alt_text, background
+    let row: Option<Row> = sql("select id, version, event_id, style, platform, name, width, height, headline, body, palette, alt_text, background, own_headline, own_body
                                   from events.images where id = ? and version = ?")
     .bind::<t::Uuid, _>(id.0)
     .bind::<t::Integer, _>(version)

@@ -225,10 +225,10 @@ impl Running {
         Upstream::ALL.iter().map(|u| (*u, self.app.handles.shared.upstreams.mode(*u))).collect()
     }
 
-    /// Was a Hangul font found?
+    /// What pictures are drawn with.
     #[must_use]
-    pub fn has_fonts(&self) -> bool {
-        self.app.handles.shared.fonts.hangul().is_some()
+    pub fn fonts(&self) -> &Fonts {
+        &self.app.handles.shared.fonts
     }
 
     /// The simulator, if one was started.

@@ -238,9 +238,13 @@ fn banner(running: &Running, embedded: bool) {
             "  database  embedded (survives a crash of the process, not a loss of power; production: DATABASE_URL)"
         );
     }
-    if !running.has_fonts() {
+    if running.fonts().hangul().is_none() {
         println!(
             "  fonts     no Hangul font found: pictures stay SVG (install one, as fonts-nanum, or set MADANG_FONTS_DIR)"
+        );
+    } else if !running.fonts().has_emoji() {
+        println!(
+            "  fonts     no emoji font found: in pictures they are empty boxes (install one, as fonts-noto-color-emoji)"
         );
     }
     let modes: Vec<String> = running.modes().iter().map(|(u, m)| format!("{u} {m}")).collect();

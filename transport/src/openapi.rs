@@ -73,7 +73,9 @@ fn operation(o: &Operation, taken: &mut SchemaGenerator, given: &mut SchemaGener
     }
     let mut responses: Map<String, Value> =
         statuses.into_iter().map(|status| (status.to_string(), response(o, status, given))).collect();
-    responses.insert("default".into(), response(o, 503, given));
+    let mut other = response(o, 503, given);
+    other["description"] = json!("Any other problem; with Retry-After where it is worth trying again");
+    responses.insert("default".into(), other);
     let mut body =
         json!({"operationId": id, "summary": o.summary, "responses": responses, "parameters": parameters(o)});
     if let Some(schema) = o.takes {

@@ -40,6 +40,8 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(20);
 /// Of a body that nobody reads to its end, so much is read, for so long: a client that is still sending hears the answer, and
 /// its connection can be used again.
 const UNWANTED: usize = 8 * 1024 * 1024;
+/// In a storm less: any entry is shorter, and soon here.
+const UNWANTED_EARLY: usize = 64 * 1024;
 const UNWANTED_LIMIT: Duration = Duration::from_secs(1);
 /// Connections that may wait to be accepted: as many as may enter at once. One too many tries again after a second.
 const BACKLOG: u32 = 4_096;
@@ -194,8 +196,8 @@ impl Drop for Lent {
 
 /// Reads the rest of a body. A connection closed with unread bytes is reset, and its last answer may be lost with it; where it
 /// has to be closed all the same, the answer says so.
-async fn pass_over(mut body: Incoming, answer: &mut Response<Body>) {
-    let mut left = UNWANTED;
+async fn pass_over(mut body: Incoming, most: usize, answer: &mut Response<Body>) {
+    let mut left = most;
     let all = async {
         while let Some(Ok(frame)) = body.frame().await {
             left = left.checked_sub(frame.data_ref().map_or(0, Bytes::len))?;
@@ -203,8 +205,12 @@ async fn pass_over(mut body: Incoming, answer: &mut Response<Body>) {
         Some(())
     };
     if !matches!(tokio::time::timeout(UNWANTED_LIMIT, all).await, Ok(Some(()))) {
-        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        say_close(answer);
     }
+}
+
+fn say_close(answer: &mut Response<Body>) {
+    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
 }
 
 async fn connection<S>(stream: S, peer: SocketAddr, service: Service, stop: CancellationToken)
@@ -214,7 +220,7 @@ where
     let service = service_fn(move |mut request: Request<Incoming>| {
         if let Some((mut answer, hold)) = (service.early)(&request) {
             return Either::Left(async move {
-                pass_over(request.into_body(), &mut answer).await;
+                pass_over(request.into_body(), UNWANTED_EARLY, &mut answer).await;
                 if !hold.is_zero() {
                     tokio::time::sleep(hold).await;
                 }
@@ -223,12 +229,16 @@ where
         }
         request.extensions_mut().insert(ConnectInfo(peer));
         let (parts, body) = request.into_parts();
+        let asks_first = parts.headers.contains_key(header::EXPECT);
         let (body, mut returned) = Lent::new(body);
         let answering = service.routes.clone().oneshot(Request::from_parts(parts, body));
         Either::Right(async move {
             let Ok(mut answer) = answering.await;
-            if let Ok(rest) = returned.try_recv() {
-                pass_over(rest, &mut answer).await;
+            match returned.try_recv() {
+                // Reading on would tell the client to send what nobody wants.
+                Ok(_) if asks_first => say_close(&mut answer),
+                Ok(rest) => pass_over(rest, UNWANTED, &mut answer).await,
+                Err(_) => {}
             }
             Ok(answer)
         })

@@ -32,7 +32,7 @@ async fn customer(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let event = crate::http::participation::by_slug(&app, &slug).await?;
-    let source = query.get("c").and_then(Source::parse).unwrap_or(Source::Direct);
+    let source = query.get("c").and_then(|c| Source::parse(&c.trim().to_uppercase())).unwrap_or(Source::Direct);
     app.handles.events.get(event.id).hit(source).await;
     Ok(file("event.html", &headers))
 }

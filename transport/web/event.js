@@ -55,6 +55,7 @@ async function enter(body) {
   }
 }
 
+const stands = el('span', {});
 const count = el('p', { class: 'live-count', role: 'status' }), odds = el('p', {});
 /** @param {any} event @param {number} n */
 function counted(event, n) {
@@ -80,9 +81,7 @@ const entry = (event) => el('section', { class: 'card' }, form([
   }).catch(async (error) => {
     if (error.problem?.code !== 'notice-changed') throw error;
     // The new notice must be read, and agreed to, before it counts.
-    const again = typed();
     await page();
-    again();
     /** @type {any} */ (main.querySelector('#f-consents-privacy')).checked = false;
     main.querySelector('form')?.prepend(el('p', { class: 'bad', role: 'alert' }, error.message));
     throw error;
@@ -153,11 +152,15 @@ async function page() {
     return null;
   });
   counted(event, event.count);
-  show(main, el('section', { class: 'event-head' }, el('p', { class: 'quiet' }, event.storeName), el('h1', {}, event.title), el('p', {}, el('span', { class: `badge ${event.status}` }, name(event.status)), ' ', standing(event)),
+  show(stands, standing(event));
+  // What is being filled in comes back with the form.
+  const again = typed();
+  show(main, el('section', { class: 'event-head' }, el('p', { class: 'quiet' }, event.storeName), el('h1', {}, event.title), el('p', {}, el('span', { class: `badge ${event.status}` }, name(event.status)), ' ', stands),
     el('ul', { class: 'plain-list prizes' }, event.prizes.map((/** @type {any} */ p) => el('li', {}, el('strong', {}, t('prize', { n: p.name, q: number(p.quantity) })), p.unitValueWon > 0 && el('span', { class: 'quiet' }, ` ${t('worth', { w: won(p.unitValueWon) })}`)))), count, event.status === 'live' && !mine && odds),
   mine, event.draw.drawn && await drawn(), event.status === 'live' && !mine && entry(event), !mine && lookUp(),
   el('details', { class: 'card' }, el('summary', {}, t('fair')), el('p', {}, t('fairText')), el('p', { class: 'mono' }, event.draw.commitment)),
   el('p', { class: 'row end' }, el('button', { type: 'button', class: 'link', lang: language === 'ko' ? 'en' : 'ko', onclick: () => speak(language === 'ko' ? 'en' : 'ko') }, t('other'))));
+  again();
   return event;
 }
 
@@ -168,13 +171,11 @@ async function start() {
     const live = new Live({ url: socketUrl() });
     const seen = async (/** @type {any} */ data) => {
       counted(event, data.count);
-      const same = (data.status ?? event.status) === event.status && (data.endsAt ?? event.endsAt) === event.endsAt;
-      if (same) return;
-      Object.assign(event, { status: data.status, endsAt: data.endsAt });
-      // What is being filled in comes back with the form.
-      const again = typed();
+      event.endsAt = data.endsAt ?? event.endsAt;
+      show(stands, standing(event));
+      if (!data.status || data.status === event.status) return;
+      event.status = data.status;
       await page().then((fresh) => (event = fresh), (error) => show(main, failed(error, start)));
-      again();
     };
     live.subscribe(`public:${slug}`, { onSnapshot: seen, onUpdate: ({ data }) => seen(data) });
     addEventListener('online', () => live.wake());

@@ -60,6 +60,12 @@ impl Fonts {
         self.family.as_deref()
     }
 
+    /// Is there a font with emoji? Without one they are drawn as empty boxes.
+    #[must_use]
+    pub fn has_emoji(&self) -> bool {
+        self.database.faces().any(|face| face.families.iter().any(|(name, _)| name.contains("Emoji")))
+    }
+
     /// Draws an SVG of ours as JPEG of the same size. Takes tens of milliseconds: not for an async thread.
     ///
     /// # Errors

@@ -67,7 +67,9 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
         .filter(|p| open(p) && matches!(p.mode, Mode::Live | Mode::Sandbox))
         .map(|p| async {
             let mut post = post(run, &loaded, p);
-            post.picture = picture(run, &loaded, p.channel).await.map_err(drop)?;
+            post.picture = picture(run, &loaded, p.channel)
+                .await
+                .map_err(|e| tracing::warn!(channel = %p.channel, error = %e, "its picture cannot be read"))?;
             let lease = (run.job.id, run.job.epoch);
             let distribution = loaded.distribution.id;
             run.shared.channels.publish(Task { distribution, publication: p.clone(), post, lease }).await.map_err(drop)

@@ -63,6 +63,9 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
         let background = background(run, &shop, *style).await;
         stood_in |= background.is_none();
         for platform in &input.platforms {
+            // Drawing takes long: the plan may have changed meanwhile.
+            let now = run.shared.store.run(move |c| Box::pin(async move { storage::events::get(c, id).await }));
+            let event = now.await?.unwrap_or_else(|| event.clone());
             let image = compose(run, &event, &shop, *style, *platform, background.as_deref()).await?;
             let shown = crate::view::image(&image, &run.shared.public_url);
             images.push(shown.clone());
@@ -156,6 +159,8 @@ async fn compose(
         headline,
         palette: palette.into(),
         background: background.map(str::to_owned),
+        own_headline: false,
+        own_body: false,
     };
     let image = compose_picture(&run.shared, what).await?;
     let stored = image.clone();

@@ -176,6 +176,8 @@ pub async fn ready_event(handles: &Handles, owner: UserId, store: StoreId, chann
     handles.create_event(event, vec![Fact::Created { objective: Objective::Sales }]).await.expect("made");
     let image = ImageId::new();
     let picture = storage::images::Image {
+        own_headline: false,
+        own_body: false,
         id: image,
         version: 1,
         event: id,

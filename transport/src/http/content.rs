@@ -120,17 +120,9 @@ pub(crate) async fn edit(
     if (&headline, &text, &palette) == (&image.headline, &image.body, &image.palette) {
         return Ok(versioned(StatusCode::OK, image.version.into(), &body_of(&app, &image)));
     }
-    let what = Composition {
-        id,
-        version: image.version + 1,
-        event: image.event,
-        style: image.style,
-        platform: image.platform,
-        headline,
-        body: text,
-        palette,
-        background: image.background,
-    };
+    let (own_headline, own_body) =
+        (image.own_headline || headline != image.headline, image.own_body || text != image.body);
+    let what = Composition { headline, body: text, palette, own_headline, own_body, ..Composition::after(image) };
     let new = compose_picture(&app.handles.shared, what).await?;
     let stored = new.clone();
     match app.store().run(move |c| Box::pin(async move { storage::images::insert(c, &stored).await })).await {

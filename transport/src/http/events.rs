@@ -116,12 +116,10 @@ pub(crate) async fn edit(
     IfMatch(version): IfMatch,
     Body(body): Body<EditEvent>,
 ) -> ApiResult {
-    let event = owned(&app, who, id).await?;
+    owned(&app, who, id).await?;
     let edit = Command::Edit { title: body.title.as_deref().map(nfc), ends_at: body.ends_at };
     let edited = command(&app, who, id, edit, version).await?;
-    if event.status.is_drafting() {
-        pictures::follow_plan(&app.handles.shared, &event, &edited).await?;
-    }
+    repaint(&app, &edited).await;
     Ok(shown(&edited))
 }
 
@@ -157,8 +155,17 @@ pub(crate) async fn plan(
         visit_weight: body.visit_bonus.map(|b| b.map(|b| b.weight)),
     };
     let planned = command(&app, who, id, Command::Plan(Box::new(input)), version).await?;
-    pictures::follow_plan(&app.handles.shared, &event, &planned).await?;
+    repaint(&app, &planned).await;
     Ok(shown(&planned))
+}
+
+/// Has the pictures follow what was changed. Where that fails the approval does it: the change itself is done.
+async fn repaint(app: &App, event: &Event) {
+    if event.status.is_drafting()
+        && let Err(e) = pictures::follow_plan(&app.handles.shared, event).await
+    {
+        tracing::warn!(event = %event.id, error = %e, "pictures do not follow the plan yet");
+    }
 }
 
 /// An option that was offered for this event, or by a job of this owner, or is the event's own.
@@ -259,7 +266,7 @@ pub(crate) async fn duplicate(
         })
         .await?;
     // They said until when; the copy has no dates yet.
-    pictures::follow_plan(&app.handles.shared, &old, &new).await?;
+    repaint(&app, &new).await;
     app.audit(Some(who), origin, "event-created", format!("event:{}", new.id), json!({"from": id}));
     Ok(versioned(StatusCode::CREATED, new.revision, &view::event(&new)))
 }

@@ -168,12 +168,12 @@ pub const OPERATIONS: &[Operation] = &[
     get("/api/notices", "Notices, newest first", &[200, 422]).query(LIST).gives(of::<a::Page<a::Notice>>),
     post("/api/notices/{id}/read", "Mark a notice as read", &[200, 404]).gives(of::<a::Notice>),
     get("/api/distribution/{id}", "A distribution", &[200, 304, 404]).gives(of::<a::Distribution>),
-    post("/api/distribution/{id}/retry", "Try failed channels again", &[202, 404, 409, 422])
+    post("/api/distribution/{id}/retry", "Try failed channels again", &[202, 404, 409, 412, 422])
         .takes(of::<b::Channels>)
         .gives(of::<a::Distribution>),
     post("/api/distribution/{id}/recall", "Take back what was published", &[202, 404, 412])
         .gives(of::<a::Distribution>),
-    post("/api/distribution/{id}/confirm", "Settle an unknown channel", &[202, 404, 409, 422])
+    post("/api/distribution/{id}/confirm", "Settle an unknown channel", &[202, 404, 409, 412, 422])
         .takes(of::<b::Confirm>)
         .gives(of::<a::Distribution>),
     post("/api/realtime/tickets", "A ticket for a socket", &[201]).gives(of::<a::Ticket>),

@@ -32,7 +32,7 @@ fn the_whole_path_in_mode_live() {
         let approved = api.post(&format!("/api/events/{id}/approve?wait=30"), json!({})).await.is(200);
         let path = format!("/api/distribution/{}", approved["distributionId"].as_str().unwrap());
         let d = api.get(&path).await.is(200);
-        let hangul = own.running.has_fonts();
+        let hangul = own.running.fonts().hangul().is_some();
         for c in d["channels"].as_array().unwrap() {
             let assisted = c["channel"] == "INSTAGRAM" && !hangul;
             assert_eq!(c["mode"], if assisted { "ASSISTED" } else { "LIVE" }, "{c}");

@@ -68,19 +68,28 @@ async function proposals({ page, event, place, to }) {
   };
   // A copy has a plan, though nobody offered it for this event, and lacks its dates only.
   if (event.optionId) show(plan, details(event, { id: event.optionId }, to));
-  let result = await post('/api/ai/recommendations', { eventId: event.id });
-  if (result.jobId) {
-    const job = await followJob(page, result.jobId, meter, t('thinking'), (data) => data.option && add(data.option));
-    result = job.result;
+  const result = await offers().catch((error) => {
+    if (!event.optionId) throw error;
+    // What was chosen can be kept without new proposals.
+    show(meter, el('p', { class: 'banner warning' }, reason(error)));
+  });
+  if (!result) return;
+  result.options.forEach(add);
+  show(trends, el('details', { class: 'card' }, el('summary', {}, t('trends')), el('ul', {}, Object.values(result.trends).flat().map((line) => el('li', {}, line)))));
+
+  async function offers() {
+    const answer = await post('/api/ai/recommendations', { eventId: event.id });
+    if (!answer.jobId) {
+      show(meter);
+      return answer;
+    }
+    const job = await followJob(page, answer.jobId, meter, t('thinking'), (data) => data.option && add(data.option));
     show(meter, job.fallback && el('p', { class: 'banner warning' }, t('fallback', { t: when(job.fallback.asOf) })));
     // What was shown on the way had no ids yet.
     cards.clear();
     show(list);
-  } else {
-    show(meter);
+    return job.result;
   }
-  result.options.forEach(add);
-  show(trends, el('details', { class: 'card' }, el('summary', {}, t('trends')), el('ul', {}, Object.values(result.trends).flat().map((line) => el('li', {}, line)))));
 }
 
 /** @param {any} o @param {boolean} chosen @param {(() => void)|undefined} take */

@@ -20,14 +20,15 @@ const REST_MS = 500;
 /** @param {import('./making.js').At} at */
 export default async function pictures({ page, event, place, to }) {
   const meter = el('div', {}), grid = el('div', { class: 'pictures' }), count = el('span', { class: 'quiet', role: 'status' });
-  /** @type {Map<string, any>} */
-  const all = new Map();
+  /** @type {Set<string>} */
+  const ids = new Set(), kinds = new Set();
   const chosen = new Set(event.content?.imageIds ?? []);
   const counted = () => show(count, t('chosen', { n: chosen.size }));
   const kind = (/** @type {any} */ image) => `${image.style} ${image.platform}`;
   const add = (/** @type {any} */ image) => {
-    if (all.has(kind(image))) return;
-    all.set(kind(image), image);
+    if (ids.has(image.id) || (kinds.has(kind(image)) && !chosen.has(image.id))) return;
+    ids.add(image.id);
+    kinds.add(kind(image));
     grid.append(tile(image, chosen, counted));
   };
   show(place, el('section', { class: 'card' }, el('h3', {}, t('title')), el('p', { class: 'quiet' }, t('hint')), meter, grid,
@@ -43,7 +44,7 @@ export default async function pictures({ page, event, place, to }) {
   const fitting = items.filter((/** @type {any} */ i) => i.version > 1 || i.headline === event.title);
   // What is chosen is shown, whatever came after it.
   [...items.filter((/** @type {any} */ i) => chosen.has(i.id)), ...fitting.reverse()].forEach(add);
-  if (all.size >= KINDS) return;
+  if (kinds.size >= KINDS) return;
   const started = await post('/api/content/images', { eventId: event.id });
   if (!started.jobId) return started.images.forEach(add);
   const job = await followJob(page, started.jobId, meter, t('drawing'), (data) => data.image && add(data.image));

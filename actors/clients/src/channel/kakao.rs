@@ -41,11 +41,11 @@ impl Kakao {
 fn card(post: &Post) -> Value {
     let text: String = format!("{}\n{}", post.title, post.text).chars().take(TEXT_MAX).collect();
     let link = json!({"web_url": post.link, "mobile_web_url": post.link});
-    match &post.image_url {
+    match post.image_url.as_ref().filter(|image| image.ends_with(".jpg")) {
         None => json!({"object_type": "text", "text": text, "link": link, "button_title": "응모하기"}),
         Some(image) => json!({
             "object_type": "feed", "button_title": "응모하기",
-            "content": {"title": post.title, "description": text, "image_url": image, "link": link},
+            "content": {"title": post.title, "description": post.text.chars().take(TEXT_MAX).collect::<String>(), "image_url": image, "link": link},
         }),
     }
 }

@@ -214,6 +214,9 @@ pub(crate) struct Ticket {
 pub(crate) struct Analytics {
     event_id: Uuid,
     status: EventStatus,
+    /// Version of the event.
+    version: i64,
+    ends_at: Option<DateTime<Utc>>,
     as_of: DateTime<Utc>,
     position: Position,
     cards: Cards,
