@@ -136,7 +136,7 @@ fn filter(kind: Option<&str>, channel: Option<&str>) -> ApiResult<Filter> {
 
 async fn replay(State(app): State<App>, Origin(origin): Origin, Id(id): Id<String>) -> ApiResult<StatusCode> {
     if !app.handles.replay(&id).await? {
-        return Err(Problem::conflict("wrong-state"));
+        return Err(Problem::not_found());
     }
     app.audit_as("admin".into(), origin, "dead-letter-replayed", format!("letter:{id}"), json!({}));
     Ok(StatusCode::ACCEPTED)

@@ -333,8 +333,9 @@ struct Holder {
 
 fn verify_file(file: &std::path::Path) -> Result<(), CliError> {
     let text = std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
-    let Published { proof, holders } =
-        serde_json::from_str(&text).map_err(|e| format!("{} is not a draw's proof: {e}", file.display()))?;
+    // Editors of Windows put a mark before the text.
+    let Published { proof, holders } = serde_json::from_str(text.trim_start_matches('\u{feff}'))
+        .map_err(|e| format!("{} is not a draw's proof: {e}", file.display()))?;
     let holders: Vec<u64> = holders.iter().map(|h| h.entry_no).collect();
     verify(&proof)
         .and_then(|()| verify_holders(&proof, &holders))

@@ -292,6 +292,9 @@ impl Settings {
                 return Err(bad(format!("{name}: {} is no file", file.display())));
             }
         }
+        if let Some(folder) = self.fonts_dir.as_ref().filter(|folder| !folder.is_dir()) {
+            return Err(bad(format!("MADANG_FONTS_DIR: {} is no folder", folder.display())));
+        }
         let keys = self.keys_file();
         if self.production && !keys.is_file() {
             return Err(bad(format!("MADANG_KEYS_FILE: {} must exist in production", keys.display())));

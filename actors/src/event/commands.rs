@@ -11,8 +11,10 @@ use domain::time::Instant as At;
 use domain::topic::Topic;
 use futures_util::future::BoxFuture;
 use ractor::ActorRef;
+use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use storage::notices::NewNotice;
 use storage::{Conn, StorageError};
 
 /// How often a command is decided anew when somebody else was first.
@@ -246,6 +248,9 @@ impl State {
             let fact = Fact::Forfeited { entry_no, promoted };
             self.persist(vec![fact], Who::System, crate::system::now(), None).await?;
             self.changed(myself);
+            let event = &self.loaded()?.event;
+            let notice = passed_on(event, entry_no, promoted);
+            crate::notices::tell(&self.shared, notice).await;
         }
         Ok(())
     }
@@ -265,5 +270,24 @@ impl State {
             let result = draw::root(&store, event).await;
             let _ = myself.cast(Msg::Rooted(result));
         });
+    }
+}
+
+/// The owner has to know whom a prize goes to now.
+fn passed_on(event: &Event, entry_no: i64, promoted: Option<i64>) -> NewNotice {
+    let title = event.title.as_deref().unwrap_or_default();
+    let (ko, en) = match promoted {
+        Some(next) => {
+            (format!("예비 당첨자 {next}번이 대신 당첨되었습니다."), format!("Alternate no. {next} wins instead."))
+        }
+        None => ("남은 예비 당첨자가 없습니다.".into(), "There is no alternate left.".into()),
+    };
+    NewNotice {
+        owner: event.owner,
+        kind: "winner-forfeited",
+        level: "warning",
+        message_ko: format!("'{title}' 당첨자 {entry_no}번이 응모를 지웠습니다. {ko}"),
+        message_en: format!("Winner no. {entry_no} of '{title}' has erased the entry. {en}"),
+        data: json!({"eventId": event.id, "entryNo": entry_no, "promoted": promoted}),
     }
 }

@@ -250,6 +250,10 @@ fn one_draw_whoever_asks_and_a_proof_anybody_can_check() {
         assert_eq!(after["winners"][0]["entryNo"], draw["alternates"][0]["entryNo"]);
         assert_eq!(after["winners"][0]["prize"], "대상");
         assert_eq!(after["proof"], draw["proof"]);
+        let notices = api.get("/api/notices").await.is(200);
+        let told = notices["items"].as_array().unwrap().iter().find(|n| n["kind"] == "winner-forfeited").unwrap();
+        let promoted = format!("예비 당첨자 {}번", draw["alternates"][0]["entryNo"]);
+        assert!(told["messageKo"].as_str().unwrap().contains(&promoted), "{told}");
     });
 }
 
