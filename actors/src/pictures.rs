@@ -127,6 +127,35 @@ pub async fn follow_plan(shared: &Shared, event: &Event) -> Result<()> {
     futures_util::future::try_join_all(behind).await.map(|_| ())
 }
 
+/// Makes the first of the chosen pictures in the size of each channel for whose platform none was chosen, unless there is
+/// one that says and looks the same. All pictures of the event, with these.
+///
+/// # Errors
+/// Rows or objects cannot be read or written.
+pub(crate) async fn in_every_size(shared: &Shared, event: &Event, chosen: &[Image]) -> Result<Vec<Image>> {
+    let id = event.id;
+    let mut all = shared.store.run(move |c| Box::pin(async move { storage::images::of_event(c, id).await })).await?;
+    let Some(first) = chosen.first() else { return Ok(all) };
+    for platform in event.channels.iter().filter_map(|channel| channel.platform()) {
+        let there = chosen.iter().any(|i| i.platform == platform);
+        if there || all.iter().any(|i| i.platform == platform && looks_like(i, first)) {
+            continue;
+        }
+        let what = Composition { id: ImageId::new(), version: 1, platform, ..Composition::after(first.clone()) };
+        let image = compose_picture(shared, what).await?;
+        let stored = image.clone();
+        shared.store.run(move |c| Box::pin(async move { storage::images::insert(c, &stored).await })).await?;
+        all.push(image);
+    }
+    Ok(all)
+}
+
+/// The same but for the size?
+pub(crate) fn looks_like(one: &Image, other: &Image) -> bool {
+    let look = |i: &Image| (i.style, i.headline.clone(), i.body.clone(), i.palette.clone(), i.background.clone());
+    look(one) == look(other)
+}
+
 async fn next_version(shared: &Shared, what: Composition) -> Result<()> {
     let new = compose_picture(shared, what).await?;
     let stored = new.clone();

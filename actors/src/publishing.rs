@@ -93,12 +93,21 @@ pub(crate) async fn plan(shared: &Shared, event: &Event) -> Result<Plan> {
             version: images.iter().find(|i| i.id == item.image).map(|i| i.version),
         })
         .collect();
+    let all = crate::pictures::in_every_size(shared, event, &images).await?;
+    let pictures = |channel| picture_for(channel, &images, &all);
     let publications =
-        event.channels.iter().map(|channel| publication(shared, event, &shop, &images, *channel)).collect();
+        event.channels.iter().map(|c| publication(shared, event, &shop, &images, pictures(*c), *c)).collect();
     Ok(Plan { store_rejected: shop.removed || shop.verification == Verification::Rejected, content, publications })
 }
 
-fn publication(shared: &Shared, event: &Event, shop: &Shop, images: &[Image], channel: Channel) -> Publication {
+fn publication(
+    shared: &Shared,
+    event: &Event,
+    shop: &Shop,
+    images: &[Image],
+    picture: Option<&Image>,
+    channel: Channel,
+) -> Publication {
     let mode = shared.upstreams.mode(Upstream::from(channel));
     let unmet = missing(shared, channel, images);
     let (status, mode) = match mode {
@@ -120,13 +129,13 @@ fn publication(shared: &Shared, event: &Event, shop: &Shop, images: &[Image], ch
         external_id: None,
         url: (status == PublicationStatus::Assisted).then(|| link.clone()),
         error: None,
-        remote: if prepared { prepared_post(shared, event, shop, images, channel, &link) } else { json!({}) },
+        remote: if prepared { prepared_post(shared, event, shop, picture, &link) } else { json!({}) },
     }
 }
 
 /// What an owner needs to post it: the text, and where the picture is.
-fn prepared_post(shared: &Shared, event: &Event, shop: &Shop, images: &[Image], channel: Channel, link: &str) -> Value {
-    let picture = picture_for(channel, images).map(|i| format!("{}/images/{}", shared.public_url, i.name));
+fn prepared_post(shared: &Shared, event: &Event, shop: &Shop, picture: Option<&Image>, link: &str) -> Value {
+    let picture = picture.map(|i| format!("{}/images/{}", shared.public_url, i.name));
     json!({"text": text(event, shop, link), "imageUrl": picture})
 }
 
@@ -153,10 +162,13 @@ pub fn text(event: &Event, shop: &Shop, link: &str) -> String {
     )
 }
 
-/// The picture a channel shows: of its platform, else the first one.
-pub(crate) fn picture_for(channel: Channel, images: &[Image]) -> Option<&Image> {
+/// The picture a channel shows: the one chosen for its platform, else the first one in its size, else that one as it is.
+pub(crate) fn picture_for<'a>(channel: Channel, chosen: &'a [Image], all: &'a [Image]) -> Option<&'a Image> {
     let platform = channel.platform().unwrap_or(Platform::Naver);
-    images.iter().find(|i| i.platform == platform).or(images.first())
+    let fits = |i: &&Image| i.platform == platform;
+    let first = chosen.first()?;
+    let resized = || all.iter().filter(fits).find(|i| crate::pictures::looks_like(i, first));
+    chosen.iter().find(fits).or_else(resized).or(Some(first))
 }
 
 /// The job that publishes a distribution.

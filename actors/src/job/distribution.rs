@@ -25,7 +25,16 @@ pub(super) struct Loaded {
     pub(super) distribution: Distribution,
     pub(super) event: Event,
     pub(super) shop: Shop,
+    /// Those that were chosen, as they were approved.
     images: Vec<Image>,
+    /// All there are, in other sizes too.
+    all: Vec<Image>,
+}
+
+impl Loaded {
+    fn picture(&self, channel: Channel) -> Option<&Image> {
+        publishing::picture_for(channel, &self.images, &self.all)
+    }
 }
 
 pub(super) async fn load(run: &Run) -> Result<Option<Loaded>, StorageError> {
@@ -41,7 +50,8 @@ pub(super) async fn load(run: &Run) -> Result<Option<Loaded>, StorageError> {
                 for item in &event.content {
                     images.extend(storage::images::version(c, item.image, item.version.unwrap_or(1)).await?);
                 }
-                Ok(Some(Loaded { distribution, event, shop, images }))
+                let all = storage::images::of_event(c, event.id).await?;
+                Ok(Some(Loaded { distribution, event, shop, images, all }))
             })
         })
         .await
@@ -91,7 +101,7 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
 
 pub(super) fn post(run: &Run, l: &Loaded, p: &Publication) -> Post {
     let link = publishing::tracking_link(&run.shared.public_url, &l.event.slug, p.channel);
-    let picture = publishing::picture_for(p.channel, &l.images);
+    let picture = l.picture(p.channel);
     Post {
         request_key: p.request_key,
         event: l.event.id.0,
@@ -110,7 +120,7 @@ pub(super) fn post(run: &Run, l: &Loaded, p: &Publication) -> Post {
 
 /// The picture itself, for a channel that takes no address.
 async fn picture(run: &Run, l: &Loaded, channel: Channel) -> Result<Option<Bytes>, StorageError> {
-    match publishing::picture_for(channel, &l.images) {
+    match l.picture(channel) {
         Some(image) if channel == Channel::Naver && image.name.ends_with(".jpg") => {
             run.shared.objects.get(&image.name).await
         }

@@ -181,6 +181,34 @@ fn plan_pictures_and_channels_follow_the_rules() {
     });
 }
 
+/// Only a square picture is chosen, and its words are the owner's: Kakao's and Naver's are made of it.
+#[test]
+fn channels_without_a_picture_of_their_own_get_the_first_in_their_size() {
+    run(async {
+        let api = owner().await;
+        let id = api.ready(json!({}), json!(["NAVER", "KAKAO", "INSTAGRAM"])).await;
+        let content = api.get(&format!("/api/events/{id}")).await.is(200)["content"]["imageIds"].clone();
+        let chosen = format!("/api/content/images/{}", content[0].as_str().unwrap());
+        api.patch(&chosen, json!({"headline": "손으로 쓴 제목", "palette": "FOREST"})).await.is(200);
+        let approved = api.post(&format!("/api/events/{id}/approve?wait=30"), json!({})).await.is(200);
+        assert_eq!(approved["event"]["content"]["imageIds"], content, "what was chosen is what was chosen");
+        let images = api.get(&format!("/api/events/{id}/images")).await.is(200);
+        let size = |platform: &str| {
+            let of = images["items"].as_array().unwrap().iter().filter(|i| i["platform"] == platform);
+            let of: Vec<&Value> =
+                of.filter(|i| i["headline"] == "손으로 쓴 제목" && i["palette"] == "FOREST").collect();
+            assert_eq!(of.len(), 1, "{platform}: {images}");
+            (of[0]["width"].as_i64().unwrap(), of[0]["height"].as_i64().unwrap(), of[0]["url"].clone())
+        };
+        assert_eq!((size("INSTAGRAM").0, size("NAVER").0, size("NAVER").1), (1080, 800, 600));
+        let path = format!("/api/distribution/{}", approved["distributionId"].as_str().unwrap());
+        let channels = api.get(&path).await.is(200)["channels"].clone();
+        let kakao = channels.as_array().unwrap().iter().find(|c| c["channel"] == "KAKAO").unwrap();
+        assert_eq!((400, &kakao["imageUrl"]), (size("KAKAO").1, &size("KAKAO").2));
+        assert_eq!(kakao["status"], "assisted");
+    });
+}
+
 #[test]
 fn publishing_ends_with_a_status_and_a_mode_per_channel() {
     run(async {
