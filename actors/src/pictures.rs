@@ -134,7 +134,8 @@ pub async fn follow_plan(shared: &Shared, event: &Event) -> Result<()> {
 /// Rows or objects cannot be read or written.
 pub(crate) async fn in_every_size(shared: &Shared, event: &Event, chosen: &[Image]) -> Result<Vec<Image>> {
     let id = event.id;
-    let mut all = shared.store.run(move |c| Box::pin(async move { storage::images::of_event(c, id).await })).await?;
+    let mut all =
+        shared.store.run(move |c| Box::pin(async move { storage::images::versions_of_event(c, id).await })).await?;
     let Some(first) = chosen.first() else { return Ok(all) };
     for platform in event.channels.iter().filter_map(|channel| channel.platform()) {
         let there = chosen.iter().any(|i| i.platform == platform);

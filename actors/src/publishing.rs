@@ -65,24 +65,23 @@ pub fn missing(shared: &Shared, channel: Channel, images: &[Image]) -> Vec<Missi
 
 /// What approval starts.
 pub(crate) struct Plan {
-    pub(crate) store_rejected: bool,
     pub(crate) content: Vec<ContentItem>,
     pub(crate) publications: Vec<Publication>,
 }
 
 /// Reads what approval needs: the shop, the pictures of this moment, and what each channel becomes.
-pub(crate) async fn plan(shared: &Shared, event: &Event) -> Result<Plan> {
-    crate::pictures::follow_plan(shared, event).await?;
-    let (store, ids) = (event.store, event.content.iter().map(|c| c.image.0).collect::<Vec<Uuid>>());
-    let (shop, mut images) = shared
-        .store
-        .run(move |c| {
-            Box::pin(
-                async move { Ok((storage::stores::get(c, store).await?, storage::images::newest_of(c, ids).await?)) },
-            )
-        })
-        .await?;
+/// `None` while the shop may not publish.
+pub(crate) async fn plan(shared: &Shared, event: &Event) -> Result<Option<Plan>> {
+    let store = event.store;
+    let shop = shared.store.run(move |c| Box::pin(async move { storage::stores::get(c, store).await })).await?;
     let shop = shop.ok_or_else(|| StorageError::Corrupt("no store".into()))?;
+    if shop.removed || shop.verification == Verification::Rejected {
+        return Ok(None);
+    }
+    crate::pictures::follow_plan(shared, event).await?;
+    let ids = event.content.iter().map(|c| c.image.0).collect::<Vec<Uuid>>();
+    let mut images =
+        shared.store.run(move |c| Box::pin(async move { storage::images::newest_of(c, ids).await })).await?;
     // As they were chosen: the first stands in for channels without one of their own.
     images.sort_by_key(|i| event.content.iter().position(|item| item.image == i.id));
     let content = event
@@ -93,11 +92,14 @@ pub(crate) async fn plan(shared: &Shared, event: &Event) -> Result<Plan> {
             version: images.iter().find(|i| i.id == item.image).map(|i| i.version),
         })
         .collect();
-    let all = crate::pictures::in_every_size(shared, event, &images).await?;
+    let all = crate::pictures::in_every_size(shared, event, &images).await.unwrap_or_else(|e| {
+        tracing::warn!(event = %event.id, error = %e, "the first picture is shown as it is");
+        images.clone()
+    });
     let pictures = |channel| picture_for(channel, &images, &all);
     let publications =
         event.channels.iter().map(|c| publication(shared, event, &shop, &images, pictures(*c), *c)).collect();
-    Ok(Plan { store_rejected: shop.removed || shop.verification == Verification::Rejected, content, publications })
+    Ok(Some(Plan { content, publications }))
 }
 
 fn publication(

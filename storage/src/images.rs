@@ -166,6 +166,19 @@ pub async fn of_event(c: &mut Conn, event: EventId) -> Result<Vec<Image>> {
     rows.into_iter().map(Image::try_from).collect()
 }
 
+/// Every version of every picture of an event, oldest first.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn versions_of_event(c: &mut Conn, event: EventId) -> Result<Vec<Image>> {
+    let rows: Vec<Row> = sql("select id, version, event_id, style, platform, name, width, height, headline, body, palette, alt_text, background, own_headline, own_body
+                                from events.images where event_id = ? order by id, version limit 10000")
+    .bind::<t::Uuid, _>(event.0)
+    .all(c)
+    .await?;
+    rows.into_iter().map(Image::try_from).collect()
+}
+
 /// A version of a picture.
 ///
 /// # Errors

@@ -153,16 +153,17 @@ pub async fn serve(
     let _ = tokio::time::timeout(DRAIN + Duration::from_secs(1), connections.wait()).await;
 }
 
-/// A body that comes back when it was not read to its end.
+/// A body that comes back when it was not read to its end, and whether it was read at all.
 struct Lent {
     body: Option<Incoming>,
-    back: Option<oneshot::Sender<Incoming>>,
+    begun: bool,
+    back: Option<oneshot::Sender<(Incoming, bool)>>,
 }
 
 impl Lent {
-    fn new(body: Incoming) -> (Self, oneshot::Receiver<Incoming>) {
+    fn new(body: Incoming) -> (Self, oneshot::Receiver<(Incoming, bool)>) {
         let (back, returned) = oneshot::channel();
-        (Self { body: Some(body), back: Some(back) }, returned)
+        (Self { body: Some(body), begun: false, back: Some(back) }, returned)
     }
 }
 
@@ -174,6 +175,7 @@ impl hyper::body::Body for Lent {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        self.begun = true;
         self.body.as_mut().map_or(Poll::Ready(None), |body| Pin::new(body).poll_frame(cx))
     }
 
@@ -189,7 +191,7 @@ impl hyper::body::Body for Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         if let (Some(body), Some(back)) = (self.body.take().filter(|body| !body.is_end_stream()), self.back.take()) {
-            let _ = back.send(body);
+            let _ = back.send((body, self.begun));
         }
     }
 }
@@ -235,9 +237,9 @@ where
         Either::Right(async move {
             let Ok(mut answer) = answering.await;
             match returned.try_recv() {
-                // Reading on would tell the client to send what nobody wants.
-                Ok(_) if asks_first => say_close(&mut answer),
-                Ok(rest) => pass_over(rest, UNWANTED, &mut answer).await,
+                // Reading would tell the client to send what nobody wants.
+                Ok((_, false)) if asks_first => say_close(&mut answer),
+                Ok((rest, _)) => pass_over(rest, UNWANTED, &mut answer).await,
                 Err(_) => {}
             }
             Ok(answer)

@@ -150,10 +150,7 @@ impl State {
         if event.status != Status::Ready {
             return Err(Rejection::WrongState(event.status).into());
         }
-        let plan = publishing::plan(&self.shared, &event).await?;
-        if plan.store_rejected {
-            return Err(EventError::StoreRejected);
-        }
+        let plan = publishing::plan(&self.shared, &event).await?.ok_or(EventError::StoreRejected)?;
         let seed = storage::crypto::random32();
         let distribution = DistributionId::new();
         let content: Vec<ContentItem> = plan.content;
@@ -246,11 +243,10 @@ impl State {
             .await?;
         if let Some(promoted) = moved {
             let fact = Fact::Forfeited { entry_no, promoted };
+            let notice = passed_on(&self.loaded()?.event, entry_no, promoted);
+            crate::notices::tell(&self.shared, notice).await;
             self.persist(vec![fact], Who::System, crate::system::now(), None).await?;
             self.changed(myself);
-            let event = &self.loaded()?.event;
-            let notice = passed_on(event, entry_no, promoted);
-            crate::notices::tell(&self.shared, notice).await;
         }
         Ok(())
     }

@@ -27,7 +27,7 @@ pub(super) struct Loaded {
     pub(super) shop: Shop,
     /// Those that were chosen, as they were approved.
     images: Vec<Image>,
-    /// All there are, in other sizes too.
+    /// All versions of all there are, in other sizes too: later edits change nothing that was approved.
     all: Vec<Image>,
 }
 
@@ -50,7 +50,7 @@ pub(super) async fn load(run: &Run) -> Result<Option<Loaded>, StorageError> {
                 for item in &event.content {
                     images.extend(storage::images::version(c, item.image, item.version.unwrap_or(1)).await?);
                 }
-                let all = storage::images::of_event(c, event.id).await?;
+                let all = storage::images::versions_of_event(c, event.id).await?;
                 Ok(Some(Loaded { distribution, event, shop, images, all }))
             })
         })

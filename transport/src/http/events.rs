@@ -160,9 +160,11 @@ pub(crate) async fn plan(
 }
 
 /// Has the pictures follow what was changed. Where that fails the approval does it: the change itself is done.
-async fn repaint(app: &App, event: &Event) {
+async fn repaint(app: &App, changed: &Event) {
+    // As it is now: somebody may have changed it once more.
+    let Ok(event) = app.handles.events.get(changed.id).read().await else { return };
     if event.status.is_drafting()
-        && let Err(e) = pictures::follow_plan(&app.handles.shared, event).await
+        && let Err(e) = pictures::follow_plan(&app.handles.shared, &event).await
     {
         tracing::warn!(event = %event.id, error = %e, "pictures do not follow the plan yet");
     }

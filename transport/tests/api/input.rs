@@ -107,6 +107,13 @@ fn a_connection_outlives_a_refused_body() {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("connection: close"), "{answer}");
+        // Who asks first is not told to send what nobody wants.
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let head = "PUT /api/events/x/plan HTTP/1.1\r\nhost: here\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 401") && answer.contains("connection: close"), "{answer}");
     });
 }
 
