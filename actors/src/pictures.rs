@@ -35,7 +35,7 @@ pub async fn cached(shared: &Shared, event: EventId, style: Style, platform: Pla
 }
 
 /// A picture was made or edited: from now on it is the newest of its style and format.
-pub async fn remember(shared: &Shared, image: &Image) {
+async fn remember(shared: &Shared, image: &Image) {
     let body = crate::view::image(image, &shared.public_url).to_string();
     shared.cache.set(&cache_key(image.event, image.style, image.platform), body.into(), ttl::IMAGE).await;
 }
@@ -143,10 +143,7 @@ pub(crate) async fn in_every_size(shared: &Shared, event: &Event, chosen: &[Imag
             continue;
         }
         let what = Composition { id: ImageId::new(), version: 1, platform, ..Composition::after(first.clone()) };
-        let image = compose_picture(shared, what).await?;
-        let stored = image.clone();
-        shared.store.run(move |c| Box::pin(async move { storage::images::insert(c, &stored).await })).await?;
-        all.push(image);
+        all.push(make_picture(shared, what).await?);
     }
     Ok(all)
 }
@@ -158,21 +155,26 @@ pub(crate) fn looks_like(one: &Image, other: &Image) -> bool {
 }
 
 async fn next_version(shared: &Shared, what: Composition) -> Result<()> {
-    let new = compose_picture(shared, what).await?;
-    let stored = new.clone();
-    match shared.store.run(move |c| Box::pin(async move { storage::images::insert(c, &stored).await })).await {
-        Ok(()) => remember(shared, &new).await,
-        Err(StorageError::Conflict { .. }) => {}
-        Err(e) => return Err(e),
+    match make_picture(shared, what).await {
+        Ok(_) | Err(StorageError::Conflict { .. }) => Ok(()),
+        Err(e) => Err(e),
     }
-    Ok(())
 }
 
-/// Composes a picture and stores its object under a new, unguessable name; the row is the caller's.
+/// Composes a picture and stores it: from now on it is the newest of its style and format.
 ///
 /// # Errors
-/// The objects cannot be read or written.
-pub async fn compose_picture(shared: &Shared, c: Composition) -> Result<Image> {
+/// Rows or objects cannot be read or written; a conflict where this version was made by somebody else.
+pub async fn make_picture(shared: &Shared, what: Composition) -> Result<Image> {
+    let image = compose_picture(shared, what).await?;
+    let stored = image.clone();
+    shared.store.run(move |c| Box::pin(async move { storage::images::insert(c, &stored).await })).await?;
+    remember(shared, &image).await;
+    Ok(image)
+}
+
+/// Composes a picture and stores its object under a new, unguessable name.
+async fn compose_picture(shared: &Shared, c: Composition) -> Result<Image> {
     let (width, height) = match c.platform {
         Platform::Instagram => (1080, 1080),
         Platform::Naver => (800, 600),

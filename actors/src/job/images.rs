@@ -1,7 +1,7 @@
 //! Pictures: one textless background per style from the model (or built in), our own text on each platform's size.
 
 use super::{Run, blocking, fallback};
-use crate::pictures::{Composition, compose_picture, headline, small_text};
+use crate::pictures::{Composition, headline, make_picture, small_text};
 use clients::prompt;
 use domain::catalog::{INDUSTRIES, industry_of};
 use domain::channel::{Platform, Style};
@@ -162,11 +162,7 @@ async fn compose(
         own_headline: false,
         own_body: false,
     };
-    let image = compose_picture(&run.shared, what).await?;
-    let stored = image.clone();
-    run.shared.store.run(move |c| Box::pin(async move { storage::images::insert(c, &stored).await })).await?;
-    crate::pictures::remember(&run.shared, &image).await;
-    Ok(image)
+    make_picture(&run.shared, what).await
 }
 
 /// Pictures drawn at once: each takes a core and some megabytes.

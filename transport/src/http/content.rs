@@ -7,7 +7,7 @@ use crate::auth::Session;
 use crate::error::{ApiResult, Problem};
 use crate::extract::{Body, Check, Id, IfMatch, Owner, versioned};
 use crate::state::App;
-use actors::pictures::{self, Composition, compose_picture};
+use actors::pictures::{self, Composition, make_picture};
 use actors::view;
 use axum::Json;
 use axum::extract::State;
@@ -123,13 +123,8 @@ pub(crate) async fn edit(
     let (own_headline, own_body) =
         (image.own_headline || headline != image.headline, image.own_body || text != image.body);
     let what = Composition { headline, body: text, palette, own_headline, own_body, ..Composition::after(image) };
-    let new = compose_picture(&app.handles.shared, what).await?;
-    let stored = new.clone();
-    match app.store().run(move |c| Box::pin(async move { storage::images::insert(c, &stored).await })).await {
-        Ok(()) => {
-            pictures::remember(&app.handles.shared, &new).await;
-            Ok(versioned(StatusCode::OK, new.version.into(), &body_of(&app, &new)))
-        }
+    match make_picture(&app.handles.shared, what).await {
+        Ok(new) => Ok(versioned(StatusCode::OK, new.version.into(), &body_of(&app, &new))),
         // Two edits at once: one of them was made on an old version.
         Err(StorageError::Conflict { .. }) => Err(Problem::new(StatusCode::PRECONDITION_FAILED, "stale")),
         Err(e) => Err(e.into()),

@@ -143,26 +143,12 @@ fn plan_pictures_and_channels_follow_the_rules() {
         assert!(api.get(&format!("{event}/preflight")).await.is(200)["ready"].as_bool().unwrap());
         let dated = plan(json!({"title": "우리 동네 잔치", "endsAt": Utc::now() + Days::days(20)})).await.is(200);
         assert_eq!(dated["status"], "ready", "changed dates change nothing else");
-        let pictures =
-            || async { api.get(&format!("{event}/images")).await.is(200)["items"].as_array().unwrap().clone() };
-        let until =
-            (Utc::now() + Days::days(20)).with_timezone(&domain::time::kst()).format("%-m월 %-d일까지").to_string();
-        let dated = pictures().await;
-        assert_eq!(dated.len(), 9);
-        assert!(
-            dated.iter().all(|i| i["altText"].as_str().unwrap().ends_with(&until)),
-            "pictures say until when: {dated:?}"
-        );
-        assert!(dated.iter().any(|i| i["id"] == first["id"] && i["headline"] == "새 문구"), "own words stay");
         let retitled = api.patch(&event, json!({"title": "다른 잔치"})).await.is(200);
         assert_eq!(
             (retitled["status"].as_str(), &retitled["content"]),
             (Some("planned"), &Value::Null),
             "a changed title unchooses the content"
         );
-        let retitled = pictures().await;
-        let saying = |text: &str| retitled.iter().filter(|i| i["headline"] == text).count();
-        assert_eq!((saying("다른 잔치"), saying("새 문구")), (8, 1));
         let found = api.get("/api/events?q=%EB%8B%A4%EB%A5%B8%20%EC%9E%94").await.is(200);
         assert_eq!(found["items"][0]["id"], json!(id));
         let copy = api.post(&format!("{event}/duplicate"), json!({})).await.is(201);
@@ -170,14 +156,44 @@ fn plan_pictures_and_channels_follow_the_rules() {
             (&copy["title"], &copy["startsAt"], &copy["status"]),
             (&json!("다른 잔치"), &Value::Null, &json!("planned"))
         );
-        api.put(&format!("{event}/content"), json!({"imageIds": [first["id"]]})).await.is(200);
+        let facts = api.get(&format!("{event}/facts")).await.is(200);
+        assert_eq!(facts["items"][0]["what"], "created");
+        assert!(facts["items"].as_array().unwrap().iter().all(|f| f["who"].as_str().unwrap().starts_with("owner:")));
+    });
+}
+
+/// What a picture says follows the plan, and in a copy its lack of dates; what the owner wrote stays.
+#[test]
+fn words_that_nobody_wrote_follow_the_plan() {
+    run(async {
+        let api = owner().await;
+        let id = api.draft().await;
+        let event = format!("/api/events/{id}");
+        let option = api.options(&id).await[1]["id"].clone();
+        api.put(&format!("{event}/plan"), json!({"optionId": option})).await.is(200);
+        let job = api.post("/api/content/images", json!({"eventId": id})).await.is(202);
+        let first = api.job(&job["jobId"]).await["result"]["images"][0]["id"].clone();
+        let path = format!("/api/content/images/{}", first.as_str().unwrap());
+        api.patch(&path, json!({"headline": "새 문구"})).await.is(200);
+        let ends = Utc::now() + Days::days(20);
+        api.put(&format!("{event}/plan"), json!({"optionId": option, "endsAt": ends})).await.is(200);
+        let pictures =
+            || async { api.get(&format!("{event}/images")).await.is(200)["items"].as_array().unwrap().clone() };
+        let until = ends.with_timezone(&domain::time::kst()).format("%-m월 %-d일까지").to_string();
+        let dated = pictures().await;
+        assert_eq!(dated.len(), 9);
+        let says = |i: &Value| i["altText"].as_str().unwrap().ends_with(&until);
+        assert!(dated.iter().all(says), "pictures say until when: {dated:?}");
+        assert!(dated.iter().any(|i| i["id"] == first && i["headline"] == "새 문구"), "own words stay");
+        api.patch(&event, json!({"title": "다른 잔치"})).await.is(200);
+        let retitled = pictures().await;
+        let saying = |text: &str| retitled.iter().filter(|i| i["headline"] == text).count();
+        assert_eq!((saying("다른 잔치"), saying("새 문구")), (8, 1));
+        api.put(&format!("{event}/content"), json!({"imageIds": [first]})).await.is(200);
         let copy = api.post(&format!("{event}/duplicate"), json!({})).await.is(201);
         let copied = api.get(&format!("/api/events/{}/images", copy["id"].as_str().unwrap())).await.is(200);
         let copied = copied["items"][0]["altText"].as_str().unwrap();
         assert!(copied.starts_with("새 문구 - ") && !copied.contains("까지"), "a copy has no dates: {copied}");
-        let facts = api.get(&format!("{event}/facts")).await.is(200);
-        assert_eq!(facts["items"][0]["what"], "created");
-        assert!(facts["items"].as_array().unwrap().iter().all(|f| f["who"].as_str().unwrap().starts_with("owner:")));
     });
 }
 
