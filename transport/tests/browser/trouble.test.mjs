@@ -174,13 +174,16 @@ test('hostile text is text, whoever wrote it', async (t) => {
   await context.close();
 });
 
-test('a customer who finds no room is entered as soon as there is', async (t) => {
+async function customerOfALiveEvent(t) {
   const server = await serve();
   t.after(() => server.stop());
   const api = client(server.base);
   await api.signup();
-  const live = await api.live(['NAVER']);
-  const { context, page, trouble } = await open(chrome, PHONE);
+  return { server, api, live: await api.live(['NAVER']), ...(await open(chrome, PHONE)) };
+}
+
+test('a customer who finds no room is entered as soon as there is', async (t) => {
+  const { server, live, context, page, trouble } = await customerOfALiveEvent(t);
   const keys = [];
   await page.route(/\/entries$/, async (route) => {
     keys.push(route.request().headers()['idempotency-key']);
@@ -206,12 +209,7 @@ test('a customer who finds no room is entered as soon as there is', async (t) =>
 });
 
 test('whatever the link says, everybody at a phone may enter', async (t) => {
-  const server = await serve();
-  t.after(() => server.stop());
-  const api = client(server.base);
-  await api.signup();
-  const live = await api.live(['NAVER']);
-  const { context, page, trouble } = await open(chrome, PHONE);
+  const { server, api, live, context, page, trouble } = await customerOfALiveEvent(t);
   await page.goto(`${server.base}/e/${live.slug}?c=FACEBOOK%20`);
   for (const n of [1, 2]) {
     await page.getByLabel('이름').fill('김손님');
