@@ -13,17 +13,19 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use domain::channel::{Channel, Upstream};
 use domain::ids::EventId;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use storage::dead::Filter;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Invalidate {
     #[serde(default)]
     key: Option<String>,
     #[serde(default)]
+    #[schemars(with = "Option<uuid::Uuid>")]
     event_id: Option<EventId>,
 }
 
@@ -142,7 +144,7 @@ async fn replay(State(app): State<App>, Origin(origin): Origin, Id(id): Id<Strin
     Ok(StatusCode::ACCEPTED)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ReplayAll {
     #[serde(default)]

@@ -25,7 +25,7 @@ pub(crate) struct FieldError {
 pub(crate) struct Problem {
     pub(crate) status: StatusCode,
     pub(crate) code: &'static str,
-    errors: Vec<FieldError>,
+    pub(crate) errors: Vec<FieldError>,
     retry_after: Option<Duration>,
     extra: Vec<(&'static str, Value)>,
 }

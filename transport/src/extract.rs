@@ -10,6 +10,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -19,7 +21,7 @@ use std::str::FromStr;
 /// A JSON body of a type. Malformed JSON is 400; a wrong shape is 422 with the field.
 pub(crate) struct Body<T>(pub(crate) T);
 
-impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
+impl<T: DeserializeOwned + JsonSchema> FromRequest<App> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
@@ -52,7 +54,7 @@ impl FromRequest<App> for RawBody {
 }
 
 /// Reads a body. An empty one is an empty object.
-pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+pub(crate) fn parse<T: DeserializeOwned + JsonSchema>(bytes: &[u8]) -> Result<T, Problem> {
     let bytes = if bytes.iter().all(u8::is_ascii_whitespace) { b"{}" } else { bytes };
     let may_have_nul = memchr::memmem::find(bytes, b"\\u0000").is_some();
     if !may_have_nul && let Ok(good) = serde_json::from_slice(bytes) {
@@ -64,7 +66,39 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if let Some(field) = nul_in(&value, "") {
         return Err(Problem::field(field, "invalid-characters"));
     }
-    serde_path_to_error::deserialize(value).map_err(|e| shape(&e.path().to_string(), &e.inner().to_string()))
+    serde_path_to_error::deserialize(&value).map_err(|e| {
+        let first = shape(&e.path().to_string(), &e.inner().to_string());
+        let others = lacking::<T>(&value).into_iter().filter(|field| *field != first.field);
+        let others = others.map(|field| FieldError { field, code: "required" }).collect();
+        Problem::fields([vec![first], others].concat())
+    })
+}
+
+/// What a body lacks, in the order of its type: serde stops at the first.
+fn lacking<T: JsonSchema>(body: &Value) -> Vec<String> {
+    let inline = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let mut found = Vec::new();
+    lacks(body, inline.into_generator().into_root_schema_for::<T>().as_value(), "", &mut found);
+    found
+}
+
+fn lacks(value: &Value, schema: &Value, at: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            found.extend(required.filter(|name| !fields.contains_key(*name)).map(|name| join(at, name)));
+            fields.iter().for_each(|(name, value)| lacks(value, &schema["properties"][name], &join(at, name), found));
+        }
+        Value::Array(all) => {
+            all.iter().enumerate().for_each(|(i, value)| lacks(value, &schema["items"], &format!("{at}[{i}]"), found));
+        }
+        _ => {}
+    }
+}
+
+/// The name of a field of what is at a path.
+fn join(at: &str, name: &str) -> String {
+    if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") }
 }
 
 /// Where a text has a NUL in it, which no text of the database has.
@@ -72,31 +106,28 @@ fn nul_in(value: &Value, at: &str) -> Option<String> {
     match value {
         Value::String(text) => text.contains('\0').then(|| at.to_owned()),
         Value::Array(all) => all.iter().enumerate().find_map(|(i, v)| nul_in(v, &format!("{at}[{i}]"))),
-        Value::Object(all) => all
-            .iter()
-            .find_map(|(name, v)| nul_in(v, &if at.is_empty() { name.clone() } else { format!("{at}.{name}") })),
+        Value::Object(all) => all.iter().find_map(|(name, v)| nul_in(v, &join(at, name))),
         _ => None,
     }
 }
 
 /// serde's message as a field and a code. `shape_errors` holds serde to these words.
-fn shape(path: &str, message: &str) -> Problem {
-    let named = |prefix: &str| message.strip_prefix(prefix).and_then(|rest| rest.split('`').next()).map(str::to_owned);
+fn shape(path: &str, message: &str) -> FieldError {
+    let named = |prefix: &str| message.strip_prefix(prefix).and_then(|rest| rest.split('`').next());
     let path = if path == "." { "" } else { path };
-    let join = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
     if let Some(name) = named("unknown field `") {
-        let field = if path.ends_with(&name) { path.to_owned() } else { join(&name) };
-        return Problem::field(field, "unknown-field");
+        let field = if path.ends_with(name) { path.to_owned() } else { join(path, name) };
+        return FieldError { field, code: "unknown-field" };
     }
     if let Some(name) = named("missing field `") {
-        return Problem::field(join(&name), "required");
+        return FieldError { field: join(path, name), code: "required" };
     }
     let code = if message.starts_with("unknown variant") || message.starts_with("invalid value") {
         "invalid-value"
     } else {
         "invalid-type"
     };
-    Problem::field(if path.is_empty() { "body" } else { path }, code)
+    FieldError { field: if path.is_empty() { "body" } else { path }.to_owned(), code }
 }
 
 /// Collects what is wrong with a body, to say all of it at once.
@@ -262,44 +293,56 @@ mod tests {
     use super::*;
     use serde::Deserialize;
 
-    #[derive(Deserialize, Debug)]
+    #[derive(Deserialize, JsonSchema, Debug)]
     #[serde(rename_all = "camelCase", deny_unknown_fields)]
     #[allow(dead_code, reason = "only its shape matters")]
     struct Outer {
         name: String,
         inner_part: Inner,
+        #[serde(default)]
+        more: Option<Vec<Inner>>,
     }
 
-    #[derive(Deserialize, Debug)]
+    #[derive(Deserialize, JsonSchema, Debug)]
     #[serde(rename_all = "camelCase", deny_unknown_fields)]
     #[allow(dead_code, reason = "only its shape matters")]
     struct Inner {
+        #[schemars(with = "String")]
         kind: domain::channel::Style,
         n: u32,
     }
 
     #[test]
     fn shape_errors() {
-        for (body, status, code, field) in [
-            ("{", 400, "malformed-json", None),
-            ("{\"name\":1,}", 400, "malformed-json", None),
-            ("{}", 422, "required", Some("name")),
-            ("", 422, "required", Some("name")),
-            ("[]", 422, "invalid-type", None),
-            (r#"{"name":"a"}"#, 422, "required", Some("innerPart")),
-            (r#"{"name":1,"innerPart":{"kind":"SIMPLE","n":1}}"#, 422, "invalid-type", Some("name")),
-            (r#"{"name":"a","innerPart":{"kind":"SIMPLE"}}"#, 422, "required", Some("innerPart.n")),
-            (r#"{"name":"a","innerPart":{"kind":"X","n":1}}"#, 422, "invalid-value", Some("innerPart.kind")),
-            (r#"{"name":"a","innerPart":{"kind":"SIMPLE","n":-1}}"#, 422, "invalid-value", Some("innerPart.n")),
-            (r#"{"name":"a","innerPart":{"kind":"SIMPLE","n":1,"x":2}}"#, 422, "unknown-field", Some("innerPart.x")),
-            (r#"{"name":"a","innerPart":{"kind":"SIMPLE","n":1},"y":2}"#, 422, "unknown-field", Some("y")),
+        for (body, errors) in [
+            ("{}", &[("name", "required"), ("innerPart", "required")][..]),
+            ("", &[("name", "required"), ("innerPart", "required")]),
+            ("[]", &[("body", "invalid-type")]),
+            (r#"{"name":"a"}"#, &[("innerPart", "required")]),
+            (r#"{"name":"a","innerPart":null}"#, &[("innerPart", "invalid-type")]),
+            (
+                r#"{"innerPart":{}}"#,
+                &[("innerPart.kind", "required"), ("name", "required"), ("innerPart.n", "required")],
+            ),
+            (r#"{"innerPart":1}"#, &[("innerPart", "invalid-type"), ("name", "required")]),
+            (r#"{"name":"a","innerPart":{"kind":"SIMPLE"}}"#, &[("innerPart.n", "required")]),
+            (r#"{"name":"a","innerPart":{"kind":"X","n":1}}"#, &[("innerPart.kind", "invalid-value")]),
+            (r#"{"name":"a","innerPart":{"kind":"SIMPLE","n":-1}}"#, &[("innerPart.n", "invalid-value")]),
+            (r#"{"name":"a","innerPart":{"kind":"SIMPLE","n":1,"x":2}}"#, &[("innerPart.x", "unknown-field")]),
+            (r#"{"name":"a","innerPart":{"kind":"SIMPLE","n":1},"y":2}"#, &[("y", "unknown-field")]),
+            (
+                r#"{"name":"a","innerPart":{"kind":"SIMPLE","n":1},"more":[{"n":1},{"kind":"SIMPLE"}]}"#,
+                &[("more[0].kind", "required"), ("more[1].n", "required")],
+            ),
         ] {
             let problem = parse::<Outer>(body.as_bytes()).unwrap_err();
-            assert_eq!((problem.status.as_u16(), problem.code), (status, code), "{body}");
-            if let Some(field) = field {
-                let text = format!("{problem:?}");
-                assert!(text.contains(&format!("field: {field:?}")), "{body}: {text}");
-            }
+            assert_eq!((problem.status.as_u16(), problem.code), (422, errors[0].1), "{body}");
+            let found: Vec<_> = problem.errors.iter().map(|e| (e.field.as_str(), e.code)).collect();
+            assert_eq!(found, errors, "{body}");
+        }
+        for body in ["{", "{\"name\":1,}"] {
+            let problem = parse::<Outer>(body.as_bytes()).unwrap_err();
+            assert_eq!((problem.status.as_u16(), problem.code), (400, "malformed-json"), "{body}");
         }
     }
 

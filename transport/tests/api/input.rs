@@ -17,6 +17,12 @@ fn malformed_bodies_and_unknown_routes() {
             api.post("/api/events", json!({"objective": "SALES", "extra": 1})).await.fails(422, "unknown-field");
         assert_eq!(problem["errors"][0]["field"], "extra");
         assert_eq!(api.post("/api/events", json!({})).await.fails(422, "required")["errors"][0]["field"], "objective");
+        let lacking = anonymous().post("/api/users/signup", json!({"name": "김", "store": {"name": "가게"}})).await;
+        let fields: Vec<_> =
+            lacking.fails(422, "required")["errors"].as_array().unwrap().iter().map(|e| e["field"].clone()).collect();
+        for field in ["store.industry", "store.region", "email", "password", "phone", "businessNumber", "openedOn"] {
+            assert!(fields.contains(&json!(field)), "{field} is not in {fields:?}");
+        }
         api.post("/api/events", json!({"objective": "FAME"})).await.fails(422, "invalid-value");
         api.post("/api/events", json!({"objective": 3})).await.fails(422, "invalid-type");
         api.post("/api/events", json!([])).await.fails(422, "invalid-type");
