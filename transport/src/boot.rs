@@ -2,6 +2,7 @@
 
 use crate::auth::{Passwords, Tokens};
 use crate::config::{Settings, UpstreamSettings};
+use crate::origins::Origins;
 use crate::ratelimit::RateLimit;
 use crate::revocations::Revocations;
 use crate::server::listen;
@@ -183,6 +184,7 @@ impl Running {
         let system = System::start(deps, config).await?;
         let app: App = Arc::new(State {
             handles: system.handles().clone(),
+            origins: Origins::new(&public_url, &settings),
             public_url,
             tokens: Tokens::new(keys),
             passwords: Passwords::new(settings.bcrypt_cost),

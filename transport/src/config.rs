@@ -37,7 +37,7 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Address customers see.
     pub public_url: Option<String>,
-    /// More origins that may open a socket.
+    /// More origins whose pages may call.
     pub allowed_origins: Vec<String>,
     /// Certificate chain and key.
     pub tls: Option<(PathBuf, PathBuf)>,
@@ -281,6 +281,11 @@ impl Settings {
         named("MADANG_PUBLIC_URL", &self.public_url, &["http://", "https://"])?;
         for origin in &self.allowed_origins {
             named("MADANG_ALLOWED_ORIGINS", &Some(origin.clone()), &["http://", "https://"])?;
+            if crate::origins::of(origin).is_none() {
+                return Err(bad(format!(
+                    "MADANG_ALLOWED_ORIGINS: {origin} is no origin, such as https://shop.example.kr"
+                )));
+            }
         }
         Ok(())
     }

@@ -142,6 +142,17 @@ fn secure(headers: &mut HeaderMap, tls: bool, api: bool) {
     }
 }
 
+/// Where pages of other origins may call: answers them when they ask, and lets them see what they asked for.
+pub(crate) async fn cross_origin(State(app): State<App>, request: Request, next: Next) -> Response {
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let mut response = match app.origins.preflight(request.method(), request.headers()) {
+        Some(headers) => (StatusCode::NO_CONTENT, headers).into_response(),
+        None => next.run(request).await,
+    };
+    app.origins.open(origin.as_ref(), response.headers_mut());
+    response
+}
+
 /// Owners only: a good token of a living login, within the rate limit.
 pub(crate) async fn owners_only(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let Some(session) = authenticate(&app, request.headers()) else {

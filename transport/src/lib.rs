@@ -13,6 +13,7 @@ mod gateway;
 mod http;
 mod messages;
 pub mod openapi;
+mod origins;
 mod ratelimit;
 mod revocations;
 pub mod server;

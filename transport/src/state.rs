@@ -2,6 +2,7 @@
 
 use crate::auth::{Passwords, Session, Tokens};
 use crate::config::Settings;
+use crate::origins::Origins;
 use crate::ratelimit::RateLimit;
 use crate::revocations::Revocations;
 use crate::throttle::Throttle;
@@ -25,6 +26,7 @@ pub(crate) struct State {
     pub(crate) handles: Handles,
     pub(crate) settings: Settings,
     pub(crate) public_url: String,
+    pub(crate) origins: Origins,
     pub(crate) tokens: Tokens,
     pub(crate) passwords: Passwords,
     pub(crate) rate: RateLimit,

@@ -27,7 +27,7 @@ pub const SETTINGS: &[Setting] = &[
         "Folder of the embedded database, pictures, keys and the simulator's posts",
     ),
     setting("MADANG_PUBLIC_URL", "", "Address customers see. Unset: http:// and the listen address"),
-    setting("MADANG_ALLOWED_ORIGINS", "", "More origins that may open a socket, separated by commas"),
+    setting("MADANG_ALLOWED_ORIGINS", "", "More origins whose pages may call, separated by commas"),
     setting("MADANG_TLS_CERT", "", "PEM file of the certificate chain: the public port speaks TLS 1.3"),
     setting("MADANG_TLS_KEY", "", "PEM file of its key"),
     setting("MADANG_TRUSTED_PROXIES", "", "Addresses whose X-Forwarded-For is believed, separated by commas"),

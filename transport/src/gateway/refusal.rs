@@ -8,7 +8,7 @@ use crate::server::Early;
 use crate::state::App;
 use actors::EnterError;
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -87,7 +87,8 @@ pub(crate) fn early(app: App) -> Early {
         }
         let (started, trace) = (Instant::now(), trace_id());
         let finished = if prefers_english(request.headers()) { &english } else { &korean };
-        let (response, hold) = (finished.with(&trace), turns.take(started));
+        let (mut response, hold) = (finished.with(&trace), turns.take(started));
+        app.origins.open(request.headers().get(header::ORIGIN), response.headers_mut());
         account(&app, request.method(), ENTRIES, response.status(), started.elapsed() + hold, false, &trace);
         Some((response, hold))
     })

@@ -119,6 +119,7 @@ fn who_finds_no_place_is_told_so_at_once() {
         let own = start(|s| {
             s.entries_in_flight = 1;
             s.journal_rows_per_second = Some(1);
+            s.allowed_origins = vec!["https://shop.example.kr".into()];
         })
         .await;
         let (_, slug) = owner_at(&own.base).await.live(json!({})).await;
@@ -136,6 +137,7 @@ fn who_finds_no_place_is_told_so_at_once() {
             answers.clear();
             for language in ["ko", "en"] {
                 let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\naccept-language: {language}\r\n");
+                let head = format!("{head}origin: https://shop.example.kr\r\n");
                 answers.push(in_two_pieces(&mut stream, &head, "{ this is no JSON").await);
             }
             let in_time = is_full();
@@ -158,6 +160,7 @@ fn who_finds_no_place_is_told_so_at_once() {
                 "cache-control: no-store".to_owned(),
                 "x-content-type-options: nosniff".to_owned(),
                 "content-type: application/problem+json".to_owned(),
+                "access-control-allow-origin: https://shop.example.kr".to_owned(),
             ] {
                 assert!(head.contains(&header), "{header} is not in {head}");
             }

@@ -16,6 +16,7 @@ mod input;
 mod journey;
 mod live;
 mod modes;
+mod origins;
 mod outage;
 mod process;
 mod scans;
