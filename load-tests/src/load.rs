@@ -1,5 +1,6 @@
 //! Load: what is done, by whom, at which pace, and what became of it. The same for actors in process and for a server.
 
+mod arrival;
 mod connection;
 mod driver;
 mod pace;

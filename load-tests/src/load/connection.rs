@@ -1,6 +1,8 @@
 //! One HTTP/1.1 connection that costs the measuring side as little as it can: prebuilt requests, answers read in place.
 
+use super::arrival;
 use crate::server::Failure;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -13,6 +15,9 @@ pub struct Connection {
     stream: Option<TcpStream>,
     buffer: Vec<u8>,
     filled: usize,
+    /// Is it known when answers arrive, and for how long the last one had been there when it was read?
+    notes: bool,
+    lay: Duration,
 }
 
 /// An answer: status, and where its body is in the connection's buffer.
@@ -26,7 +31,19 @@ impl Connection {
     /// One to `host:port`; connected when first used, and anew when it broke.
     #[must_use]
     pub fn to(address: &str) -> Self {
-        Self { address: address.to_owned(), stream: None, buffer: vec![0; 4096], filled: 0 }
+        let (buffer, lay) = (vec![0; 4096], Duration::ZERO);
+        Self { address: address.to_owned(), stream: None, buffer, filled: 0, notes: false, lay }
+    }
+
+    /// Has it known from now on when answers arrive, whenever they are read.
+    pub fn note_arrivals(&mut self) {
+        (self.notes, self.stream) = (true, None);
+    }
+
+    /// For how long the last answer had been there when it was read.
+    #[must_use]
+    pub fn lay(&self) -> Duration {
+        self.lay
     }
 
     /// Connects, unless it is connected.
@@ -37,6 +54,9 @@ impl Connection {
         if self.stream.is_none() {
             let stream = TcpStream::connect(&self.address).await?;
             stream.set_nodelay(true)?;
+            if self.notes {
+                arrival::note(&stream)?;
+            }
             self.stream = Some(stream);
         }
         Ok(self.stream.as_mut().ok_or("not connected")?)
@@ -63,14 +83,12 @@ impl Connection {
 
     async fn exchange(&mut self, stream: &mut TcpStream, request: &[u8]) -> Result<Response, Failure> {
         stream.write_all(request).await?;
-        self.filled = 0;
+        (self.filled, self.lay) = (0, Duration::ZERO);
         let mut searched = 0;
         let head = loop {
-            let n = stream.read(&mut self.buffer[self.filled..]).await?;
-            if n == 0 {
+            if self.read(stream).await? == 0 {
                 return Err("closed".into());
             }
-            self.filled += n;
             if let Some(end) = end_of_head(&self.buffer[..self.filled], searched) {
                 break end;
             }
@@ -87,13 +105,21 @@ impl Connection {
             self.buffer.resize(head + length, 0);
         }
         while self.filled < head + length {
-            let n = stream.read(&mut self.buffer[self.filled..]).await?;
-            if n == 0 {
+            if self.read(stream).await? == 0 {
                 return Err("closed within a body".into());
             }
-            self.filled += n;
         }
         Ok(Response { status, body: head..head + length })
+    }
+
+    async fn read(&mut self, stream: &mut TcpStream) -> Result<usize, Failure> {
+        let free = &mut self.buffer[self.filled..];
+        let (n, lay) = match self.notes {
+            true => arrival::read(stream, free).await?,
+            false => (stream.read(free).await?, Duration::ZERO),
+        };
+        (self.filled, self.lay) = (self.filled + n, lay);
+        Ok(n)
     }
 }
 

@@ -5,6 +5,7 @@ use actors::{EnterError, Handles};
 use domain::ids::EventId;
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What is driven, shared by all drivers.
 #[derive(Clone)]
@@ -57,10 +58,20 @@ impl Target {
 }
 
 impl Driver {
-    /// Connects ahead of what it does. What fails is tried again then.
+    /// Connects ahead of what it does, and has it known when answers arrive. What fails is tried again then.
     pub async fn open(&mut self) {
         if let Self::Http(_, connection, _) = self {
+            connection.note_arrivals();
             let _ = connection.open().await;
+        }
+    }
+
+    /// For how long the last answer had been there when it was read, as far as it is known.
+    #[must_use]
+    pub fn lay(&self) -> Duration {
+        match self {
+            Self::Actors(_) => Duration::ZERO,
+            Self::Http(_, connection, _) => connection.lay(),
         }
     }
 

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 /// What was due is still sent this long after the end.
 const LATE: Duration = Duration::from_secs(10);
 /// Who measures in an open loop does not wake up for every request that is due and every answer, which would take the
-/// processor from the server as often, but for those of so long. It is in all latencies.
+/// processor from the server as often, but for those of so long. For what is due it is in all latencies.
 const TOGETHER: Duration = Duration::from_millis(1);
 /// An answer that takes longer is none.
 const HANGS: Duration = Duration::from_secs(120);
@@ -197,8 +197,9 @@ where
         };
         let (op, late) = ((plan.next)(n), due.elapsed());
         let outcome = tokio::time::timeout(HANGS, driver.perform(op)).await.unwrap_or(Outcome::Failed);
-        // From when it was due, whatever kept it: the measuring side's own delay is in it.
-        recorder.lock().expect("nobody panics holding it").note(op, outcome, due.elapsed(), late);
+        // From when it was due, whatever kept it, to when it arrived, whenever it was read.
+        let took = due.elapsed().saturating_sub(driver.lay());
+        recorder.lock().expect("nobody panics holding it").note(op, outcome, took, late);
         if outcome == Outcome::Failed {
             // Nobody hammers a server that is gone.
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -64,6 +64,8 @@ pub struct Kind {
     pub done: Histogram<u64>,
     /// Latencies of what was refused, in microseconds.
     pub refused: Histogram<u64>,
+    /// The same from when it was sent.
+    pub refused_since_sent: Histogram<u64>,
     /// How late it was sent, in microseconds: the measuring side had not yet woken up, was busy, or none of its connections was
     /// free. Part of every latency.
     pub late: Histogram<u64>,
@@ -113,6 +115,7 @@ impl Recorder {
         match outcome {
             Outcome::Refused => {
                 kind.refused.saturating_record(us);
+                kind.refused_since_sent.saturating_record(micros(took.saturating_sub(late)));
                 self.seconds[second].refused.saturating_record(us);
             }
             Outcome::Unknown | Outcome::Failed => {}
@@ -132,6 +135,7 @@ impl Recorder {
             ours.counts.merge(theirs.counts);
             let _ = ours.done.add(&theirs.done);
             let _ = ours.refused.add(&theirs.refused);
+            let _ = ours.refused_since_sent.add(&theirs.refused_since_sent);
             let _ = ours.late.add(&theirs.late);
         }
         for (index, theirs) in other.seconds.into_iter().enumerate() {
@@ -170,7 +174,8 @@ impl Recorder {
 
 impl Kind {
     fn new() -> Self {
-        Self { counts: Counts::default(), done: histogram(3), refused: histogram(3), late: histogram(3) }
+        let (done, refused, refused_since_sent, late) = (histogram(3), histogram(3), histogram(3), histogram(3));
+        Self { counts: Counts::default(), done, refused, refused_since_sent, late }
     }
 }
 

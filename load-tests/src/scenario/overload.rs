@@ -126,6 +126,7 @@ impl Calm {
         let ms = |us: u64| us as f64 / 1000.0;
         let p99 = |name: &str| probes.kinds.get(name).map_or(f64::NAN, |k| ms(k.done.value_at_quantile(0.99)));
         let late = |q: f64| ms(entered.late.value_at_quantile(q));
+        let since_sent = |q: f64| ms(entered.refused_since_sent.value_at_quantile(q));
         let at = |q: f64| (ms(entered.done.value_at_quantile(q)), ms(entered.refused.value_at_quantile(q)));
         vec![
             format!(
@@ -134,6 +135,12 @@ impl Calm {
                 entered.counts.sent as f64 / seconds as f64 / self.peak
             ),
             format!("refusals p50 {:.2} ms, p90 {:.2} ms, p99 {:.2} ms (goal 5)", at(0.5).1, at(0.9).1, at(0.99).1),
+            format!(
+                "refusals from when they were sent p50 {:.2} ms, p90 {:.2} ms, p99 {:.2} ms",
+                since_sent(0.5),
+                since_sent(0.9),
+                since_sent(0.99)
+            ),
             format!(
                 "entries were sent p50 {:.2} ms, p90 {:.2} ms, p99 {:.2} ms after they were due, which is in all latencies",
                 late(0.5),
