@@ -85,11 +85,15 @@ export function field(name, label, attributes = {}, control) {
 /** @param {Record<string, any>} attributes @param {[string, string][]} options value and label */
 export const select = (attributes, options) => el('select', attributes, options.map(([value, label]) => el('option', { value }, label)));
 
+/** What was typed into a form that is kept, by the names of its fields. @param {string} key @returns {Record<string, string>|null} */
+export const typed = (key) => JSON.parse(sessionStorage.getItem(`typed ${key}`) ?? 'null');
+
 /**
- * A form: `submit` gets its values by name; errors of the API go to the fields they name, the rest below.
- * @param {Child[]} children @param {string} label of the button @param {(values: Record<string, string>) => any} submit
+ * A form: `submit` gets its values by name; errors of the API go to the fields they name, the rest below. With a key, what
+ * is typed stays in this tab until it is sent: a phone throws away pages that it does not show. Passwords do not.
+ * @param {Child[]} children @param {string} label of the button @param {(values: Record<string, string>) => any} submit @param {string} [key]
  */
-export function form(children, label, submit) {
+export function form(children, label, submit, key) {
   const error = el('p', { class: 'bad', role: 'alert', hidden: true });
   const send = el('button', { type: 'submit' }, label);
   const node = el('form', { novalidate: true, onsubmit: async (/** @type {Event} */ event) => {
@@ -103,12 +107,25 @@ export function form(children, label, submit) {
     await attempt(send, error, async () => {
       try {
         await submit(Object.fromEntries(/** @type {any} */ (new FormData(node))));
+        if (key) sessionStorage.removeItem(`typed ${key}`);
       } catch (problem) {
         if (!mark(node, /** @type {any} */ (problem).problem?.errors)) throw problem;
       }
     });
   } }, children, error, el('div', { class: 'row' }, send));
+  if (key) keepTyped(node, key);
   return node;
+}
+
+/** @param {any} node a form @param {string} key */
+function keepTyped(node, key) {
+  const fields = () => [...node.elements].filter((/** @type {any} */ i) => i.name && i.type !== 'password');
+  const known = typed(key);
+  if (known) for (const input of fields()) input.value = known[input.name] ?? input.value;
+  const keep = () => sessionStorage.setItem(`typed ${key}`, JSON.stringify(Object.fromEntries(fields().map((/** @type {any} */ i) => [i.name, i.value]))));
+  node.addEventListener('input', keep);
+  // Rows come and go by a button.
+  node.addEventListener('click', (/** @type {any} */ event) => event.target.type === 'button' && keep());
 }
 
 /** Shows errors at their fields; false when one has no field here. @param {any} node @param {any[]} [errors] */

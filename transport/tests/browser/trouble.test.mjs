@@ -112,6 +112,42 @@ test('an edited picture survives coming back, and what changed elsewhere is read
   await context.close();
 });
 
+test('what was typed outlives its page, until it is sent', async (t) => {
+  const server = await serve();
+  t.after(() => server.stop());
+  const api = client(server.base);
+  const { context, page, trouble } = await open(chrome, PHONE);
+  await page.goto(`${server.base}/#signup`);
+  await page.getByLabel('이메일').fill('owner@test.example');
+  await page.getByLabel('비밀번호').fill('correct horse');
+  await page.getByLabel('업종').selectOption('BAKERY');
+  await page.getByLabel('매장 이름').fill('골목빵집');
+  await page.reload();
+  await page.getByLabel('매장 이름').waitFor();
+  const shown = (label) => page.getByLabel(label, { exact: true }).inputValue();
+  assert.deepEqual([await shown('이메일'), await shown('업종'), await shown('매장 이름'), await shown('비밀번호')], ['owner@test.example', 'BAKERY', '골목빵집', '']);
+  await signedIn(page, server.base, await api.signup());
+  const event = await api.call('POST', '/api/events', { objective: 'SALES' });
+  await page.goto(`${server.base}/#event/${event.id}`);
+  await page.getByRole('button', { name: '이 제안으로 하기' }).nth(1).click();
+  await page.getByLabel('이벤트 이름').fill('단골 감사제');
+  await page.getByRole('button', { name: '경품 추가' }).click();
+  await page.getByLabel('경품', { exact: true }).last().fill('호두파이');
+  const prizes = await page.locator('.prize').count();
+  await page.reload();
+  await page.getByLabel('이벤트 이름').waitFor();
+  assert.equal(await page.locator('.option.chosen').count(), 1, 'its proposal is the chosen one');
+  assert.deepEqual([await shown('이벤트 이름'), await page.locator('.prize').count()], ['단골 감사제', prizes]);
+  await shot(page, 'typed');
+  await page.getByRole('button', { name: '다음' }).click();
+  await page.locator('.pictures').waitFor();
+  const planned = await api.call('GET', `/api/events/${event.id}`);
+  assert.deepEqual([planned.title, planned.prizes.length, planned.prizes.at(-1).name], ['단골 감사제', prizes, '호두파이']);
+  assert.deepEqual(await page.evaluate(() => Object.keys(sessionStorage).filter((key) => key.startsWith('typed plan'))), []);
+  assert.deepEqual(trouble, []);
+  await context.close();
+});
+
 test('without a WebSocket an event is made all the same', async (t) => {
   const server = await serve();
   t.after(() => server.stop());

@@ -46,5 +46,5 @@ async function signup(go) {
         store: { name: v['store.name'], industry: v['store.industry'], region: v['store.region'] },
       }));
       go('#');
-    }), el('p', {}, el('a', { href: '#login' }, t('known'))));
+    }, 'signup'), el('p', {}, el('a', { href: '#login' }, t('known'))));
 }

@@ -1,6 +1,6 @@
 // Making an event: objective, proposal, pictures, channels, approval.
 import { api, edit, get, post } from '../api.js';
-import { button, confirmed, el, field, form, reason, show } from '../ui.js';
+import { button, confirmed, el, field, form, reason, show, typed } from '../ui.js';
 import { CHANNELS, fromField, name, number, said, toField, when, won, words } from '../words.js';
 import { followJob } from './job.js';
 import pictures from './pictures.js';
@@ -22,6 +22,8 @@ const t = words({
 
 /** How long an event lasts unless the proposal or the owner says so. */
 const USUAL_DAYS = 14;
+/** A row that is to be filled in. */
+const NO_PRIZE = { name: '', quantity: 1, unitValueWon: 0 };
 
 /** @param {any} e the first step that is still to be done */
 const due = (e) => (e.status === 'draft' || !e.endsAt ? 2 : !e.content ? 3 : !e.channels.length ? 4 : 5);
@@ -58,13 +60,17 @@ async function proposals({ page, event, place, to }) {
   const cards = new Map();
   const add = (/** @type {any} */ o) => {
     if (cards.has(o.tier)) return;
-    const card = option(o, o.id === event.optionId, o.id && (() => {
+    const take = () => {
       for (const c of list.children) c.classList.toggle('chosen', c === card);
       show(plan, details(event, o, to));
+    };
+    const card = option(o, o.id === event.optionId, o.id && (() => {
+      take();
       plan.scrollIntoView({ behavior: 'smooth', block: 'start' });
     }));
     cards.set(o.tier, card);
     list.append(card);
+    if (o.id && typed(typedAs(event, o))) take();
   };
   // A copy has a plan, though nobody offered it for this event, and lacks its dates only.
   if (event.optionId) show(plan, details(event, { id: event.optionId }, to));
@@ -100,6 +106,9 @@ const option = (o, chosen, take) => el('article', { class: chosen ? 'card option
   el('details', {}, el('summary', {}, t('why')), el('ul', {}, o.rationale.map((/** @type {string} */ r) => el('li', {}, r)))),
   take && el('div', { class: 'row' }, button(chosen ? t('chosen') : t('choose'), take)));
 
+/** What is typed belongs to what there was. @param {any} event @param {any} o */
+const typedAs = (event, o) => `plan ${event.id} ${event.version} ${o.id}`;
+
 /** The plan under a proposal: name, dates, prizes, the visit bonus. @param {any} event @param {any} o @param {(step: number) => void} to */
 function details(event, o, to) {
   const same = event.optionId === o.id;
@@ -118,13 +127,15 @@ function details(event, o, to) {
   };
   // Errors of the API name the row as it is sent.
   const renumber = () => [...prizes.children].forEach((node, i) => node.querySelectorAll('input').forEach((/** @type {any} */ input) => (input.name = `prizes[${i}].${input.id.split('-').pop()}`)));
-  (same ? event.prizes : o.prizes).forEach(row);
+  const given = same ? event.prizes : o.prizes, known = typed(typedAs(event, o));
+  const count = known ? Object.keys(known).filter((key) => /^prizes\[\d+\]\.name$/.test(key)).length : given.length;
+  for (let i = 0; i < count; i++) row(given[i] ?? NO_PRIZE);
   const weights = el('select', {}, [0, 2, 3, 5, 10].map((n) => el('option', { value: n, selected: n === (same ? event.visitBonus?.weight ?? 0 : 3) }, n ? t('times', { n }) : t('none'))));
   return el('section', { class: 'card' }, el('h3', {}, t('details')), form([
     field('title', t('title'), { value: same ? event.title : o.title, maxlength: 60 }),
     el('div', { class: 'two' }, field('startsAt', t('starts'), { type: 'datetime-local', required: false, value: same ? toField(event.startsAt) : '', hint: t('now') }),
       field('endsAt', t('ends'), { type: 'datetime-local', required: false, value: toField(same && event.endsAt ? event.endsAt : new Date(Date.now() + (o.durationDays ?? USUAL_DAYS) * 86_400_000).toISOString()) })),
-    prizes, el('button', { type: 'button', class: 'link', onclick: () => row({ name: '', quantity: 1, unitValueWon: 0 }) }, t('more')),
+    prizes, el('button', { type: 'button', class: 'link', onclick: () => row(NO_PRIZE) }, t('more')),
     field('visitBonus', t('visit'), {}, weights),
   ], t('next'), async (v) => {
     const listed = [...prizes.children].map((node) => {
@@ -137,7 +148,7 @@ function details(event, o, to) {
       visitBonus: Number(v.visitBonus) ? { weight: Number(v.visitBonus) } : null,
     }, event.version);
     to(3);
-  }));
+  }, typedAs(event, o)));
 }
 
 /** @param {any} c a channel of the preflight */
