@@ -6,6 +6,8 @@ use actors::event::EventError;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::event::Rejection;
+use domain::rule::Broken;
+use domain::text::grouped;
 use serde_json::{Value, json};
 use std::time::Duration;
 use storage::StorageError;
@@ -17,7 +19,25 @@ pub(crate) type ApiResult<T = Response> = Result<T, Problem>;
 #[derive(Clone, Debug)]
 pub(crate) struct FieldError {
     pub(crate) field: String,
-    pub(crate) code: &'static str,
+    pub(crate) broken: Broken,
+}
+
+impl FieldError {
+    pub(crate) fn new(field: impl Into<String>, broken: impl Into<Broken>) -> Self {
+        Self { field: field.into(), broken: broken.into() }
+    }
+
+    /// As it is answered, with what is allowed where that is a range.
+    fn body(&self, detail: &str, english: bool) -> Value {
+        let mut body = json!({"field": self.field, "code": self.broken.code, "detail": detail});
+        if let Some((min, max)) = self.broken.allowed {
+            let (least, most) = (grouped(min), grouped(max));
+            let allowed =
+                if english { format!("Allowed: {least} to {most}.") } else { format!("허용 범위: {least}~{most}") };
+            (body["detail"], body["min"], body["max"]) = (json!(format!("{detail} {allowed}")), json!(min), json!(max));
+        }
+        body
+    }
 }
 
 /// An error, before it is put into the caller's language.
@@ -48,13 +68,13 @@ impl Problem {
     }
 
     /// 422 for one field.
-    pub(crate) fn field(field: impl Into<String>, code: &'static str) -> Self {
-        Self::fields(vec![FieldError { field: field.into(), code }])
+    pub(crate) fn field(field: impl Into<String>, broken: impl Into<Broken>) -> Self {
+        Self::fields(vec![FieldError::new(field, broken)])
     }
 
     /// 422 for several; the top-level code is the first one's.
     pub(crate) fn fields(errors: Vec<FieldError>) -> Self {
-        let code = errors.first().map_or("invalid-value", |e| e.code);
+        let code = errors.first().map_or("invalid-value", |e| e.broken.code);
         Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, code) }
     }
 
@@ -89,12 +109,8 @@ impl Problem {
             "type": "about:blank", "title": title, "status": self.status.as_u16(), "detail": detail, "code": self.code, "traceId": trace,
         });
         if !self.errors.is_empty() {
-            let errors: Vec<Value> = self
-                .errors
-                .iter()
-                .map(|e| json!({"field": e.field, "code": e.code, "detail": say(e.code).1}))
-                .collect();
-            body["errors"] = json!(errors);
+            let errors = self.errors.iter().map(|e| e.body(say(e.broken.code).1, english));
+            body["errors"] = errors.collect();
         }
         for (key, value) in &self.extra {
             body[*key] = value.clone();
@@ -164,7 +180,7 @@ impl From<Rejection> for Problem {
             Rejection::WrongState(status) => {
                 Self::conflict("wrong-state").with("present", json!(status)).with("currentStatus", json!(status))
             }
-            Rejection::Invalid { field, code } => Self::field(field, code),
+            Rejection::Invalid { field, broken } => Self::field(field, broken),
             Rejection::Stale => Self::new(StatusCode::PRECONDITION_FAILED, "stale"),
         }
     }

@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::rule::Broken;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
@@ -69,7 +70,7 @@ pub(crate) fn parse<T: DeserializeOwned + JsonSchema>(bytes: &[u8]) -> Result<T,
     serde_path_to_error::deserialize(&value).map_err(|e| {
         let first = shape(&e.path().to_string(), &e.inner().to_string());
         let others = lacking::<T>(&value).into_iter().filter(|field| *field != first.field);
-        let others = others.map(|field| FieldError { field, code: "required" }).collect();
+        let others = others.map(|field| FieldError::new(field, "required")).collect();
         Problem::fields([vec![first], others].concat())
     })
 }
@@ -117,17 +118,17 @@ fn shape(path: &str, message: &str) -> FieldError {
     let path = if path == "." { "" } else { path };
     if let Some(name) = named("unknown field `") {
         let field = if path.ends_with(name) { path.to_owned() } else { join(path, name) };
-        return FieldError { field, code: "unknown-field" };
+        return FieldError::new(field, "unknown-field");
     }
     if let Some(name) = named("missing field `") {
-        return FieldError { field: join(path, name), code: "required" };
+        return FieldError::new(join(path, name), "required");
     }
     let code = if message.starts_with("unknown variant") || message.starts_with("invalid value") {
         "invalid-value"
     } else {
         "invalid-type"
     };
-    FieldError { field: if path.is_empty() { "body" } else { path }.to_owned(), code }
+    FieldError::new(if path.is_empty() { "body" } else { path }, code)
 }
 
 /// Collects what is wrong with a body, to say all of it at once.
@@ -136,11 +137,11 @@ pub(crate) struct Check(Vec<FieldError>);
 
 impl Check {
     /// The value, or its error noted.
-    pub(crate) fn take<T>(&mut self, field: &str, result: Result<T, &'static str>) -> Option<T> {
+    pub(crate) fn take<T>(&mut self, field: &str, result: Result<T, impl Into<Broken>>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
-            Err(code) => {
-                self.0.push(FieldError { field: field.to_owned(), code });
+            Err(broken) => {
+                self.0.push(FieldError::new(field, broken));
                 None
             }
         }
@@ -337,7 +338,7 @@ mod tests {
         ] {
             let problem = parse::<Outer>(body.as_bytes()).unwrap_err();
             assert_eq!((problem.status.as_u16(), problem.code), (422, errors[0].1), "{body}");
-            let found: Vec<_> = problem.errors.iter().map(|e| (e.field.as_str(), e.code)).collect();
+            let found: Vec<_> = problem.errors.iter().map(|e| (e.field.as_str(), e.broken.code)).collect();
             assert_eq!(found, errors, "{body}");
         }
         for body in ["{", "{\"name\":1,}"] {

@@ -39,7 +39,7 @@ const TABLE: &[Row] = &[
     ("password-too-long", "긴 비밀번호", "비밀번호가 71바이트를 넘습니다. 한글은 23자까지 쓸 수 있습니다.", "Password too long", "A password may have at most 71 bytes."),
     ("industry-invalid", "알 수 없는 업종", "업종 목록에서 골라 주세요.", "Unknown industry", "Choose one of the list of industries."),
     ("region-invalid", "잘못된 지역", "시도와 시군구를 적어 주세요. 예: 서울 강남구", "Invalid region", "Give 시도 and 시군구, as 서울 강남구."),
-    ("period-invalid", "잘못된 기간", "시작과 끝을 확인해 주세요. 끝은 시작과 지금보다 뒤여야 합니다.", "Invalid period", "Check start and end: the end must be after the start and after now."),
+    ("period-invalid", "잘못된 기간", "시작과 끝을 확인해 주세요. 끝은 시작과 지금보다 뒤여야 하고, 기간은 366일까지입니다.", "Invalid period", "Check start and end: the end must be after the start and after now, and at most 366 days after the start."),
     ("option-unknown", "없는 제안", "이 이벤트에 제안된 적이 없습니다.", "Unknown option", "This option was not offered for this event."),
     ("image-unknown", "없는 이미지", "이 이벤트의 이미지가 아닙니다.", "Unknown picture", "This is not a picture of this event."),
     ("palette-invalid", "잘못된 색상", "팔레트 이름이나 #rrggbb 색을 보내 주세요.", "Invalid palette", "Send the name of a palette or colours #rrggbb."),
@@ -73,3 +73,17 @@ const TABLE: &[Row] = &[
     ("job-over", "끝난 작업", "이미 끝난 작업입니다.", "Job is over", "The job is over already."),
     ("upgrade-required", "WebSocket 전용", "WebSocket으로 연결해 주세요.", "Upgrade required", "Connect with a WebSocket."),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::words;
+    use domain::event::command::MAX_DAYS;
+
+    #[test]
+    fn the_longest_period_is_said_as_it_is() {
+        let said = words("period-invalid");
+        for detail in [said.ko.1, said.en.1] {
+            assert!(detail.contains(&MAX_DAYS.to_string()), "{detail}");
+        }
+    }
+}

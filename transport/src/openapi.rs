@@ -156,7 +156,9 @@ fn problem() -> Value {
             "currentStatus": {"type": "string", "description": "The present status, with wrong-state"},
             "present": {"type": "string", "description": "The same"},
             "errors": {"type": "array", "items": {"type": "object", "required": ["field", "code", "detail"], "properties": {
-                "field": {"type": "string"}, "code": {"type": "string"}, "detail": {"type": "string"}}}},
+                "field": {"type": "string"}, "code": {"type": "string"}, "detail": {"type": "string"},
+                "min": {"type": "integer", "description": "The least that is allowed, of a number or of characters or pieces"},
+                "max": {"type": "integer", "description": "The most"}}}},
         },
     })
 }

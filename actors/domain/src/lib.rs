@@ -14,6 +14,7 @@ pub mod notice;
 pub mod offer;
 pub mod phone;
 pub mod roi;
+pub mod rule;
 pub mod text;
 pub mod time;
 pub mod topic;

@@ -1,6 +1,7 @@
 //! Proposals: the three options an owner chooses from. A model's answer is untrusted until [`Proposal::validate`] passed.
 
 use crate::channel::{Channel, codes};
+use crate::rule::Broken;
 use crate::text::{line, paragraph};
 use serde::{Deserialize, Serialize};
 
@@ -37,12 +38,12 @@ pub const MAX_PRIZE_WON: i64 = 100_000_000;
 
 /// Which prize broke which rule.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {code}")]
+#[error("{field}: {broken}")]
 pub struct PrizeError {
     /// Path of the field, as `prizes[0].quantity`.
     pub field: String,
-    /// Stable code.
-    pub code: &'static str,
+    /// Which rule.
+    pub broken: Broken,
 }
 
 /// Checks a list of prizes: 1 to 20 kinds, each within its bounds. Names come back trimmed.
@@ -50,23 +51,25 @@ pub struct PrizeError {
 /// # Errors
 /// The first rule broken, with the field.
 pub fn check_prizes(prizes: &[Prize]) -> Result<Vec<Prize>, PrizeError> {
-    if prizes.is_empty() || prizes.len() > MAX_PRIZE_KINDS {
-        return Err(PrizeError {
-            field: "prizes".into(),
-            code: if prizes.is_empty() { "required" } else { "too-many" },
-        });
+    if prizes.is_empty() {
+        return Err(PrizeError { field: "prizes".into(), broken: "required".into() });
     }
-    let bad = |i: usize, field: &str, code| PrizeError { field: format!("prizes[{i}].{field}"), code };
+    if prizes.len() > MAX_PRIZE_KINDS {
+        let broken = Broken::beyond("too-many", 1..=MAX_PRIZE_KINDS as i64);
+        return Err(PrizeError { field: "prizes".into(), broken });
+    }
+    let bad = |i: usize, field: &str, broken: Broken| PrizeError { field: format!("prizes[{i}].{field}"), broken };
+    let beyond = |allowed| Broken::beyond("out-of-range", allowed);
     prizes
         .iter()
         .enumerate()
         .map(|(i, p)| {
-            let name = line(&p.name, 60).map_err(|e| bad(i, "name", e.code()))?;
+            let name = line(&p.name, 60).map_err(|e| bad(i, "name", e.into()))?;
             if !(1..=MAX_PRIZE_QUANTITY).contains(&p.quantity) {
-                return Err(bad(i, "quantity", "out-of-range"));
+                return Err(bad(i, "quantity", beyond(1..=MAX_PRIZE_QUANTITY.into())));
             }
             if !(0..=MAX_PRIZE_WON).contains(&p.unit_value_won) {
-                return Err(bad(i, "unitValueWon", "out-of-range"));
+                return Err(bad(i, "unitValueWon", beyond(0..=MAX_PRIZE_WON)));
             }
             Ok(Prize { name, ..*p })
         })

@@ -19,18 +19,6 @@ pub enum TextError {
     Control,
 }
 
-impl TextError {
-    /// The stable code of the API.
-    #[must_use]
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Empty => "required",
-            Self::TooLong { .. } => "too-long",
-            Self::Control => "invalid-characters",
-        }
-    }
-}
-
 /// One line: trimmed, 1 to `max` characters, no control characters, no bidi overrides.
 ///
 /// # Errors
@@ -70,6 +58,15 @@ pub fn paragraph(s: &str, max: usize) -> Result<String, TextError> {
 
 fn hides(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// A number in groups of three digits, as both languages write it: 1,234,567.
+#[must_use]
+pub fn grouped(n: i64) -> String {
+    let digits = n.unsigned_abs().to_string();
+    let mut groups: Vec<&str> = digits.as_bytes().rchunks(3).filter_map(|g| std::str::from_utf8(g).ok()).collect();
+    groups.reverse();
+    format!("{}{}", if n < 0 { "-" } else { "" }, groups.join(","))
 }
 
 /// A person's name, 1 to 40 characters. `Debug` shows the masked form only.
@@ -135,6 +132,14 @@ pub(crate) fn is_separator(c: char) -> bool {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        for (n, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (-12_345, "-12,345"), (100_000_000, "100,000,000")]
+        {
+            assert_eq!(grouped(n), text);
+        }
+    }
 
     #[test]
     fn names_are_masked() {

@@ -174,7 +174,7 @@ pub(super) fn from_file(path: &Path) -> Result<Vec<Customer>, DemoError> {
         let channel = if channel.is_empty() { "DIRECT".to_owned() } else { channel.to_uppercase() };
         let problem = match (PersonName::parse(&name), Phone::parse(&phone), Source::parse(&channel)) {
             _ if heading => continue,
-            (Err(e), ..) => format!("the name is unusable ({})", e.code()),
+            (Err(e), ..) => format!("the name is unusable ({e})"),
             (_, Err(_), _) => "the phone is not 010 and eight digits".to_owned(),
             (_, _, None) => "the channel is unknown".to_owned(),
             (_, Ok(parsed), _) => match phones.insert(parsed.expose().to_owned(), line) {

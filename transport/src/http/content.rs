@@ -17,7 +17,7 @@ use creative::Palette;
 use domain::channel::{Platform, Style};
 use domain::event::Rejection;
 use domain::ids::{EventId, ImageId};
-use domain::text::{TextError, line, paragraph};
+use domain::text::{line, paragraph};
 use serde_json::{Value, json};
 use storage::StorageError;
 use storage::images::Image;
@@ -105,14 +105,13 @@ pub(crate) async fn edit(
         return Err(Problem::new(StatusCode::PRECONDITION_FAILED, "stale"));
     }
     let mut check = Check::default();
-    let headline = check
-        .take("headline", body.headline.map_or(Ok(image.headline.clone()), |h| line(&h, 60).map_err(TextError::code)));
+    let headline = check.take("headline", body.headline.map_or(Ok(image.headline.clone()), |h| line(&h, 60)));
     let text = check.take(
         "body",
         match body.body {
             None => Ok(image.body.clone()),
             Some(b) if b.trim().is_empty() => Ok(String::new()),
-            Some(b) => paragraph(&b, 120).map_err(TextError::code),
+            Some(b) => paragraph(&b, 120),
         },
     );
     let palette = check.take("palette", body.palette.map_or(Ok(image.palette.clone()), palette));

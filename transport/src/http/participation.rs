@@ -16,7 +16,7 @@ use domain::event::state::hex;
 use domain::event::{Event, Status};
 use domain::ids::{DrawId, EventId};
 use domain::phone::Phone;
-use domain::text::{PersonName, TextError};
+use domain::text::PersonName;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use storage::entries::{Participant, Receipted, flag};
@@ -52,7 +52,7 @@ pub(crate) async fn enter(
     Body(body): Body<Enter>,
 ) -> ApiResult {
     let mut check = Check::default();
-    let name = check.take("name", PersonName::parse(&body.name).map_err(TextError::code));
+    let name = check.take("name", PersonName::parse(&body.name));
     let phone = check.take("phone", Phone::parse(&body.phone).map_err(|_| "phone-invalid"));
     check.take("consents.privacy", if body.consents.privacy { Ok(()) } else { Err("consent-required") });
     let source = body.channel.as_deref().map_or(Ok(Source::Direct), |c| Source::parse(c).ok_or("invalid-value"));

@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use domain::catalog::{INDUSTRIES, Region, industry_of};
 use domain::ids::{StoreId, UserId};
-use domain::text::{TextError, line};
+use domain::text::line;
 use serde_json::{Value, json};
 use storage::stores::Shop;
 
@@ -31,12 +31,10 @@ pub(crate) fn check_store(
     region: &str,
     address: Option<&str>,
 ) -> Option<StoreFields> {
-    let name = check.take(&format!("{at}name"), line(name, 60).map_err(TextError::code));
+    let name = check.take(&format!("{at}name"), line(name, 60));
     let industry = check.take(&format!("{at}industry"), industry_of(industry).ok_or("industry-invalid"));
     let region = check.take(&format!("{at}region"), Region::parse(region).map_err(|_| "region-invalid"));
-    let address = address
-        .filter(|a| !a.trim().is_empty())
-        .map(|a| check.take(&format!("{at}address"), line(a, 200).map_err(TextError::code)));
+    let address = address.filter(|a| !a.trim().is_empty()).map(|a| check.take(&format!("{at}address"), line(a, 200)));
     if matches!(address, Some(None)) {
         return None;
     }

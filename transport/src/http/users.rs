@@ -73,7 +73,7 @@ fn check_signup(body: Signup) -> ApiResult<Account> {
     let mut check = Check::default();
     let email = check.take("email", email(&body.email));
     let password = check.take("password", password(&body.password));
-    let name = check.take("name", PersonName::parse(&body.name).map_err(domain::text::TextError::code));
+    let name = check.take("name", PersonName::parse(&body.name));
     let phone = check.take("phone", Phone::parse(&body.phone).map_err(|_| "phone-invalid"));
     let business = check
         .take("businessNumber", BusinessNumber::parse(&body.business_number).map_err(|_| "business-number-invalid"));
@@ -362,7 +362,7 @@ pub(crate) async fn edit(
 ) -> ApiResult {
     let mut user = account(&app, who.user).await?;
     let mut check = Check::default();
-    let name = body.name.map(|n| check.take("name", PersonName::parse(&n).map_err(domain::text::TextError::code)));
+    let name = body.name.map(|n| check.take("name", PersonName::parse(&n)));
     let phone = body.phone.map(|p| check.take("phone", Phone::parse(&p).map_err(|_| "phone-invalid")));
     if matches!(name, Some(None)) || matches!(phone, Some(None)) {
         return Err(check.problem());

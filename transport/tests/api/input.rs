@@ -23,6 +23,10 @@ fn malformed_bodies_and_unknown_routes() {
         for field in ["store.industry", "store.region", "email", "password", "phone", "businessNumber", "openedOn"] {
             assert!(fields.contains(&json!(field)), "{field} is not in {fields:?}");
         }
+        let shop = json!({"name": "가".repeat(61), "industry": "CAFE", "region": "서울 중구"});
+        let long = api.post("/api/stores", shop).await.fails(422, "too-long")["errors"][0].clone();
+        assert_eq!((&long["min"], &long["max"]), (&json!(1), &json!(60)));
+        assert!(long["detail"].as_str().unwrap().ends_with("허용 범위: 1~60"), "{long}");
         api.post("/api/events", json!({"objective": "FAME"})).await.fails(422, "invalid-value");
         api.post("/api/events", json!({"objective": 3})).await.fails(422, "invalid-type");
         api.post("/api/events", json!([])).await.fails(422, "invalid-type");

@@ -6,6 +6,7 @@ use super::transition::{Move, Status};
 use crate::channel::Channel;
 use crate::ids::{DistributionId, ImageId};
 use crate::offer::{EventOption, Prize, check_prizes};
+use crate::rule::Broken;
 use crate::text::line;
 use crate::time::Instant;
 use chrono::Duration;
@@ -84,20 +85,20 @@ pub enum Rejection {
     #[error("not allowed while {0}")]
     WrongState(Status),
     /// A field broke a rule (422).
-    #[error("{field}: {code}")]
+    #[error("{field}: {broken}")]
     Invalid {
         /// Path of the field.
         field: String,
-        /// Stable code.
-        code: &'static str,
+        /// Which rule.
+        broken: Broken,
     },
     /// The event changed since it was read (412).
     #[error("stale")]
     Stale,
 }
 
-fn invalid(field: impl Into<String>, code: &'static str) -> Rejection {
-    Rejection::Invalid { field: field.into(), code }
+fn invalid(field: impl Into<String>, broken: impl Into<Broken>) -> Rejection {
+    Rejection::Invalid { field: field.into(), broken: broken.into() }
 }
 
 /// Decides a command. No facts means that nothing changes (and that is fine).
@@ -139,7 +140,7 @@ fn planned(event: &Event) -> Result<(), Rejection> {
 }
 
 fn title_of(title: &str) -> Result<String, Rejection> {
-    line(title, MAX_TITLE).map_err(|e| invalid("title", e.code()))
+    line(title, MAX_TITLE).map_err(|e| invalid("title", e))
 }
 
 fn plan(event: &Event, input: PlanInput, now: Instant) -> Result<Vec<Fact>, Rejection> {
@@ -152,11 +153,11 @@ fn plan(event: &Event, input: PlanInput, now: Instant) -> Result<Vec<Fact>, Reje
     let own_title = event.title.as_deref().filter(|_| keeps_title).unwrap_or(&option.title);
     let title = title_of(title.as_deref().unwrap_or(own_title))?;
     let own_prizes = if same_option { &event.prizes } else { &option.prizes };
-    let prizes = check_prizes(prizes.as_ref().unwrap_or(own_prizes)).map_err(|e| invalid(e.field, e.code))?;
+    let prizes = check_prizes(prizes.as_ref().unwrap_or(own_prizes)).map_err(|e| invalid(e.field, e.broken))?;
     let own_weight = if keeps_title { event.visit_weight } else { None };
     let visit_weight = visit_weight.unwrap_or(own_weight);
     if visit_weight.is_some_and(|w| !(2..=10).contains(&w)) {
-        return Err(invalid("visitBonus.weight", "out-of-range"));
+        return Err(invalid("visitBonus.weight", Broken::beyond("out-of-range", 2..=10)));
     }
     let (old_start, old_end) = if same_option { (event.starts_at, event.ends_at) } else { (None, None) };
     let start = starts_at.or(old_start).unwrap_or(now);
@@ -221,8 +222,11 @@ fn choose_content(event: &Event, mut images: Vec<ImageId>) -> Result<Vec<Fact>, 
     let asked = images.len();
     let mut seen = std::collections::HashSet::new();
     images.retain(|i| seen.insert(*i));
-    if images.is_empty() || asked > MAX_IMAGES {
-        return Err(invalid("imageIds", if images.is_empty() { "required" } else { "too-many" }));
+    if images.is_empty() {
+        return Err(invalid("imageIds", "required"));
+    }
+    if asked > MAX_IMAGES {
+        return Err(invalid("imageIds", Broken::beyond("too-many", 1..=MAX_IMAGES as i64)));
     }
     if event.content.iter().map(|c| c.image).eq(images.iter().copied()) {
         return Ok(Vec::new());

@@ -2,6 +2,7 @@ use super::*;
 use crate::catalog::Objective;
 use crate::ids::{EventId, StoreId, UserId};
 use crate::offer::{Expected, Range, Tier};
+use crate::rule::Broken;
 use proptest::prelude::*;
 
 fn at(s: i64) -> Instant {
@@ -90,7 +91,10 @@ fn periods_are_checked() {
             }),
             at(0),
         );
-        assert!(matches!(refused, Err(Rejection::Invalid { code: "period-invalid", .. })), "{start} {end}");
+        assert!(
+            matches!(refused, Err(Rejection::Invalid { broken: Broken { code: "period-invalid", .. }, .. })),
+            "{start} {end}"
+        );
     }
     let mut e = ready();
     assert!(decide(&e, Command::Edit { title: None, ends_at: Some(at(5)) }, at(0)).is_err());
