@@ -64,8 +64,8 @@ pub(crate) fn parse<T: DeserializeOwned + JsonSchema>(bytes: &[u8]) -> Result<T,
     // Once more for the syntax, so that a shape error in front does not hide a syntax error behind it.
     let value: Value =
         serde_json::from_slice(bytes).map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "malformed-json"))?;
-    if let Some(field) = nul_in(&value, "") {
-        return Err(Problem::field(field, "invalid-characters"));
+    if let Some(at) = nul_in(&value) {
+        return Err(Problem::field(at.trim_start_matches('.'), "invalid-characters"));
     }
     serde_path_to_error::deserialize(&value).map_err(|e| {
         let first = shape(&e.path().to_string(), &e.inner().to_string());
@@ -75,7 +75,10 @@ pub(crate) fn parse<T: DeserializeOwned + JsonSchema>(bytes: &[u8]) -> Result<T,
     })
 }
 
-/// What a body lacks, in the order of its type: serde stops at the first.
+/// Once so many fields are known to be missing, no further row of a list is looked at.
+const MOST_LACKING: usize = 20;
+
+/// What a body lacks, by its type: serde stops at the first.
 fn lacking<T: JsonSchema>(body: &Value) -> Vec<String> {
     let inline = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let mut found = Vec::new();
@@ -84,30 +87,37 @@ fn lacking<T: JsonSchema>(body: &Value) -> Vec<String> {
 }
 
 fn lacks(value: &Value, schema: &Value, at: &str, found: &mut Vec<String>) {
+    let named = |name: &str| if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") };
     match value {
+        // What no type describes lacks nothing.
+        _ if !schema.is_object() => {}
         Value::Object(fields) => {
             let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
-            found.extend(required.filter(|name| !fields.contains_key(*name)).map(|name| join(at, name)));
-            fields.iter().for_each(|(name, value)| lacks(value, &schema["properties"][name], &join(at, name), found));
+            found.extend(required.filter(|name| !fields.contains_key(*name)).map(named));
+            for (name, described) in schema["properties"].as_object().into_iter().flatten() {
+                if let Some(value) = fields.get(name) {
+                    lacks(value, described, &named(name), found);
+                }
+            }
         }
         Value::Array(all) => {
-            all.iter().enumerate().for_each(|(i, value)| lacks(value, &schema["items"], &format!("{at}[{i}]"), found));
+            for (i, value) in all.iter().enumerate() {
+                if found.len() >= MOST_LACKING {
+                    break;
+                }
+                lacks(value, &schema["items"], &format!("{at}[{i}]"), found);
+            }
         }
         _ => {}
     }
 }
 
-/// The name of a field of what is at a path.
-fn join(at: &str, name: &str) -> String {
-    if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") }
-}
-
-/// Where a text has a NUL in it, which no text of the database has.
-fn nul_in(value: &Value, at: &str) -> Option<String> {
+/// Where a text has a NUL in it, which no text of the database has; from there outwards, each part with what is before it.
+fn nul_in(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) => text.contains('\0').then(|| at.to_owned()),
-        Value::Array(all) => all.iter().enumerate().find_map(|(i, v)| nul_in(v, &format!("{at}[{i}]"))),
-        Value::Object(all) => all.iter().find_map(|(name, v)| nul_in(v, &join(at, name))),
+        Value::String(text) => text.contains('\0').then(String::new),
+        Value::Array(all) => all.iter().enumerate().find_map(|(i, v)| nul_in(v).map(|within| format!("[{i}]{within}"))),
+        Value::Object(all) => all.iter().find_map(|(name, v)| nul_in(v).map(|within| format!(".{name}{within}"))),
         _ => None,
     }
 }
@@ -116,12 +126,13 @@ fn nul_in(value: &Value, at: &str) -> Option<String> {
 fn shape(path: &str, message: &str) -> FieldError {
     let named = |prefix: &str| message.strip_prefix(prefix).and_then(|rest| rest.split('`').next());
     let path = if path == "." { "" } else { path };
+    let join = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
     if let Some(name) = named("unknown field `") {
-        let field = if path.ends_with(name) { path.to_owned() } else { join(path, name) };
+        let field = if path.ends_with(name) { path.to_owned() } else { join(name) };
         return FieldError::new(field, "unknown-field");
     }
     if let Some(name) = named("missing field `") {
-        return FieldError::new(join(path, name), "required");
+        return FieldError::new(join(name), "required");
     }
     let code = if message.starts_with("unknown variant") || message.starts_with("invalid value") {
         "invalid-value"
@@ -345,6 +356,20 @@ mod tests {
             let problem = parse::<Outer>(body.as_bytes()).unwrap_err();
             assert_eq!((problem.status.as_u16(), problem.code), (400, "malformed-json"), "{body}");
         }
+    }
+
+    #[test]
+    fn what_is_said_of_a_body_has_an_end() {
+        let rows =
+            format!(r#"{{"name":"a","innerPart":{{"kind":"SIMPLE","n":1}},"more":[{}{{}}]}}"#, "{},".repeat(100_000));
+        let errors = parse::<Outer>(rows.as_bytes()).unwrap_err().errors;
+        assert!((MOST_LACKING..MOST_LACKING + 3).contains(&errors.len()), "{}", errors.len());
+        // Names are theirs to choose: none is copied for each of what it holds.
+        let begun = std::time::Instant::now();
+        let name = "k".repeat(500_000);
+        let wide = format!(r#"{{"{name}":["\\u0000 is no NUL"{}]}}"#, ",0".repeat(200_000));
+        assert_eq!(parse::<Outer>(wide.as_bytes()).unwrap_err().code, "unknown-field");
+        assert!(begun.elapsed().as_secs() < 5, "a hundred thousand million bytes were copied");
     }
 
     #[test]

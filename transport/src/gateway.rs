@@ -39,7 +39,13 @@ pub(crate) async fn everything(State(app): State<App>, mut request: Request, nex
     let route = request.extensions().get::<MatchedPath>().cloned();
     let asked = Asked::of(&request);
     let usual = Duration::from_secs(app.settings.request_seconds);
-    let answering = std::panic::AssertUnwindSafe(tokio::time::timeout(usual + asked.waits, next.run(request)));
+    let answering = async {
+        match app.origins.preflight(&method, request.headers()) {
+            Some(headers) => (StatusCode::NO_CONTENT, headers).into_response(),
+            None => next.run(request).await,
+        }
+    };
+    let answering = std::panic::AssertUnwindSafe(tokio::time::timeout(usual + asked.waits, answering));
     let mut response = match answering.catch_unwind().await {
         Ok(Ok(response)) => response,
         // Too late, or a panic in a handler: without internals; the log has the rest.
@@ -65,6 +71,7 @@ pub(crate) async fn everything(State(app): State<App>, mut request: Request, nex
         say_standing(&app.rate.count(session.user, Instant::now()), response.headers_mut());
     }
     secure(response.headers_mut(), app.settings.tls.is_some(), asked.api);
+    app.origins.open(asked.origin.as_ref(), response.headers_mut());
     if let Ok(value) = HeaderValue::from_str(&trace) {
         response.headers_mut().insert(X_TRACE_ID, value);
     }
@@ -91,6 +98,7 @@ struct Asked {
     english: bool,
     waits: Duration,
     authorization: Option<HeaderValue>,
+    origin: Option<HeaderValue>,
 }
 
 impl Asked {
@@ -101,6 +109,7 @@ impl Asked {
             english: crate::error::prefers_english(headers),
             waits: wait_asked(request.uri().query(), headers),
             authorization: headers.get(header::AUTHORIZATION).cloned(),
+            origin: headers.get(header::ORIGIN).cloned(),
         }
     }
 }
@@ -140,17 +149,6 @@ fn secure(headers: &mut HeaderMap, tls: bool, api: bool) {
         headers
             .insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000; includeSubDomains"));
     }
-}
-
-/// Where pages of other origins may call: answers them when they ask, and lets them see what they asked for.
-pub(crate) async fn cross_origin(State(app): State<App>, request: Request, next: Next) -> Response {
-    let origin = request.headers().get(header::ORIGIN).cloned();
-    let mut response = match app.origins.preflight(request.method(), request.headers()) {
-        Some(headers) => (StatusCode::NO_CONTENT, headers).into_response(),
-        None => next.run(request).await,
-    };
-    app.origins.open(origin.as_ref(), response.headers_mut());
-    response
 }
 
 /// Owners only: a good token of a living login, within the rate limit.

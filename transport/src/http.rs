@@ -97,7 +97,7 @@ fn entries() -> Router<App> {
 
 /// The public port, with what else shall be behind the same gateway.
 pub(crate) fn router(app: App, more: Router) -> Router {
-    let routes = Router::new()
+    Router::new()
         .merge(owners(&app))
         .merge(everybody(&app))
         .layer(CompressionLayer::new())
@@ -105,10 +105,7 @@ pub(crate) fn router(app: App, more: Router) -> Router {
         .merge(more.with_state(()))
         .method_not_allowed_fallback(gateway::not_allowed)
         .fallback(gateway::not_found)
-        .layer(DefaultBodyLimit::max(app.settings.body_bytes));
-    let routes = match app.origins.are_more() {
-        true => routes.layer(from_fn_with_state(app.clone(), gateway::cross_origin)),
-        false => routes,
-    };
-    routes.layer(from_fn_with_state(app.clone(), gateway::everything)).with_state(app)
+        .layer(DefaultBodyLimit::max(app.settings.body_bytes))
+        .layer(from_fn_with_state(app.clone(), gateway::everything))
+        .with_state(app)
 }

@@ -35,14 +35,9 @@ impl Origins {
         origin == self.ours || same_machine(origin, &self.ours) || self.more.iter().any(|known| known == origin)
     }
 
-    /// May pages call that are not ours?
-    pub(crate) fn are_more(&self) -> bool {
-        !self.more.is_empty()
-    }
-
     /// Lets a page that may call see the answer; says to caches whom it is for.
     pub(crate) fn open(&self, origin: Option<&HeaderValue>, answer: &mut HeaderMap) {
-        if !self.are_more() {
+        if self.more.is_empty() {
             return;
         }
         answer.append(header::VARY, HeaderValue::from_static("origin"));
@@ -55,7 +50,7 @@ impl Origins {
     /// The answer's headers to a browser that asks whether one of our pages may call; `None`: this is no such question.
     pub(crate) fn preflight(&self, method: &Method, headers: &HeaderMap) -> Option<HeaderMap> {
         let asks = method == Method::OPTIONS && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-        let ours = asks && headers.get(header::ORIGIN).is_some_and(|origin| self.know(origin));
+        let ours = asks && !self.more.is_empty() && headers.get(header::ORIGIN).is_some_and(|origin| self.know(origin));
         ours.then(|| PREFLIGHT.into_iter().map(|(name, value)| (name, HeaderValue::from_static(value))).collect())
     }
 }

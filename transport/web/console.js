@@ -1,6 +1,6 @@
 // The merchant console: shell and routes. Pages load when they are first opened.
 import { connection, get, keep, listen, post, signedIn } from './api.js';
-import { button, el, failed, loading, show, toast } from './ui.js';
+import { button, el, failed, forgetTyped, loading, show, toast } from './ui.js';
 import { language, said, speak, words } from './words.js';
 
 const t = words({
@@ -75,6 +75,7 @@ function header() {
   show(bar, state, el('a', { href: '#' }, t('events')), el('a', { href: '#shop' }, t('shop')), bell, other,
     button(t('out'), async () => {
       await post('/api/users/logout').catch(() => {});
+      forgetTyped();
       keep(null);
       go('#login');
     }, { class: 'link' }));

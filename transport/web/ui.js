@@ -85,6 +85,9 @@ export function field(name, label, attributes = {}, control) {
 /** @param {Record<string, any>} attributes @param {[string, string][]} options value and label */
 export const select = (attributes, options) => el('select', attributes, options.map(([value, label]) => el('option', { value }, label)));
 
+/** Whoever is next at this device finds nothing of it. */
+export const forgetTyped = () => Object.keys(sessionStorage).filter((key) => key.startsWith('typed ')).forEach((key) => sessionStorage.removeItem(key));
+
 /** What was typed into a form that is kept, by the names of its fields. @param {string} key @returns {Record<string, string>|null} */
 export const typed = (key) => JSON.parse(sessionStorage.getItem(`typed ${key}`) ?? 'null');
 

@@ -144,6 +144,9 @@ test('what was typed outlives its page, until it is sent', async (t) => {
   const planned = await api.call('GET', `/api/events/${event.id}`);
   assert.deepEqual([planned.title, planned.prizes.length, planned.prizes.at(-1).name], ['단골 감사제', prizes, '호두파이']);
   assert.deepEqual(await page.evaluate(() => Object.keys(sessionStorage).filter((key) => key.startsWith('typed plan'))), []);
+  await page.getByRole('button', { name: '로그아웃' }).click();
+  await page.getByRole('heading', { name: '로그인' }).waitFor();
+  assert.deepEqual(await page.evaluate(() => Object.keys(sessionStorage)), [], 'the next one at this device finds nothing');
   assert.deepEqual(trouble, []);
   await context.close();
 });

@@ -20,6 +20,8 @@ export default async function account({ main, rest, go }) {
 const login = (go) => el('section', { class: 'card narrow' }, el('h2', {}, t('login')), el('p', { class: 'quiet' }, t('pitch')),
   form([field('email', t('email'), { type: 'email', autocomplete: 'username' }), field('password', t('password'), { type: 'password', autocomplete: 'current-password' })], t('login'), async (values) => {
     keep(await post('/api/users/login', values));
+    // Begun, and not needed. What else was typed waits for whoever is back.
+    sessionStorage.removeItem('typed signup');
     go('#');
   }), el('p', {}, el('a', { href: '#signup' }, t('new'))));
 

@@ -61,6 +61,7 @@ async function proposals({ page, event, place, to }) {
   const add = (/** @type {any} */ o) => {
     if (cards.has(o.tier)) return;
     const take = () => {
+      sessionStorage.setItem(takenAs(event), o.id);
       for (const c of list.children) c.classList.toggle('chosen', c === card);
       show(plan, details(event, o, to));
     };
@@ -70,7 +71,8 @@ async function proposals({ page, event, place, to }) {
     }));
     cards.set(o.tier, card);
     list.append(card);
-    if (o.id && typed(typedAs(event, o))) take();
+    // After a reload, where one was.
+    if (o.id && o.id !== event.optionId && sessionStorage.getItem(takenAs(event)) === o.id) take();
   };
   // A copy has a plan, though nobody offered it for this event, and lacks its dates only.
   if (event.optionId) show(plan, details(event, { id: event.optionId }, to));
@@ -105,6 +107,9 @@ const option = (o, chosen, take) => el('article', { class: chosen ? 'card option
   el('p', { class: 'expected' }, el('strong', {}, `${t('expected')}: `), [t('days', { n: o.durationDays }), t('people', { a: number(o.expected.participants.low), b: number(o.expected.participants.high) }), t('cost', { c: won(o.expected.costWon) }), t('roi', { a: o.expected.roiPercent.low, b: o.expected.roiPercent.high })].join(' · ')),
   el('details', {}, el('summary', {}, t('why')), el('ul', {}, o.rationale.map((/** @type {string} */ r) => el('li', {}, r)))),
   take && el('div', { class: 'row' }, button(chosen ? t('chosen') : t('choose'), take)));
+
+/** Which proposal was taken last, of this version. @param {any} event */
+const takenAs = (event) => `typed taken ${event.id} ${event.version}`;
 
 /** What is typed belongs to what there was. @param {any} event @param {any} o */
 const typedAs = (event, o) => `plan ${event.id} ${event.version} ${o.id}`;

@@ -1,6 +1,6 @@
 // The shop and its owner.
 import { edit, get, keep, post } from '../api.js';
-import { button, confirmed, el, field, form, select, show, toast } from '../ui.js';
+import { button, confirmed, el, field, forgetTyped, form, select, show, toast } from '../ui.js';
 import { language, words } from '../words.js';
 
 const t = words({
@@ -17,6 +17,7 @@ export default async function shop({ main, go }) {
       button(t('everywhere'), async () => {
         if (!await confirmed(t('everywhere'), t('sure'))) return;
         await post('/api/users/logout?everywhere=true');
+        forgetTyped();
         keep(null);
         go('#login');
       }, { class: 'plain' })));
