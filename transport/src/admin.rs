@@ -13,7 +13,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use domain::channel::{Channel, Upstream};
 use domain::ids::EventId;
-use domain::rule::Broken;
+use domain::rule::within;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -162,9 +162,7 @@ struct ReplayAll {
 
 async fn replay_all(State(app): State<App>, Origin(origin): Origin, Body(body): Body<ReplayAll>) -> ApiResult {
     let per_second = body.per_second.unwrap_or(5);
-    if !(1..=1000).contains(&per_second) {
-        return Err(Problem::field("perSecond", Broken::beyond("out-of-range", 1..=1000)));
-    }
+    within("out-of-range", per_second, 1..=1000).map_err(|e| Problem::field("perSecond", e))?;
     let filter = filter(body.kind.as_deref(), body.channel.as_deref())?;
     let letters = app.handles.replay_all(filter, per_second, body.dry_run).await?;
     let said = json!({"letters": letters, "perSecond": per_second, "dryRun": body.dry_run});

@@ -87,16 +87,15 @@ fn lacking<T: JsonSchema>(body: &Value) -> Vec<String> {
 }
 
 fn lacks(value: &Value, schema: &Value, at: &str, found: &mut Vec<String>) {
-    let named = |name: &str| if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") };
     match value {
         // What no type describes lacks nothing.
         _ if !schema.is_object() => {}
         Value::Object(fields) => {
             let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
-            found.extend(required.filter(|name| !fields.contains_key(*name)).map(named));
+            found.extend(required.filter(|name| !fields.contains_key(*name)).map(|name| join(at, name)));
             for (name, described) in schema["properties"].as_object().into_iter().flatten() {
                 if let Some(value) = fields.get(name) {
-                    lacks(value, described, &named(name), found);
+                    lacks(value, described, &join(at, name), found);
                 }
             }
         }
@@ -110,6 +109,11 @@ fn lacks(value: &Value, schema: &Value, at: &str, found: &mut Vec<String>) {
         }
         _ => {}
     }
+}
+
+/// The path of a field of what is at a path.
+fn join(at: &str, name: &str) -> String {
+    if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") }
 }
 
 /// Where a text has a NUL in it, which no text of the database has; from there outwards, each part with what is before it.
@@ -126,13 +130,12 @@ fn nul_in(value: &Value) -> Option<String> {
 fn shape(path: &str, message: &str) -> FieldError {
     let named = |prefix: &str| message.strip_prefix(prefix).and_then(|rest| rest.split('`').next());
     let path = if path == "." { "" } else { path };
-    let join = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
     if let Some(name) = named("unknown field `") {
-        let field = if path.ends_with(name) { path.to_owned() } else { join(name) };
+        let field = if path.ends_with(name) { path.to_owned() } else { join(path, name) };
         return FieldError::new(field, "unknown-field");
     }
     if let Some(name) = named("missing field `") {
-        return FieldError::new(join(name), "required");
+        return FieldError::new(join(path, name), "required");
     }
     let code = if message.starts_with("unknown variant") || message.starts_with("invalid value") {
         "invalid-value"

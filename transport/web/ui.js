@@ -85,11 +85,14 @@ export function field(name, label, attributes = {}, control) {
 /** @param {Record<string, any>} attributes @param {[string, string][]} options value and label */
 export const select = (attributes, options) => el('select', attributes, options.map(([value, label]) => el('option', { value }, label)));
 
-/** Whoever is next at this device finds nothing of it. */
-export const forgetTyped = () => Object.keys(sessionStorage).filter((key) => key.startsWith('typed ')).forEach((key) => sessionStorage.removeItem(key));
-
-/** What was typed into a form that is kept, by the names of its fields. @param {string} key @returns {Record<string, string>|null} */
+/** What was typed or chosen in this tab and not sent yet; of a form by the names of its fields. @param {string} key @returns {any} */
 export const typed = (key) => JSON.parse(sessionStorage.getItem(`typed ${key}`) ?? 'null');
+
+/** @param {string} key @param {any} value */
+export const keepTyped = (key, value) => sessionStorage.setItem(`typed ${key}`, JSON.stringify(value));
+
+/** Forgets one of them, or all: whoever is next at this device finds nothing. @param {string} [key] */
+export const forgetTyped = (key) => Object.keys(sessionStorage).filter((k) => (key ? k === `typed ${key}` : k.startsWith('typed '))).forEach((k) => sessionStorage.removeItem(k));
 
 /**
  * A form: `submit` gets its values by name; errors of the API go to the fields they name, the rest below. With a key, what
@@ -110,22 +113,22 @@ export function form(children, label, submit, key) {
     await attempt(send, error, async () => {
       try {
         await submit(Object.fromEntries(/** @type {any} */ (new FormData(node))));
-        if (key) sessionStorage.removeItem(`typed ${key}`);
+        if (key) forgetTyped(key);
       } catch (problem) {
         if (!mark(node, /** @type {any} */ (problem).problem?.errors)) throw problem;
       }
     });
   } }, children, error, el('div', { class: 'row' }, send));
-  if (key) keepTyped(node, key);
+  if (key) followTyping(node, key);
   return node;
 }
 
 /** @param {any} node a form @param {string} key */
-function keepTyped(node, key) {
+function followTyping(node, key) {
   const fields = () => [...node.elements].filter((/** @type {any} */ i) => i.name && i.type !== 'password');
   const known = typed(key);
   if (known) for (const input of fields()) input.value = known[input.name] ?? input.value;
-  const keep = () => sessionStorage.setItem(`typed ${key}`, JSON.stringify(Object.fromEntries(fields().map((/** @type {any} */ i) => [i.name, i.value]))));
+  const keep = () => keepTyped(key, Object.fromEntries(fields().map((/** @type {any} */ i) => [i.name, i.value])));
   node.addEventListener('input', keep);
   // Rows come and go by a button.
   node.addEventListener('click', (/** @type {any} */ event) => event.target.type === 'button' && keep());

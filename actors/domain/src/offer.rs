@@ -1,7 +1,7 @@
 //! Proposals: the three options an owner chooses from. A model's answer is untrusted until [`Proposal::validate`] passed.
 
 use crate::channel::{Channel, codes};
-use crate::rule::Broken;
+use crate::rule::{Broken, within};
 use crate::text::{line, paragraph};
 use serde::{Deserialize, Serialize};
 
@@ -54,23 +54,16 @@ pub fn check_prizes(prizes: &[Prize]) -> Result<Vec<Prize>, PrizeError> {
     if prizes.is_empty() {
         return Err(PrizeError { field: "prizes".into(), broken: "required".into() });
     }
-    if prizes.len() > MAX_PRIZE_KINDS {
-        let broken = Broken::beyond("too-many", 1..=MAX_PRIZE_KINDS as i64);
-        return Err(PrizeError { field: "prizes".into(), broken });
-    }
+    within("too-many", prizes.len() as i64, 1..=MAX_PRIZE_KINDS as i64)
+        .map_err(|broken| PrizeError { field: "prizes".into(), broken })?;
     let bad = |i: usize, field: &str, broken: Broken| PrizeError { field: format!("prizes[{i}].{field}"), broken };
-    let beyond = |allowed| Broken::beyond("out-of-range", allowed);
     prizes
         .iter()
         .enumerate()
         .map(|(i, p)| {
             let name = line(&p.name, 60).map_err(|e| bad(i, "name", e.into()))?;
-            if !(1..=MAX_PRIZE_QUANTITY).contains(&p.quantity) {
-                return Err(bad(i, "quantity", beyond(1..=MAX_PRIZE_QUANTITY.into())));
-            }
-            if !(0..=MAX_PRIZE_WON).contains(&p.unit_value_won) {
-                return Err(bad(i, "unitValueWon", beyond(0..=MAX_PRIZE_WON)));
-            }
+            within("out-of-range", p.quantity, 1..=MAX_PRIZE_QUANTITY.into()).map_err(|e| bad(i, "quantity", e))?;
+            within("out-of-range", p.unit_value_won, 0..=MAX_PRIZE_WON).map_err(|e| bad(i, "unitValueWon", e))?;
             Ok(Prize { name, ..*p })
         })
         .collect()

@@ -15,10 +15,17 @@ pub struct Broken {
 
 impl Broken {
     /// Outside of what is allowed.
-    #[must_use]
-    pub fn beyond(code: &'static str, allowed: RangeInclusive<i64>) -> Self {
+    fn beyond(code: &'static str, allowed: RangeInclusive<i64>) -> Self {
         Self { code, allowed: Some(allowed.into_inner()) }
     }
+}
+
+/// Checks a number, or how many there are of something.
+///
+/// # Errors
+/// It is not within what is allowed.
+pub fn within(code: &'static str, n: impl Into<i64>, allowed: RangeInclusive<i64>) -> Result<(), Broken> {
+    if allowed.contains(&n.into()) { Ok(()) } else { Err(Broken::beyond(code, allowed)) }
 }
 
 impl From<&'static str> for Broken {

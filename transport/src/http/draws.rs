@@ -17,7 +17,7 @@ use domain::event::Event;
 use domain::event::state::{hex, hex32};
 use domain::ids::{DrawId, EventId};
 use domain::phone::Phone;
-use domain::rule::Broken;
+use domain::rule::within;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use storage::draws::{Winner, digest};
@@ -32,9 +32,7 @@ pub(crate) async fn draw(
     Body(body): Body<Draw>,
 ) -> ApiResult {
     let alternates = body.alternates.unwrap_or(0);
-    if alternates > 100 {
-        return Err(Problem::field("alternates", Broken::beyond("out-of-range", 0..=100)));
-    }
+    within("out-of-range", alternates, 0..=100).map_err(|e| Problem::field("alternates", e))?;
     let external = match body.external {
         Some(text) => Some(hex32(&text.to_lowercase()).ok_or_else(|| Problem::field("external", "invalid-value"))?),
         None => None,

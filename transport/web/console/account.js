@@ -1,6 +1,6 @@
 // Signing in, and signing up with the business number.
 import { get, keep, post } from '../api.js';
-import { el, field, form, select, show } from '../ui.js';
+import { el, field, forgetTyped, form, select, show } from '../ui.js';
 import { language, words } from '../words.js';
 
 const t = words({
@@ -21,7 +21,7 @@ const login = (go) => el('section', { class: 'card narrow' }, el('h2', {}, t('lo
   form([field('email', t('email'), { type: 'email', autocomplete: 'username' }), field('password', t('password'), { type: 'password', autocomplete: 'current-password' })], t('login'), async (values) => {
     keep(await post('/api/users/login', values));
     // Begun, and not needed. What else was typed waits for whoever is back.
-    sessionStorage.removeItem('typed signup');
+    forgetTyped('signup');
     go('#');
   }), el('p', {}, el('a', { href: '#signup' }, t('new'))));
 

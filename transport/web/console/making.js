@@ -1,6 +1,6 @@
 // Making an event: objective, proposal, pictures, channels, approval.
 import { api, edit, get, post } from '../api.js';
-import { button, confirmed, el, field, form, reason, show, typed } from '../ui.js';
+import { button, confirmed, el, field, form, keepTyped, reason, show, typed } from '../ui.js';
 import { CHANNELS, fromField, name, number, said, toField, when, won, words } from '../words.js';
 import { followJob } from './job.js';
 import pictures from './pictures.js';
@@ -61,7 +61,7 @@ async function proposals({ page, event, place, to }) {
   const add = (/** @type {any} */ o) => {
     if (cards.has(o.tier)) return;
     const take = () => {
-      sessionStorage.setItem(takenAs(event), o.id);
+      keepTyped(takenAs(event), o.id);
       for (const c of list.children) c.classList.toggle('chosen', c === card);
       show(plan, details(event, o, to));
     };
@@ -72,7 +72,7 @@ async function proposals({ page, event, place, to }) {
     cards.set(o.tier, card);
     list.append(card);
     // After a reload, where one was.
-    if (o.id && o.id !== event.optionId && sessionStorage.getItem(takenAs(event)) === o.id) take();
+    if (o.id && o.id !== event.optionId && typed(takenAs(event)) === o.id) take();
   };
   // A copy has a plan, though nobody offered it for this event, and lacks its dates only.
   if (event.optionId) show(plan, details(event, { id: event.optionId }, to));
@@ -109,7 +109,7 @@ const option = (o, chosen, take) => el('article', { class: chosen ? 'card option
   take && el('div', { class: 'row' }, button(chosen ? t('chosen') : t('choose'), take)));
 
 /** Which proposal was taken last, of this version. @param {any} event */
-const takenAs = (event) => `typed taken ${event.id} ${event.version}`;
+const takenAs = (event) => `taken ${event.id} ${event.version}`;
 
 /** What is typed belongs to what there was. @param {any} event @param {any} o */
 const typedAs = (event, o) => `plan ${event.id} ${event.version} ${o.id}`;

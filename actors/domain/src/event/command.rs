@@ -6,7 +6,7 @@ use super::transition::{Move, Status};
 use crate::channel::Channel;
 use crate::ids::{DistributionId, ImageId};
 use crate::offer::{EventOption, Prize, check_prizes};
-use crate::rule::Broken;
+use crate::rule::{Broken, within};
 use crate::text::line;
 use crate::time::Instant;
 use chrono::Duration;
@@ -156,8 +156,8 @@ fn plan(event: &Event, input: PlanInput, now: Instant) -> Result<Vec<Fact>, Reje
     let prizes = check_prizes(prizes.as_ref().unwrap_or(own_prizes)).map_err(|e| invalid(e.field, e.broken))?;
     let own_weight = if keeps_title { event.visit_weight } else { None };
     let visit_weight = visit_weight.unwrap_or(own_weight);
-    if visit_weight.is_some_and(|w| !(2..=10).contains(&w)) {
-        return Err(invalid("visitBonus.weight", Broken::beyond("out-of-range", 2..=10)));
+    if let Some(weight) = visit_weight {
+        within("out-of-range", weight, 2..=10).map_err(|e| invalid("visitBonus.weight", e))?;
     }
     let (old_start, old_end) = if same_option { (event.starts_at, event.ends_at) } else { (None, None) };
     let start = starts_at.or(old_start).unwrap_or(now);
@@ -225,9 +225,7 @@ fn choose_content(event: &Event, mut images: Vec<ImageId>) -> Result<Vec<Fact>, 
     if images.is_empty() {
         return Err(invalid("imageIds", "required"));
     }
-    if asked > MAX_IMAGES {
-        return Err(invalid("imageIds", Broken::beyond("too-many", 1..=MAX_IMAGES as i64)));
-    }
+    within("too-many", asked as i64, 1..=MAX_IMAGES as i64).map_err(|e| invalid("imageIds", e))?;
     if event.content.iter().map(|c| c.image).eq(images.iter().copied()) {
         return Ok(Vec::new());
     }
