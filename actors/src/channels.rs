@@ -166,6 +166,16 @@ impl Drop for Room {
     }
 }
 
+/// What came of wanting to call.
+enum Begun {
+    /// It may be made; the distribution with it recorded.
+    Call(Distribution),
+    /// The event is over: nothing is published for it any more.
+    TooLate,
+    /// Somebody settled it meanwhile, or took over.
+    Elsewhere,
+}
+
 /// A publication on its way.
 struct Publishing {
     shared: Arc<Shared>,
@@ -200,7 +210,15 @@ impl Publishing {
                 Next::RetryAfter(wait) => {
                     tokio::time::sleep(wait).await;
                     self.leased = Instant::now();
-                    let Some(distribution) = self.begin().await? else { return Ok(()) };
+                    let distribution = match self.begin().await? {
+                        Begun::Call(distribution) => distribution,
+                        Begun::TooLate => {
+                            let error = Some(ChannelError::too_late(self.channel));
+                            self.write(Change { error, ..Change::to(PublicationStatus::Skipped) }).await?;
+                            return Ok(());
+                        }
+                        Begun::Elsewhere => return Ok(()),
+                    };
                     let Some(begun) = distribution.publication(self.channel) else { return Ok(()) };
                     calls = begun.calls;
                     self.task.publication.attempts = begun.attempts;
@@ -282,15 +300,23 @@ impl Publishing {
             .await
     }
 
-    /// Records the intent before the call. `None`: somebody settled it meanwhile, or took over.
-    async fn begin(&self) -> Result<Option<Distribution>, StorageError> {
+    /// Records the intent before the call, unless the event is over by now.
+    async fn begin(&self) -> Result<Begun, StorageError> {
         let (id, channel, lease) = (self.task.distribution, self.channel, self.task.lease);
         let begun = self
             .shared
             .store
-            .tx(move |c| Box::pin(async move { storage::distributions::begin_call(c, id, channel, lease).await }))
+            .tx(move |c| {
+                Box::pin(async move {
+                    if storage::distributions::is_too_late(c, id).await? {
+                        return Ok(Begun::TooLate);
+                    }
+                    let begun = storage::distributions::begin_call(c, id, channel, lease).await?;
+                    Ok(begun.map_or(Begun::Elsewhere, Begun::Call))
+                })
+            })
             .await?;
-        if let Some(d) = &begun {
+        if let Begun::Call(d) = &begun {
             announce(&self.shared, d, channel, false);
         }
         Ok(begun)

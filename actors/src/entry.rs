@@ -68,6 +68,7 @@ pub(crate) struct EntryMeta {
     pub(crate) version: i64,
     pub(crate) index_kid: String,
     pub(crate) notice: [u8; 32],
+    pub(crate) notice_version: String,
 }
 
 /// An entry in flight.
@@ -151,7 +152,7 @@ pub(crate) fn prepare(
     if !form.consents.privacy {
         return Err(EnterError::ConsentRequired);
     }
-    if form.notice_version.as_deref().is_some_and(|v| v != domain::notice::VERSION) {
+    if form.notice_version.as_deref().is_some_and(|v| v != meta.notice_version) {
         return Err(EnterError::NoticeChanged);
     }
     let phone = form.phone.expose();

@@ -8,6 +8,7 @@ mod commands;
 mod dashboard;
 mod drawing;
 pub(crate) mod pages;
+mod returning;
 
 use crate::entry::{EnterError, Entered, EntryMeta, Pending, WRONG_CODES, WRONG_CODES_FOR};
 use crate::events::Events;
@@ -15,7 +16,7 @@ use crate::system::Shared;
 use bytes::Bytes;
 use chrono::Utc;
 use domain::channel::Source;
-use domain::dashboard::{Commit, Tally};
+use domain::dashboard::{Commit, Figures, Tally};
 use domain::event::{Command, Event, Rejection, Status, Who};
 use domain::ids::{DistributionId, EventId, UserId};
 use domain::visit_code;
@@ -27,7 +28,6 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use storage::StorageError;
 use storage::entries::{Gate, flag};
-use storage::stats::Figures;
 use storage::stores::Shop;
 
 /// Idle this long, an actor goes: its state is in storage.
@@ -127,11 +127,16 @@ pub(crate) enum Msg {
     BoundaryDue(i64),
     /// Time to publish what changed.
     PublishDue,
+    /// Time to count the rest of those who return.
+    CountDue,
     /// Time to store link visits.
     HitsDue,
     /// Time to look whether anybody needs this actor.
     IdleDue,
 }
+
+/// Why an event of a shop that the tax service rejected is paused.
+pub(crate) const REJECTED: &str = "store-rejected";
 
 /// What an event's actor is started with.
 pub(crate) struct Args {
@@ -156,6 +161,7 @@ pub(crate) struct State {
     /// Log kinds that changed since the last update; empty: nothing to publish.
     unpublished: Option<&'static str>,
     last_published: Option<Instant>,
+    returning: returning::Pace,
     gate: Option<(Instant, Gate)>,
     wrong_codes: HashMap<[u8; 16], (u32, Instant)>,
     hits: BTreeMap<Source, i64>,
@@ -217,6 +223,7 @@ impl Actor for EventActor {
             last_used: Instant::now(),
             unpublished: None,
             last_published: None,
+            returning: returning::Pace::default(),
             gate: None,
             wrong_codes: HashMap::new(),
             hits: BTreeMap::new(),
@@ -226,7 +233,7 @@ impl Actor for EventActor {
     }
 
     async fn handle(&self, myself: ActorRef<Msg>, msg: Msg, s: &mut State) -> Result<(), ActorProcessingErr> {
-        if !matches!(msg, Msg::IdleDue | Msg::PublishDue | Msg::BoundaryDue(_) | Msg::HitsDue) {
+        if !matches!(msg, Msg::IdleDue | Msg::PublishDue | Msg::CountDue | Msg::BoundaryDue(_) | Msg::HitsDue) {
             s.last_used = Instant::now();
         }
         match msg {
@@ -265,7 +272,8 @@ impl Actor for EventActor {
             Msg::Rooted(result) => s.rooted(&myself, result).await,
             Msg::Picked(request, result) => s.picked(&myself, request, *result).await,
             Msg::BoundaryDue(revision) => s.boundary(&myself, revision).await,
-            Msg::PublishDue => s.publish().await,
+            Msg::PublishDue => s.publish(&myself).await,
+            Msg::CountDue => s.count_rest(&myself).await,
             Msg::HitsDue => s.store_hits(&myself).await,
             Msg::IdleDue => s.idle(&myself),
         }
@@ -340,6 +348,7 @@ impl State {
             version: l.shop.version,
             index_kid: l.shop.index_kid.clone(),
             notice: domain::notice::hash(&l.shop.name),
+            notice_version: domain::notice::version(&l.shop.name),
         };
         *self.args.known.meta.write().expect("nobody panics holding it") = Some(Arc::new(meta));
     }

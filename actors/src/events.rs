@@ -274,7 +274,10 @@ impl EventHandle {
             return Ok((slot.known.keep_analytics(version, generation, body), true));
         }
         let (page, made) = ask(&slot.actor, Msg::Analytics, PATIENCE).await.map_err(|_| EventError::Unavailable)??;
-        if made && let Some(shop) = shop {
+        if made
+            && page.lasts()
+            && let Some(shop) = shop
+        {
             let ttl = storage::cache::ttl::DASHBOARD.mul_f64(0.9 + 0.2 * rand::random::<f64>());
             cache.set(&key, join_versions(page.version, shop, &page.body), ttl).await;
         }

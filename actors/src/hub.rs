@@ -112,6 +112,12 @@ impl Hub {
         }
     }
 
+    /// Does anybody read it, or may come back to it?
+    #[must_use]
+    pub fn is_read(&self, topic: &Topic) -> bool {
+        self.shard(topic).contains_key(topic)
+    }
+
     /// Publishes an update. Encoded only when somebody listens.
     pub fn publish(&self, topic: &Topic, offset: i64, kind: &str, at: At, data: impl FnOnce() -> Value) {
         let Some(cell) = self.shard(topic).get(topic).cloned() else { return };

@@ -6,7 +6,7 @@ use creative::{Look, Palette, Picture, compose};
 use domain::channel::{Platform, Style};
 use domain::event::Event;
 use domain::ids::{EventId, ImageId};
-use domain::time::kst;
+use domain::time::last_day_ko;
 use serde_json::Value;
 use storage::cache::ttl;
 use storage::images::Image;
@@ -100,7 +100,7 @@ pub(crate) fn headline(event: &Event, shop: &Shop) -> String {
 
 /// The small text, unless the owner writes another: the shop, the first prize, until when.
 pub(crate) fn small_text(event: &Event, shop: &Shop) -> String {
-    let until = event.ends_at.map(|t| t.with_timezone(&kst()).format("%-m월 %-d일까지").to_string());
+    let until = event.ends_at.map(|end| format!("{}까지", last_day_ko(end)));
     let prize = event.prizes.first().map(|p| p.name.clone());
     let parts: Vec<String> = [Some(shop.name.clone()), prize, until].into_iter().flatten().collect();
     parts.join(" · ").chars().take(120).collect()

@@ -2,11 +2,11 @@
 
 use crate::system::Shared;
 use domain::channel::{Channel, Mode, Platform, Upstream};
-use domain::distribution::PublicationStatus;
+use domain::distribution::{ChannelError, PublicationStatus};
 use domain::event::{ContentItem, Event};
 use domain::ids::{DistributionId, EventId, UserId};
 use domain::job::JobKind;
-use domain::time::kst;
+use domain::time::{day_ko, last_day_ko};
 use domain::topic::Topic;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -130,7 +130,7 @@ fn publication(
         attempts: 0,
         external_id: None,
         url: (status == PublicationStatus::Assisted).then(|| link.clone()),
-        error: None,
+        error: (mode == Mode::Off).then(|| ChannelError::off(channel)),
         remote: if prepared { prepared_post(shared, event, shop, picture, &link) } else { json!({}) },
     }
 }
@@ -150,17 +150,14 @@ pub fn tracking_link(public_url: &str, slug: &str, channel: Channel) -> String {
 /// What is posted: title, what can be won, when, and the link.
 #[must_use]
 pub fn text(event: &Event, shop: &Shop, link: &str) -> String {
-    let day = |at: Option<domain::time::Instant>| {
-        at.map_or_else(String::new, |t| t.with_timezone(&kst()).format("%-m월 %-d일").to_string())
-    };
     let prizes: Vec<String> = event.prizes.iter().map(|p| format!("{} {}명", p.name, p.quantity)).collect();
     format!(
         "[{}] {}\n경품: {}\n기간: {} ~ {}\n응모하기: {link}",
         shop.name,
         event.title.as_deref().unwrap_or_default(),
         prizes.join(", "),
-        day(event.starts_at),
-        day(event.ends_at)
+        event.starts_at.map_or_else(String::new, day_ko),
+        event.ends_at.map_or_else(String::new, last_day_ko)
     )
 }
 

@@ -53,7 +53,7 @@ pub fn public(e: &Event, shop: &str, count: i64) -> Value {
     json!({
         "slug": e.slug, "title": e.title, "storeName": shop, "status": e.status, "startsAt": e.starts_at, "endsAt": e.ends_at,
         "prizes": e.prizes.iter().map(|p| json!({"name": p.name, "quantity": p.quantity, "unitValueWon": p.unit_value_won})).collect::<Vec<_>>(),
-        "notice": {"version": domain::notice::VERSION, "text": domain::notice::text(shop)},
+        "notice": {"version": domain::notice::version(shop), "text": domain::notice::text(shop)},
         "count": count, "odds": odds, "visitBonus": e.visit_weight.map(|w| json!({"weight": w})),
         "closedAt": e.closed_at,
         "draw": {"commitment": e.commitment.map(|c| hex(&c)), "root": e.root.map(|(r, _)| hex(&r)), "drawn": e.status == Status::Drawn},

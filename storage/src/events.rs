@@ -374,11 +374,16 @@ pub async fn list(c: &mut Conn, f: Filter) -> Result<Vec<Event>> {
 /// # Errors
 /// Whatever the database said.
 pub async fn delete(c: &mut Conn, id: EventId) -> Result<bool> {
+    // Its jobs stay, for the day's quota: what is not over is called off.
+    let jobs: Vec<Id> = sql("select id from events.jobs where event_id = ?").bind::<t::Uuid, _>(id.0).all(c).await?;
     let gone = sql("delete from events.events where id = ? and status in ('draft', 'planned', 'ready')")
         .bind::<t::Uuid, _>(id.0)
         .run(c)
         .await?;
     if gone == 1 {
+        for job in jobs {
+            crate::jobs::cancel(c, domain::ids::JobId(job.id)).await?;
+        }
         sql("delete from participation.log where event_id = ?").bind::<t::Uuid, _>(id.0).run(c).await?;
     }
     Ok(gone == 1)
@@ -433,7 +438,8 @@ pub async fn due(c: &mut Conn, ahead_seconds: i32) -> Result<Vec<EventId>> {
     Ok(rows.into_iter().map(|r| EventId(r.id)).collect())
 }
 
-/// Live or paused events whose channels have not been asked for figures for `older_than_seconds`.
+/// Events whose channels have not been asked for figures for `older_than_seconds` while live or paused, and for twelve
+/// times as long in the two days after the close: channels report late.
 ///
 /// # Errors
 /// Whatever the database said.
@@ -446,9 +452,11 @@ pub async fn to_measure(c: &mut Conn, older_than_seconds: i32) -> Result<Vec<(Ev
         owner_id: Uuid,
     }
     let rows: Vec<Due> = sql("select e.id, e.owner_id from events.events e join events.distributions d on d.event_id = e.id
-                              where e.status in ('live', 'paused') and d.ended_at is not null
+                              where (e.status in ('live', 'paused') or (e.status in ('closed', 'drawn') and e.closed_at > now() - interval '48 hours'))
+                                and d.ended_at is not null
                                 and not exists (select 1 from analytics.channel_stats s
-                                                 where s.event_id = e.id and s.tried_at > now() - make_interval(secs => ?))
+                                                 where s.event_id = e.id
+                                                   and s.tried_at > now() - make_interval(secs => ? * case when e.closed_at is null then 1 else 12 end))
                                 and exists (select 1 from events.publications p where p.distribution_id = d.id and p.status = 'published')
                               limit 200")
     .bind::<t::Integer, _>(older_than_seconds)

@@ -1,11 +1,13 @@
-//! `analytics.channel_stats` and `analytics.link_hits`: what channels report, and visits of our links.
+//! `analytics.channel_stats` and `analytics.link_hits`: what channels report, and visits of our links; with them what
+//! became of the publications.
 
 use crate::error::Result;
 use crate::sql::{sql, types as t};
 use crate::store::Conn;
 use diesel::QueryableByName;
-use domain::channel::{Channel, Source};
-use domain::dashboard::ChannelFigures;
+use domain::channel::{Channel, Mode, Source};
+use domain::dashboard::{ChannelFigures, Figures};
+use domain::distribution::PublicationStatus;
 use domain::ids::EventId;
 use domain::time::Instant;
 use std::collections::BTreeMap;
@@ -25,15 +27,22 @@ struct Row {
 }
 
 #[derive(QueryableByName)]
+struct Publication {
+    #[diesel(sql_type = t::Text)]
+    channel: String,
+    #[diesel(sql_type = t::Text)]
+    mode: String,
+    #[diesel(sql_type = t::Text)]
+    status: String,
+}
+
+#[derive(QueryableByName)]
 struct Hits {
     #[diesel(sql_type = t::Text)]
     source: String,
     #[diesel(sql_type = t::BigInt)]
     hits: i64,
 }
-
-/// Figures per channel, and hits of our links per source.
-pub type Figures = (BTreeMap<Channel, ChannelFigures>, BTreeMap<Source, i64>);
 
 /// The newest figures of an event.
 ///
@@ -49,7 +58,13 @@ pub async fn load(c: &mut Conn, event: EventId) -> Result<Figures> {
         .bind::<t::Uuid, _>(event.0)
         .all(c)
         .await?;
-    let figures = rows
+    let publications: Vec<Publication> =
+        sql("select p.channel, p.mode, p.status from events.publications p join events.distributions d on d.id = p.distribution_id
+              where d.event_id = ?")
+        .bind::<t::Uuid, _>(event.0)
+        .all(c)
+        .await?;
+    let reported = rows
         .into_iter()
         .filter_map(|r| {
             let known = ChannelFigures { impressions: r.impressions, clicks: r.clicks, as_of: r.as_of, stale: r.stale };
@@ -57,7 +72,13 @@ pub async fn load(c: &mut Conn, event: EventId) -> Result<Figures> {
         })
         .collect();
     let hits = hits.into_iter().filter_map(|h| Some((Source::parse(&h.source)?, h.hits))).collect();
-    Ok((figures, hits))
+    let publications = publications
+        .into_iter()
+        .filter_map(|p| {
+            Some((Channel::parse(&p.channel)?, (Mode::parse(&p.mode)?, PublicationStatus::parse(&p.status)?)))
+        })
+        .collect();
+    Ok(Figures { reported, hits, publications })
 }
 
 /// Stores what a channel answered; `None`: it did not answer, and what is known is stale from now.

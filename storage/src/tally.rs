@@ -1,7 +1,7 @@
 //! `participation.log` read back: the counts of an event.
 
 use crate::error::{Result, corrupt};
-use crate::sql::{Number, sql, types as t};
+use crate::sql::{Id, Number, sql, types as t};
 use crate::store::Conn;
 use diesel::QueryableByName;
 use domain::dashboard::Tally;
@@ -89,27 +89,37 @@ pub async fn version(c: &mut Conn, event: EventId) -> Result<i64> {
     Ok(row.map_or(0, |r| r.n))
 }
 
-/// Of the entries numbered `from` to `to`, those whose phone is known from another unpurged event of the shop.
+/// Other events of the shop that a phone is looked for in: the newest.
+const OTHERS: i64 = 50;
+
+/// Of the entries numbered `from` to `to`, those whose phone is known from another unpurged event of the shop, of its
+/// newest 50. `None`: the shop has no other.
 ///
 /// # Errors
 /// Whatever the database said.
-pub async fn returning(c: &mut Conn, event: EventId, store: StoreId, from: i64, to: i64) -> Result<i64> {
-    let row: Option<Number> = sql(
-        "with others as materialized (
-           select h.event_id from participation.heads h join events.events e on e.id = h.event_id
-            where h.store_id = ? and h.event_id <> ? and e.status not in ('draft', 'planned', 'ready', 'purged')
-            order by h.event_id desc limit 50)
-         select count(*) as n from participation.entries x
-          where x.event_id = ? and x.entry_no between ? and ? and x.erased_at is null
-            and exists (select 1 from others o, lateral (select 1 from participation.entries y
-                         where y.event_id = o.event_id and y.phone_index = x.phone_index and y.erased_at is null limit 1) k)",
-    )
+pub async fn returning(c: &mut Conn, event: EventId, store: StoreId, from: i64, to: i64) -> Result<Option<i64>> {
+    let others: Vec<Id> = sql("select h.event_id as id from participation.heads h join events.events e on e.id = h.event_id
+                                where h.store_id = ? and h.event_id <> ? and e.status not in ('draft', 'planned', 'ready', 'purged')
+                                order by h.event_id desc limit ?")
     .bind::<t::Uuid, _>(store.0)
     .bind::<t::Uuid, _>(event.0)
+    .bind::<t::BigInt, _>(OTHERS)
+    .all(c)
+    .await?;
+    if others.is_empty() {
+        return Ok(None);
+    }
+    let row: Option<Number> = sql(
+        "select count(*) as n from participation.entries x
+          where x.event_id = ? and x.entry_no between ? and ? and x.erased_at is null
+            and exists (select 1 from unnest(?) o(event_id), lateral (select 1 from participation.entries y
+                         where y.event_id = o.event_id and y.phone_index = x.phone_index and y.erased_at is null limit 1) k)",
+    )
     .bind::<t::Uuid, _>(event.0)
     .bind::<t::BigInt, _>(from)
     .bind::<t::BigInt, _>(to)
+    .bind::<t::Array<t::Uuid>, _>(others.into_iter().map(|o| o.id).collect::<Vec<_>>())
     .first(c)
     .await?;
-    Ok(row.map_or(0, |r| r.n))
+    Ok(Some(row.map_or(0, |r| r.n)))
 }

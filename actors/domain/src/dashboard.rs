@@ -1,7 +1,8 @@
 //! What an owner sees of an event, folded from its log and its channels' figures.
 
 use crate::catalog::Industry;
-use crate::channel::{Channel, Source};
+use crate::channel::{Channel, Mode, Source};
+use crate::distribution::PublicationStatus;
 use crate::offer::{Prize, prize_cost_won};
 use crate::roi::Roi;
 use crate::time::{Instant, kst_hour_of_day};
@@ -19,6 +20,27 @@ pub struct ChannelFigures {
     pub as_of: Option<Instant>,
     /// The last attempt to ask it failed.
     pub stale: bool,
+}
+
+/// What is known of an event's channels, beside its entries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// What they reported.
+    pub reported: BTreeMap<Channel, ChannelFigures>,
+    /// Visits of our links.
+    pub hits: BTreeMap<Source, i64>,
+    /// How they were connected, and what became of the publication; none before approval.
+    pub publications: BTreeMap<Channel, (Mode, PublicationStatus)>,
+}
+
+impl Figures {
+    /// What the channels cost, in won: planned ones, and after approval those that something went out on.
+    fn cost_won(&self, channels: &[Channel]) -> i64 {
+        let out = |c: &&Channel| {
+            !matches!(self.publications.get(c), Some((_, PublicationStatus::Skipped | PublicationStatus::Failed)))
+        };
+        channels.iter().filter(out).map(|c| c.price_won()).sum()
+    }
 }
 
 /// The counts an event's log holds.
@@ -134,6 +156,9 @@ pub struct Cards {
 pub struct ChannelRow {
     /// The source.
     pub channel: Source,
+    /// How it was connected at approval: what a simulated one reports is no real figure. Null before, and for `QR` and
+    /// `DIRECT`.
+    pub mode: Option<Mode>,
     /// Null where not measured.
     pub impressions: Option<i64>,
     /// Clicks the channel counted and hits of our link.
@@ -187,8 +212,7 @@ fn rate(entries: i64, impressions: Option<i64>) -> Option<f64> {
 #[must_use]
 pub fn fold(
     tally: &Tally,
-    figures: &BTreeMap<Channel, ChannelFigures>,
-    link_hits: &BTreeMap<Source, i64>,
+    figures: &Figures,
     channels: &[Channel],
     prizes: &[Prize],
     industry: &Industry,
@@ -200,11 +224,11 @@ pub fn fold(
             let chosen = Channel::parse(s.code()).is_none_or(|c| channels.contains(&c));
             chosen || tally.by_source[s.index()] > 0
         })
-        .map(|s| channel_row(*s, tally, figures, link_hits))
+        .map(|s| channel_row(*s, tally, figures))
         .collect();
     let impressions = rows.iter().filter_map(|r| r.impressions).reduce(|a, b| a + b);
-    let platform_cost: i64 = channels.iter().map(|c| c.price_won()).sum();
-    let roi = Roi::estimate(industry, participants, tally.returning, prize_cost_won(prizes), platform_cost);
+    let (prize_cost, platform_cost) = (prize_cost_won(prizes), figures.cost_won(channels));
+    let roi = Roi::estimate(industry, participants, tally.returning, prize_cost, platform_cost);
     let mut by_hour = vec![0; 24];
     let hours = tally.hours();
     for (hour, n) in &hours {
@@ -235,14 +259,10 @@ pub fn fold(
     }
 }
 
-fn channel_row(
-    s: Source,
-    tally: &Tally,
-    figures: &BTreeMap<Channel, ChannelFigures>,
-    link_hits: &BTreeMap<Source, i64>,
-) -> ChannelRow {
-    let known = Channel::parse(s.code()).and_then(|c| figures.get(&c)).copied().unwrap_or_default();
-    let hits = link_hits.get(&s).copied();
+fn channel_row(s: Source, tally: &Tally, figures: &Figures) -> ChannelRow {
+    let channel = Channel::parse(s.code());
+    let known = channel.and_then(|c| figures.reported.get(&c)).copied().unwrap_or_default();
+    let hits = figures.hits.get(&s).copied();
     let clicks = match (known.clicks, hits) {
         (None, None) => None,
         (a, b) => Some(a.unwrap_or(0) + b.unwrap_or(0)),
@@ -250,6 +270,7 @@ fn channel_row(
     let entries = tally.by_source[s.index()];
     ChannelRow {
         channel: s,
+        mode: channel.and_then(|c| figures.publications.get(&c)).map(|(mode, _)| *mode),
         impressions: known.impressions,
         clicks,
         entries,
@@ -290,7 +311,7 @@ mod tests {
                         tally.apply_erasure(v, *s, h, at(99));
                     }
             }
-            let d = fold(&tally, &BTreeMap::new(), &BTreeMap::new(), &[Channel::WooriTv], &[], industry_of("CAFE").unwrap());
+            let d = fold(&tally, &Figures::default(), &[Channel::WooriTv], &[], industry_of("CAFE").unwrap());
             prop_assert_eq!(d.channels.iter().map(|c| c.entries).sum::<i64>(), d.cards.participants);
             prop_assert_eq!(d.hourly.iter().map(|h| h.entries).sum::<i64>(), d.cards.participants);
             prop_assert_eq!(d.profile.by_hour.iter().sum::<i64>(), d.cards.participants);
@@ -301,20 +322,32 @@ mod tests {
     #[test]
     fn impressions_and_conversion() {
         let tally = Tally { version: 1, last_no: 50, by_source: [30, 0, 0, 0, 0, 0, 10, 10], ..Tally::default() };
-        let figures =
+        let reported =
             BTreeMap::from([(Channel::WooriTv, ChannelFigures { impressions: Some(1000), ..Default::default() })]);
-        let d = fold(
-            &tally,
-            &figures,
-            &BTreeMap::new(),
-            &[Channel::WooriTv, Channel::RingoBiz],
-            &[],
-            industry_of("CAFE").unwrap(),
-        );
+        let figures = Figures { reported, ..Figures::default() };
+        let d = fold(&tally, &figures, &[Channel::WooriTv, Channel::RingoBiz], &[], industry_of("CAFE").unwrap());
         assert_eq!(d.cards.impressions, Some(1000));
         assert_eq!(d.cards.conversion_rate, Some(0.05));
         assert_eq!(d.channels[0].conversion_rate, Some(0.03));
         assert_eq!(d.channels[1].impressions, None);
         assert_eq!(d.channels.len(), 4, "two chosen, QR and DIRECT");
+    }
+
+    #[test]
+    fn what_did_not_go_out_costs_nothing() {
+        use Channel::{GenieTv, RingoBiz, WooriTv};
+        let chosen = [WooriTv, RingoBiz, GenieTv];
+        let of = |figures: &Figures| fold(&Tally::default(), figures, &chosen, &[], industry_of("CAFE").unwrap());
+        let planned = of(&Figures::default());
+        assert_eq!(planned.roi.platform_cost_won, chosen.iter().map(|c| c.price_won()).sum::<i64>());
+        assert_eq!(planned.channels[0].mode, None);
+        let publications = BTreeMap::from([
+            (WooriTv, (Mode::Sandbox, PublicationStatus::Published)),
+            (RingoBiz, (Mode::Live, PublicationStatus::Failed)),
+            (GenieTv, (Mode::Off, PublicationStatus::Skipped)),
+        ]);
+        let out = of(&Figures { publications, ..Figures::default() });
+        assert_eq!(out.roi.platform_cost_won, WooriTv.price_won());
+        assert_eq!(out.channels[0].mode, Some(Mode::Sandbox), "simulated figures are called so");
     }
 }

@@ -146,20 +146,24 @@ impl ChannelError {
                 "The channel's request limit was reached. Try again in a few minutes.",
             ),
             ErrorClass::Auth => (
-                format!("{name} 연결이 만료되었습니다. 설정에서 다시 연결해 주세요."),
-                "The connection to the channel expired. Connect it again in the settings.",
+                format!("{name} 연결이 만료되었습니다. 운영자에게 알리고, 다시 연결되면 '다시 시도'를 눌러 주세요."),
+                "The connection to the channel expired. Tell the operator, and try again once it is back.",
             ),
             ErrorClass::Caller => (
-                format!("{name}이(가) 내용을 받아 주지 않았습니다. 문구와 이미지를 확인해 주세요."),
-                "The channel did not accept the content. Check text and picture.",
+                format!(
+                    "{name}이(가) 내용을 받아 주지 않았습니다. 링크를 직접 올리거나, 이벤트를 복제해 내용을 고쳐 주세요."
+                ),
+                "The channel did not accept the content. Post the link yourself, or change a copy of the event.",
             ),
             ErrorClass::Quota => (
                 format!("{name} 이용 한도를 모두 썼습니다. 내일 다시 시도하거나 한도를 늘려 주세요."),
                 "The channel's quota is used up. Try tomorrow or raise it.",
             ),
             ErrorClass::Refused => (
-                format!("{name}이(가) 게시를 거절했습니다. 문구나 이미지를 바꾼 뒤 다시 시도해 주세요."),
-                "The channel refused the post. Change text or picture and try again.",
+                format!(
+                    "{name}이(가) 게시를 거절했습니다. 링크를 직접 올리거나, 이벤트를 복제해 문구와 이미지를 바꿔 주세요."
+                ),
+                "The channel refused the post. Post the link yourself, or change text and picture in a copy of the event.",
             ),
             ErrorClass::UnknownOutcome => (
                 format!("{name}에 게시되었는지 알 수 없습니다. 직접 확인한 뒤 알려 주세요."),
@@ -171,6 +175,28 @@ impl ChannelError {
             ),
         };
         Self { class, message_ko: ko, message_en: en.to_owned() }
+    }
+}
+
+impl ChannelError {
+    /// The channel was switched off when its event was approved.
+    #[must_use]
+    pub fn off(channel: Channel) -> Self {
+        Self {
+            class: ErrorClass::Unavailable,
+            message_ko: format!("{}은(는) 꺼져 있어 건너뛰었습니다. 링크와 QR 코드로 알려 주세요.", channel.ko()),
+            message_en: "The channel is switched off and was skipped. Share the link and the QR code.".into(),
+        }
+    }
+
+    /// Its event was over before it could be published.
+    #[must_use]
+    pub fn too_late(channel: Channel) -> Self {
+        Self {
+            class: ErrorClass::Caller,
+            message_ko: format!("이벤트가 끝나 {}에 게시하지 않았습니다.", channel.ko()),
+            message_en: "The event was over, so nothing was posted here.".into(),
+        }
     }
 }
 

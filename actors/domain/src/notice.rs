@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 /// The version of the words below. Change it with them.
-pub const VERSION: &str = "2026-11-01";
+const WORDS: &str = "2026-11-01";
 
 /// The notice for a shop, in Korean.
 #[must_use]
@@ -43,10 +43,17 @@ fn subject(name: &str) -> &'static str {
 #[must_use]
 pub fn hash(shop: &str) -> [u8; 32] {
     let mut h = Sha256::new();
-    h.update(VERSION);
+    h.update(WORDS);
     h.update([0]);
     h.update(text(shop));
     h.finalize().into()
+}
+
+/// The version of the notice for a shop: another when the words or the shop's name change.
+#[must_use]
+pub fn version(shop: &str) -> String {
+    let [a, b, c, d, ..] = hash(shop);
+    format!("{WORDS}.{a:02x}{b:02x}{c:02x}{d:02x}")
 }
 
 #[cfg(test)]
@@ -58,6 +65,7 @@ mod tests {
             assert!(super::text(shop).starts_with(begins));
         }
         assert_ne!(super::hash("가"), super::hash("나"));
+        assert_ne!(super::version("가"), super::version("나"));
         assert!(super::text_en("Madang").starts_with("Madang collects"));
     }
 }

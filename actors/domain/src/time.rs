@@ -24,6 +24,18 @@ pub fn kst_hour_of_day(at: Instant) -> u32 {
     at.with_timezone(&kst()).hour()
 }
 
+/// A day in words, Korean time.
+#[must_use]
+pub fn day_ko(at: Instant) -> String {
+    at.with_timezone(&kst()).format("%-m월 %-d일").to_string()
+}
+
+/// The last day of what ends at an instant, in words: what ends at midnight ends with the day before.
+#[must_use]
+pub fn last_day_ko(end: Instant) -> String {
+    day_ko(end - chrono::Duration::nanoseconds(1))
+}
+
 /// The start of the hour an instant falls into (hours start together in UTC and KST).
 #[must_use]
 pub fn start_of_hour(at: Instant) -> Instant {
@@ -101,5 +113,11 @@ mod tests {
         assert_eq!(Season::at(after), Season::Spring);
         assert_eq!(kst_hour_of_day(after), 0);
         assert_eq!(start_of_hour("2026-02-28T15:59:59.9Z".parse().unwrap()), after);
+        assert_eq!(
+            (day_ko(after), last_day_ko(after)),
+            ("3월 1일".into(), "2월 28일".into()),
+            "midnight ends the day before"
+        );
+        assert_eq!(last_day_ko(after + chrono::Duration::seconds(1)), "3월 1일");
     }
 }

@@ -1,6 +1,6 @@
 //! Commands: decide, persist, apply, publish.
 
-use super::{EventError, Loaded, Msg, Phase, State};
+use super::{EventError, Loaded, Msg, Phase, REJECTED, State};
 use crate::publishing;
 use crate::{Approval, draw};
 use domain::channel::Source;
@@ -15,13 +15,30 @@ use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use storage::notices::NewNotice;
+use storage::stores::Verification;
 use storage::{Conn, StorageError};
 
 /// How often a command is decided anew when somebody else was first.
 const TRIES: u32 = 3;
 
-/// What else belongs into a transaction.
-pub(super) type Extra = Box<dyn for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, storage::Result<()>> + Send>;
+/// What else belongs into a transaction, and what follows from it.
+pub(super) type Extra = Box<dyn for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, storage::Result<Vec<Fact>>> + Send>;
+
+/// An erasure as it was stored.
+struct Erasure {
+    entry: storage::entries::Erased,
+    /// It was counted among those who return.
+    returned: bool,
+    /// What became of its prize.
+    passed_on: Option<PassedOn>,
+}
+
+/// A prize that went on to the next alternate, if any was left.
+struct PassedOn {
+    fact: Fact,
+    after: Event,
+    version: i64,
+}
 
 impl State {
     pub(super) async fn command(
@@ -37,14 +54,21 @@ impl State {
                 return Err(Rejection::Stale.into());
             }
             let now = crate::system::now();
-            let facts = decide(event, command.clone(), now)?;
+            let mut facts = decide(event, command.clone(), now)?;
             if facts.is_empty() {
                 return Ok(event.clone());
+            }
+            if matches!(command, Command::Open | Command::Resume) && self.is_rejected().await? {
+                // Whoever does not run it by hand has it begin paused: its time came all the same.
+                match command {
+                    Command::Open => facts.push(Fact::Paused { reason: Some(REJECTED.into()) }),
+                    _ => return Err(EventError::StoreRejected),
+                }
             }
             match self.persist(facts, who, now, None).await {
                 Err(StorageError::Contended) => self.reload().await?,
                 Err(e) => return Err(e.into()),
-                Ok(()) => {
+                Ok(_) => {
                     self.changed(myself);
                     if matches!(command, Command::Cancel) {
                         self.recall(who).await?;
@@ -56,14 +80,22 @@ impl State {
         Err(EventError::Storage(StorageError::Contended))
     }
 
-    /// Stores facts and fold in one transaction, with whatever else belongs to it, and applies them.
+    /// Did the tax service reject the shop's business?
+    async fn is_rejected(&mut self) -> Result<bool, EventError> {
+        let store = self.loaded()?.event.store;
+        let shop =
+            self.shared.store.run(move |c| Box::pin(async move { storage::stores::get(c, store).await })).await?;
+        Ok(shop.is_some_and(|s| s.verification == Verification::Rejected))
+    }
+
+    /// Stores facts and fold in one transaction, with whatever else belongs to it, and applies them; all that was stored.
     pub(super) async fn persist(
         &mut self,
         mut facts: Vec<Fact>,
         who: Who,
         now: At,
         extra: Option<Extra>,
-    ) -> Result<(), StorageError> {
+    ) -> Result<Vec<Fact>, StorageError> {
         let Phase::Loaded(loaded) = &self.phase else { return Err(StorageError::Contended) };
         let before = loaded.event.clone();
         let (after, facts, version) = self
@@ -80,12 +112,12 @@ impl State {
                             shut = Some(version);
                         }
                     }
+                    if let Some(extra) = extra {
+                        facts.extend(extra(c).await?);
+                    }
                     let mut after = Event::clone(&before);
                     for fact in &facts {
                         after.apply(fact, now);
-                    }
-                    if let Some(extra) = extra {
-                        extra(c).await?;
                     }
                     let version = match shut {
                         Some(version) => {
@@ -98,6 +130,13 @@ impl State {
                 })
             })
             .await?;
+        self.stored(after, version, now);
+        tracing::debug!(event = %self.args.id, facts = ?facts.iter().map(Fact::kind).collect::<Vec<_>>(), "stored");
+        Ok(facts)
+    }
+
+    /// Applies what a transaction stored.
+    fn stored(&mut self, after: Event, version: i64, now: At) {
         if let Phase::Loaded(loaded) = &mut self.phase {
             loaded.event = Arc::new(after);
             loaded.stale |= version != loaded.tally.version + 1;
@@ -105,8 +144,6 @@ impl State {
             loaded.tally.at = Some(now);
         }
         self.args.known.latest.fetch_max(version, Ordering::AcqRel);
-        tracing::debug!(event = %self.args.id, facts = ?facts.iter().map(Fact::kind).collect::<Vec<_>>(), "stored");
-        Ok(())
     }
 
     /// What follows from any change: handles know, timers are set, consoles see it.
@@ -159,16 +196,17 @@ impl State {
         let facts = decide(&event, command, now)?;
         let sealed = self.shared.keys.seal("events.seed", event.id, &seed);
         let publications = plan.publications;
+        let published = publications.iter().map(|p| (p.channel, (p.mode, p.status))).collect();
         let extra: Extra = Box::new(move |c| {
             Box::pin(async move {
                 storage::events::set_seed(c, event.id, sealed).await?;
                 storage::distributions::insert(c, distribution, event.id, owner, &publications).await?;
                 storage::jobs::insert(c, publishing::job(distribution, event.id, owner)).await?;
-                Ok(())
+                Ok(Vec::new())
             })
         });
         match self.persist(facts, who, now, Some(extra)).await {
-            Ok(()) => {}
+            Ok(_) => {}
             Err(StorageError::Contended | StorageError::Conflict { .. }) => {
                 self.reload().await?;
                 let status = self.loaded()?.event.status;
@@ -177,6 +215,7 @@ impl State {
             Err(e) => return Err(e.into()),
         }
         self.shared.jobs().wake();
+        self.loaded()?.figures.publications = published;
         self.changed(myself);
         Ok(Approval { event: self.loaded()?.event.clone(), distribution })
     }
@@ -209,46 +248,69 @@ impl State {
         Ok(())
     }
 
-    /// Erases an entry; a winner forfeits and the next alternate moves up.
+    /// Erases an entry; a winner forfeits and the next alternate moves up, in the same transaction. False: it was erased
+    /// before.
     pub(super) async fn erase(&mut self, myself: &ActorRef<Msg>, entry_no: i64) -> Result<bool, EventError> {
-        let id = self.loaded()?.event.id;
-        let erased = self
-            .shared
-            .store
-            .tx(move |c| Box::pin(async move { storage::entries::erase(c, id, entry_no).await }))
-            .await?;
-        let Some(erased) = erased else { return Ok(false) };
-        if let Some(version) = erased.version {
-            let source = Source::ALL[usize::try_from(erased.channel).unwrap_or(7).min(7)];
-            let loaded = self.loaded()?;
-            loaded.stale |= version != loaded.tally.version + 1;
-            loaded.tally.apply_erasure(version, source, erased.hour, crate::system::now());
-            loaded.returning_to = 0;
-            loaded.tally.returning = 0;
-            self.args.known.latest.fetch_max(version, Ordering::AcqRel);
-            self.touch(myself, "entries.counted");
-        } else if matches!(self.loaded()?.event.status, Status::Drawn | Status::Settled) {
-            self.forfeit(myself, entry_no).await?;
+        for _ in 0..TRIES {
+            let now = crate::system::now();
+            match self.store_erasure(entry_no, now).await {
+                Err(EventError::Storage(StorageError::Contended)) => self.reload().await?,
+                Err(e) => return Err(e),
+                Ok(None) => return Ok(false),
+                Ok(Some(erasure)) => {
+                    self.erased(myself, erasure, now).await?;
+                    return Ok(true);
+                }
+            }
         }
-        Ok(true)
+        Err(EventError::Storage(StorageError::Contended))
     }
 
-    /// Takes the prize of an erased winner; nothing happens to anybody else.
-    pub(super) async fn forfeit(&mut self, myself: &ActorRef<Msg>, entry_no: i64) -> Result<(), EventError> {
-        let id = self.loaded()?.event.id;
-        let moved = self
-            .shared
-            .store
-            .tx(move |c| Box::pin(async move { storage::draws::forfeit(c, id, entry_no).await }))
-            .await?;
-        if let Some(promoted) = moved {
-            let fact = Fact::Forfeited { entry_no, promoted };
-            let notice = passed_on(&self.loaded()?.event, entry_no, promoted);
-            crate::notices::tell(&self.shared, notice).await;
-            self.persist(vec![fact], Who::System, crate::system::now(), None).await?;
+    async fn store_erasure(&mut self, entry_no: i64, now: At) -> Result<Option<Erasure>, EventError> {
+        let loaded = self.loaded()?;
+        let (before, counted) = (loaded.event.clone(), entry_no <= loaded.returning_to);
+        let erasing = self.shared.store.tx(move |c| {
+            Box::pin(async move {
+                if !before.status.is_open() {
+                    storage::events::lock(c, before.id).await?;
+                }
+                let known = storage::tally::returning(c, before.id, before.store, entry_no, entry_no)
+                    .await?
+                    .is_some_and(|n| n > 0);
+                let Some(entry) = storage::entries::erase(c, before.id, entry_no).await? else { return Ok(None) };
+                let passed_on = if entry.version.is_none() { forfeit(c, &before, entry_no, now).await? } else { None };
+                Ok(Some(Erasure { entry, returned: counted && known, passed_on }))
+            })
+        });
+        Ok(erasing.await?)
+    }
+
+    async fn erased(&mut self, myself: &ActorRef<Msg>, erasure: Erasure, now: At) -> Result<(), EventError> {
+        if let Some(version) = erasure.entry.version {
+            let source = Source::ALL[usize::try_from(erasure.entry.channel).unwrap_or(7).min(7)];
+            let loaded = self.loaded()?;
+            loaded.stale |= version != loaded.tally.version + 1;
+            loaded.tally.apply_erasure(version, source, erasure.entry.hour, now);
+            loaded.tally.returning = (loaded.tally.returning - i64::from(erasure.returned)).max(0);
+            self.args.known.latest.fetch_max(version, Ordering::AcqRel);
+            self.touch(myself, "entries.counted");
+        }
+        if let Some(PassedOn { fact, after, version }) = erasure.passed_on {
+            self.stored(after, version, now);
             self.changed(myself);
+            self.tell_of_forfeits(&[fact]).await;
         }
         Ok(())
+    }
+
+    /// The owner has to know whom a prize goes to now.
+    pub(super) async fn tell_of_forfeits(&mut self, facts: &[Fact]) {
+        let Ok(event) = self.loaded().map(|l| l.event.clone()) else { return };
+        for fact in facts {
+            if let Fact::Forfeited { entry_no, promoted } = fact {
+                crate::notices::tell(&self.shared, passed_on(&event, *entry_no, *promoted)).await;
+            }
+        }
     }
 
     /// A closed event without a root gets one, in the background.
@@ -269,7 +331,16 @@ impl State {
     }
 }
 
-/// The owner has to know whom a prize goes to now.
+/// Takes the prize of an erased winner; nothing happens to anybody else.
+async fn forfeit(c: &mut Conn, before: &Event, entry_no: i64, now: At) -> storage::Result<Option<PassedOn>> {
+    let Some(promoted) = storage::draws::forfeit(c, before.id, entry_no).await? else { return Ok(None) };
+    let fact = Fact::Forfeited { entry_no, promoted };
+    let mut after = before.clone();
+    after.apply(&fact, now);
+    let version = storage::events::commit(c, &after, before.revision, std::slice::from_ref(&fact), Who::System).await?;
+    Ok(Some(PassedOn { fact, after, version }))
+}
+
 fn passed_on(event: &Event, entry_no: i64, promoted: Option<i64>) -> NewNotice {
     let title = event.title.as_deref().unwrap_or_default();
     let (ko, en) = match promoted {

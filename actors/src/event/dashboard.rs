@@ -1,6 +1,6 @@
 //! The dashboard: folded from commits, read again when one was missed, published at most ten times a second.
 
-use super::{CONFLATE, EventError, HITS_EVERY, LOAD_RETRY, Msg, State};
+use super::{CONFLATE, HITS_EVERY, LOAD_RETRY, Msg, State};
 use crate::view;
 use chrono::Utc;
 use domain::catalog::{INDUSTRIES, industry_of};
@@ -12,11 +12,6 @@ use ractor::ActorRef;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
-
-/// Entries whose phones are looked up at once among the shop's other events.
-const RETURNING_STEP: i64 = 2_000;
-/// Steps of that within one read; the rest follows with the next.
-const RETURNING_STEPS: usize = 10;
 
 impl State {
     pub(super) fn committed(&mut self, myself: &ActorRef<Msg>, commit: &Commit) {
@@ -52,7 +47,7 @@ impl State {
         }
     }
 
-    pub(super) async fn publish(&mut self) {
+    pub(super) async fn publish(&mut self, myself: &ActorRef<Msg>) {
         let Some(kind) = self.unpublished.take() else { return };
         self.last_published = Some(Instant::now());
         // An update must not show less than was acknowledged.
@@ -62,8 +57,12 @@ impl State {
             tracing::warn!(event = %self.args.id, error = %e, "a missed commit could not be read");
         }
         let hub = self.shared.hub.clone();
+        let owner_topic = Topic::Event(self.args.id);
+        if hub.is_read(&owner_topic) {
+            self.count_for_update(myself).await;
+        }
         let Ok(l) = self.loaded() else { return };
-        let (owner_topic, public_topic) = (Topic::Event(l.event.id), Topic::Public(l.event.slug.clone()));
+        let public_topic = Topic::Public(l.event.slug.clone());
         let (version, at) = (l.tally.version, l.tally.at.unwrap_or_else(Utc::now));
         hub.publish(&owner_topic, version, kind, at, || {
             let d = dashboard(l);
@@ -74,30 +73,6 @@ impl State {
         if public_kind != "channels.measured" {
             hub.publish(&public_topic, version, public_kind, at, || public(l));
         }
-    }
-
-    /// Repairs what was missed and counts who returns, as far as one read may take.
-    pub(super) async fn settle(&mut self) -> Result<(), EventError> {
-        if self.loaded()?.stale {
-            self.reload().await?;
-        }
-        for _ in 0..RETURNING_STEPS {
-            let l = self.loaded()?;
-            let (from, last) = (l.returning_to + 1, l.tally.last_no);
-            if from > last {
-                break;
-            }
-            let (event, store, to) = (l.event.id, l.event.store, last.min(from + RETURNING_STEP - 1));
-            let n = self
-                .shared
-                .store
-                .run(move |c| Box::pin(async move { storage::tally::returning(c, event, store, from, to).await }))
-                .await?;
-            let l = self.loaded()?;
-            l.tally.returning += n;
-            l.returning_to = to;
-        }
-        Ok(())
     }
 
     pub(super) async fn refresh(&mut self, myself: &ActorRef<Msg>, generation: u64) {
@@ -156,22 +131,29 @@ impl State {
             Ok(version) => {
                 if let Ok(l) = self.loaded() {
                     for (source, n) in hits {
-                        *l.figures.1.entry(source).or_default() += n;
+                        *l.figures.hits.entry(source).or_default() += n;
                     }
-                    l.stale |= version != l.tally.version + 1;
-                    l.tally.version = l.tally.version.max(version);
                 }
-                self.args.known.latest.fetch_max(version, Ordering::AcqRel);
+                self.logged(version);
                 self.touch(myself, "channels.measured");
             }
             Err(e) => tracing::warn!(event = %id, error = %e, "link visits were not counted"),
         }
     }
+
+    /// The event's log has a row more, which changes nothing in the tally.
+    pub(super) fn logged(&mut self, version: i64) {
+        if let Ok(l) = self.loaded() {
+            l.stale |= version != l.tally.version + 1;
+            l.tally.version = l.tally.version.max(version);
+        }
+        self.args.known.latest.fetch_max(version, Ordering::AcqRel);
+    }
 }
 
 pub(super) fn dashboard(l: &super::Loaded) -> Dashboard {
     let industry = industry_of(&l.shop.industry).unwrap_or(&INDUSTRIES[0]);
-    fold(&l.tally, &l.figures.0, &l.figures.1, &l.event.channels, &l.event.prizes, industry)
+    fold(&l.tally, &l.figures, &l.event.channels, &l.event.prizes, industry)
 }
 
 fn public(l: &super::Loaded) -> Value {

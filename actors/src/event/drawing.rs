@@ -85,13 +85,9 @@ impl State {
             Ok(picked) => self.store_draw(&request, picked).await,
             Err(e) => Err(EventError::Storage(e)),
         };
-        if let Ok(erased) = &outcome {
-            for entry_no in erased.clone() {
-                if let Err(e) = self.forfeit(myself, entry_no).await {
-                    tracing::error!(event = %self.args.id, error = %e, "a forfeited prize was not passed on");
-                }
-            }
+        if let Ok(facts) = &outcome {
             self.changed(myself);
+            self.tell_of_forfeits(facts).await;
             metrics::counter!("draws_total").increment(1);
         }
         let mut first = outcome.is_ok();
@@ -102,8 +98,8 @@ impl State {
         }
     }
 
-    /// Stores a draw; which of those drawn have erased their entry.
-    async fn store_draw(&mut self, request: &DrawRequest, picked: Picked) -> Result<Vec<i64>, EventError> {
+    /// Stores a draw; of those drawn, whoever has erased the entry meanwhile forfeits at once.
+    async fn store_draw(&mut self, request: &DrawRequest, picked: Picked) -> Result<Vec<Fact>, EventError> {
         let event = self.loaded()?.event.clone();
         if event.root != Some((picked.root, picked.entries)) {
             return Err(StorageError::Corrupt("the entries do not match the root published at the close".into()).into());
@@ -126,24 +122,27 @@ impl State {
         let fact = Fact::Drawn { round: 1, winners: i32::try_from(winners).unwrap_or(i32::MAX) };
         let drawn = picked.drawn;
         let extra: Extra = Box::new(move |c| {
-            Box::pin(async move { storage::draws::insert(c, event.id, &draw, &drawn, who.to_string()).await })
+            Box::pin(async move {
+                // Whoever erases from here on waits, and then finds the draw.
+                storage::events::lock(c, event.id).await?;
+                storage::draws::insert(c, event.id, &draw, &drawn, who.to_string()).await?;
+                let mut facts = Vec::new();
+                for entry_no in storage::entries::erased_of(c, event.id, numbers).await? {
+                    let promoted = storage::draws::forfeit(c, event.id, entry_no).await?;
+                    facts.extend(promoted.map(|promoted| Fact::Forfeited { entry_no, promoted }));
+                }
+                Ok(facts)
+            })
         });
         match self.persist(vec![fact], who, crate::system::now(), Some(extra)).await {
-            Ok(()) => {}
+            Ok(facts) => Ok(facts),
             // Another node drew: its draw is the one.
             Err(StorageError::Contended | StorageError::Conflict { .. }) => {
                 self.reload().await?;
-                return Ok(Vec::new());
+                Ok(Vec::new())
             }
-            Err(e) => return Err(e.into()),
+            Err(e) => Err(e.into()),
         }
-        let id = self.args.id;
-        let erased = self
-            .shared
-            .store
-            .run(move |c| Box::pin(async move { storage::entries::erased_of(c, id, numbers).await }))
-            .await?;
-        Ok(erased)
     }
 }
 

@@ -54,7 +54,7 @@ impl Known {
         let page = page.read().expect("nobody panics holding it").clone()?;
         let current = page.version >= self.latest.load(Ordering::Acquire)
             && page.generation == self.generation.load(Ordering::Acquire)
-            && page.until > Instant::now();
+            && page.lasts();
         current.then_some(page)
     }
 
@@ -87,6 +87,17 @@ impl<T> Page<T> {
         // Jittered, so that not all are made again in the same moment.
         let lives = DASHBOARD.mul_f64(rand::rng().random_range(0.9..1.1));
         Self { version, generation, until: Instant::now() + lives, body }
+    }
+
+    /// For whoever asked, and nobody else: there is more to come without a new version.
+    fn passing(mut self) -> Self {
+        self.until = Instant::now();
+        self
+    }
+
+    /// May others be shown it?
+    pub(crate) fn lasts(&self) -> bool {
+        self.until > Instant::now()
     }
 
     /// Version of the event's log that it shows: the offset of the event's topics.
@@ -138,13 +149,14 @@ impl State {
         {
             return Ok((page, false));
         }
-        self.settle().await?;
+        let counted = self.settle().await?;
         metrics::counter!("dashboard_loads_total").increment(1);
         let (hub, generation) = (self.shared.hub.clone(), self.generation);
         let l = self.loaded()?;
         let d = super::dashboard::dashboard(l);
         let body = view::analytics(&l.event, &d, &hub.position(l.tally.version), l.tally.at.unwrap_or_else(Utc::now));
-        let page = Arc::new(Page::new(l.tally.version, generation, Bytes::from(body.to_string())));
+        let page = Page::new(l.tally.version, generation, Bytes::from(body.to_string()));
+        let page = Arc::new(if counted { page } else { page.passing() });
         *self.args.known.analytics.write().expect("nobody panics holding it") = Some(page.clone());
         Ok((page, true))
     }

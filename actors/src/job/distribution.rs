@@ -94,7 +94,11 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
         ));
     };
     if after.distribution.status() != DistributionStatus::Publishing {
-        run.shared.events().get(after.distribution.event).refresh(0).await;
+        // What went out is what is paid for.
+        let event = after.distribution.event;
+        let version =
+            run.shared.store.run(move |c| Box::pin(async move { storage::events::log_fact(c, event).await })).await?;
+        run.shared.events().get(event).refresh(version).await;
     }
     Ok(End::Succeeded { result: crate::view::distribution(&after.distribution), fallback: None })
 }

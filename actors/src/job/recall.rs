@@ -17,16 +17,24 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
             json!({"code": "event-gone", "messageKo": "이벤트가 없습니다.", "messageEn": "The event is gone."}),
         ));
     };
-    let (mut impossible, mut again): (Vec<Channel>, bool) = (Vec::new(), false);
+    let (mut impossible, mut by_hand, mut again) = (Vec::new(), Vec::new(), false);
     for p in &loaded.distribution.publications {
         match take_back(run, &loaded, p).await? {
+            // Only the owner knows whether it was posted.
+            Taken::Back if p.status == PublicationStatus::Assisted => by_hand.push(p.channel),
             Taken::Back => {}
             Taken::NotYet => again = true,
-            Taken::Impossible => impossible.push(p.channel),
+            Taken::Impossible => {
+                impossible.push(p.channel);
+                // Told once, whichever attempt found it.
+                if p.error.as_ref() != Some(&left_up(p.channel)) {
+                    by_hand.push(p.channel);
+                }
+            }
         }
     }
-    if !impossible.is_empty() && run.job.attempts == 1 {
-        crate::notices::tell(&run.shared, by_hand(&loaded, &impossible)).await;
+    if !by_hand.is_empty() {
+        crate::notices::tell(&run.shared, to_delete(&loaded, &by_hand)).await;
     }
     if again {
         return Ok(run.again(
@@ -91,15 +99,18 @@ async fn settle_unknown(run: &Run, loaded: &Loaded, p: &Publication) -> Result<T
     }
 }
 
-fn by_hand(loaded: &Loaded, impossible: &[Channel]) -> NewNotice {
-    let names: Vec<&str> = impossible.iter().map(|c| c.ko()).collect();
+fn to_delete(loaded: &Loaded, channels: &[Channel]) -> NewNotice {
+    let names: Vec<&str> = channels.iter().map(|c| c.ko()).collect();
+    let names = names.join(", ");
     NewNotice {
         owner: loaded.event.owner,
         kind: "recall-by-hand",
         level: "warning",
-        message_ko: format!("{} 게시물은 자동으로 내릴 수 없습니다. 직접 삭제해 주세요.", names.join(", ")),
-        message_en: format!("Posts on {} cannot be taken back automatically. Please delete them.", names.join(", ")),
-        data: json!({"eventId": loaded.event.id, "channels": impossible}),
+        message_ko: format!("자동으로 내릴 수 없습니다: {names}. 올린 게시물이 있으면 직접 삭제해 주세요."),
+        message_en: format!(
+            "Cannot be taken back automatically: {names}. If anything was posted there, please delete it."
+        ),
+        data: json!({"eventId": loaded.event.id, "channels": channels}),
     }
 }
 
@@ -110,12 +121,16 @@ async fn stays_up(
     channel: Channel,
     status: PublicationStatus,
 ) -> Result<(), StorageError> {
-    let error = ChannelError {
+    let change = Change { error: Some(left_up(channel)), ..Change::to(status) };
+    write(run, d, channel, status, change).await.map(|_| ())
+}
+
+fn left_up(channel: Channel) -> ChannelError {
+    ChannelError {
         class: ErrorClass::Caller,
         message_ko: format!("{} 게시물은 자동으로 내릴 수 없어 남아 있습니다. 직접 삭제해 주세요.", channel.ko()),
         message_en: "This post cannot be taken back automatically and is still there. Please delete it.".into(),
-    };
-    write(run, d, channel, status, Change { error: Some(error), ..Change::to(status) }).await.map(|_| ())
+    }
 }
 
 /// It is gone. One that changed meanwhile is looked at again.

@@ -24,7 +24,7 @@ pub(super) fn proposal(industry: &Industry, objective: Objective, season: Season
             EventOption {
                 id: String::new(),
                 tier,
-                title: format!("{} {} 이벤트 {}", season.ko(), objective.ko(), won(value)),
+                title: format!("{} {} 이벤트 {} 이용권", season.ko(), occasion(objective), won(value)),
                 summary: format!(
                     "{}에서 응모하신 분 가운데 {quantity}분께 {} 이용권을 드립니다.",
                     industry.name_ko,
@@ -45,6 +45,16 @@ pub(super) fn proposal(industry: &Industry, objective: Objective, season: Season
         })
         .collect();
     Proposal { options, trends: Trends::default() }
+}
+
+/// What an event is called to customers: the objective is the owner's own affair.
+fn occasion(objective: Objective) -> &'static str {
+    match objective {
+        Objective::NewCustomers => "첫 방문 환영",
+        Objective::Revisit => "단골 감사",
+        Objective::Sales => "고객 감사",
+        Objective::Awareness => "동네 인사",
+    }
 }
 
 fn won(value: i64) -> String {

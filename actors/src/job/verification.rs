@@ -1,6 +1,7 @@
 //! A business number the tax service did not answer for at signup is asked again until it does.
 
 use super::Run;
+use crate::event::REJECTED;
 use clients::nts::NtsVerdict;
 use domain::channel::Upstream;
 use domain::event::{Command, Who};
@@ -58,7 +59,7 @@ async fn settle(run: &Run, user: UserId, verdict: Verification) -> Result<(), St
         let live =
             run.shared.store.run(move |c| Box::pin(async move { storage::stores::live_events(c, user).await })).await?;
         for id in live {
-            let pause = Command::Pause { reason: Some("store-rejected".into()) };
+            let pause = Command::Pause { reason: Some(REJECTED.into()) };
             if let Err(e) = run.shared.events().get(id).command(Who::System, pause, None).await {
                 tracing::warn!(event = %id, error = %e, "an event of a rejected store was not paused");
             }

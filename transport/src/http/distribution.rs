@@ -9,6 +9,9 @@ use actors::hub::Reader;
 use actors::view;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use chrono::Utc;
+use domain::distribution::PublicationStatus;
+use domain::event::Rejection;
 use domain::ids::DistributionId;
 use domain::topic::Topic;
 use serde_json::json;
@@ -78,10 +81,16 @@ pub(crate) async fn retry(
     if body.channels.is_empty() {
         return Err(Problem::field("channels", "required"));
     }
+    let event = app.handles.events.get(d.event).read().await?;
+    let over = event.is_over(Utc::now());
     for (i, channel) in body.channels.iter().enumerate() {
         let p = d.publication(*channel).ok_or_else(|| Problem::field(format!("channels[{i}]"), "invalid-value"))?;
         if d.recalling || !p.status.may_retry(*channel) {
             return Err(wrong_state(&d));
+        }
+        // What is over is not advertised any more; whether something went out may still be asked.
+        if over && p.status != PublicationStatus::Unknown {
+            return Err(Rejection::WrongState(event.status).into());
         }
     }
     if app.handles.retry(id, d.event, d.owner, body.channels).await?.is_empty() {

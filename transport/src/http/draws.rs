@@ -61,11 +61,23 @@ pub(crate) async fn public(State(app): State<App>, Id(slug): Id<String>) -> ApiR
     let mut body = draw["proof"].clone();
     // Who holds the prizes now: erased winners forfeit, alternates move up. Not part of the proof.
     body["holders"] = draw["winners"].clone();
-    body["says"] = json!({
-        "ko": "이 증명은 마감 때 공개한 목록과 규칙, 미리 약속한 난수로 당첨자를 뽑았음을 보여 줍니다. 사장님과 운영자가 함께 짰을 가능성과, 지어낸 전화번호는 증명하지 못합니다.",
-        "en": "It shows that the winners follow from the list and rules published at the close and from a number promised before. It does not exclude that owner and operator acted together, nor invented phone numbers.",
-    });
+    body["says"] = says(draw["proof"]["external"].is_null());
     Ok(Json(body).into_response())
+}
+
+/// What the proof proves, and no more.
+fn says(without_external: bool) -> Value {
+    let (mut ko, mut en) = (
+        "이 증명은 마감 때 공개한 목록과 규칙, 미리 약속한 난수로 당첨자를 뽑았음을 보여 줍니다. 사장님과 운영자가 함께 짰거나 같은 사람일 가능성과, 지어낸 전화번호는 증명하지 못합니다.".to_owned(),
+        "It shows that the winners follow from the list and rules published at the close and from a number promised before. It does not exclude that owner and operator acted together or are the same person, nor invented phone numbers.".to_owned(),
+    );
+    if without_external {
+        ko.push_str(
+            " 이 추첨에는 사장님의 난수가 쓰이지 않아, 서버를 운영하는 쪽은 마감 때 결과를 미리 알 수 있었습니다.",
+        );
+        en.push_str(" No number of the owner's went into this draw: whoever runs the server could know the result at the close.");
+    }
+    json!({"ko": ko, "en": en})
 }
 
 async fn bodies(app: &App, event: &Event) -> ApiResult<Vec<Value>> {

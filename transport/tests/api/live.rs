@@ -75,6 +75,41 @@ fn a_log_resumes_with_exactly_what_was_missed() {
     });
 }
 
+/// US-20: what is pushed says who returns, as what is read does.
+#[test]
+fn pushes_know_who_returns() {
+    run(async {
+        let api = owner().await;
+        let (_, first) = api.live(json!({})).await;
+        for n in 0..3 {
+            api.enter(&first, &phone(n)).await.is(201);
+        }
+        let (id, slug) = api.live(json!({})).await;
+        let mut socket = api.socket().await;
+        let mut offset = socket.subscribe(&format!("event:{id}")).await["position"]["offset"].as_i64().unwrap();
+        let mut shown = async |wanted: Value| {
+            loop {
+                let update = socket.until("update").await;
+                let now = update["position"]["offset"].as_i64().unwrap();
+                assert!(now > offset, "what is counted later has a version of its own");
+                offset = now;
+                if update["data"]["profile"]["newVsReturning"] == wanted {
+                    break;
+                }
+            }
+        };
+        let mut receipts = Vec::new();
+        for n in [0, 1, 50] {
+            receipts.push(api.enter(&slug, &phone(n)).await.is(201)["receipt"].as_str().unwrap().to_owned());
+        }
+        shown(json!({"new": 1, "returning": 2})).await;
+        api.delete(&format!("/api/participation/receipts/{}", receipts[1])).await;
+        shown(json!({"new": 1, "returning": 1})).await;
+        let read = api.get(&format!("/api/events/{id}/analytics")).await.is(200);
+        assert_eq!(read["profile"]["newVsReturning"], json!({"new": 1, "returning": 1}));
+    });
+}
+
 #[test]
 fn a_snapshot_and_then_every_change() {
     run(async {

@@ -88,6 +88,19 @@ fn assisted_and_off_channels_never_block_approval() {
             (Some("skipped"), Some("assisted"))
         );
         assert!(d["channels"][1]["text"].as_str().unwrap().contains("/e/"), "the prepared text has the link");
+        assert!(d["channels"][0]["error"]["messageKo"].as_str().unwrap().contains("꺼져 있어"), "{d}");
+        let analytics = api.get(&format!("/api/events/{id}/analytics")).await.is(200);
+        assert_eq!(analytics["roi"]["platformCostWon"], domain::channel::Channel::Naver.price_won());
+        let modes: Vec<_> = analytics["channels"].as_array().unwrap().iter().map(|c| c["mode"].clone()).collect();
+        assert_eq!(modes, [json!("OFF"), json!("ASSISTED"), json!(null), json!(null)]);
+        // Only the owner can take back what the owner posted.
+        api.post(&format!("/api/events/{id}/cancel"), json!({})).await.is(200);
+        within(Duration::from_secs(10), "told", || async {
+            let notices = api.get("/api/notices").await.is(200);
+            let told = notices["items"].as_array().unwrap().iter().find(|n| n["kind"] == "recall-by-hand").cloned();
+            told.is_some_and(|n| n["data"]["channels"] == json!(["NAVER"]))
+        })
+        .await;
         own.running.stop().await;
     });
 }

@@ -37,7 +37,7 @@ async function signup(go) {
       field('name', t('name'), { autocomplete: 'name' }),
       field('phone', t('phone'), { type: 'tel', autocomplete: 'tel', placeholder: '010-1234-5678' }),
       field('businessNumber', t('business'), { inputmode: 'numeric', placeholder: '123-45-67890', hint: t('businessHint') }),
-      field('openedOn', t('opened'), { type: 'date', max: new Date().toISOString().slice(0, 10) }),
+      field('openedOn', t('opened'), { type: 'date', max: new Date(Date.now() + 32_400_000).toISOString().slice(0, 10) }),
       el('h3', {}, t('shop')),
       field('store.name', t('shopName'), { autocomplete: 'organization' }),
       field('store.industry', t('industry'), {}, industries),

@@ -11,11 +11,11 @@ const t = words({
 /** @type {Record<string, string>} */
 const MARK = { published: '✓', assisted: '✎', failed: '✕', skipped: '–', unknown: '?', recalled: '↩', 'awaiting-review': '…' };
 
-/** @param {import('../console.js').Page} page @param {string} id @param {Element} place */
-export function publishing(page, id, place) {
+/** @param {import('../console.js').Page} page @param {string} id @param {Element} place @param {boolean} over nothing is posted for it any more */
+export function publishing(page, id, place, over) {
   /** @type {any} */
   let d = null;
-  const paint = () => show(place, el('h3', {}, t('title')), el('p', { role: 'status' }, summary(d)), el('ul', { class: 'plain-list' }, d.channels.map((/** @type {any} */ c) => channel(d, c))), retry(d));
+  const paint = () => show(place, el('h3', {}, t('title')), el('p', { role: 'status' }, summary(d)), el('ul', { class: 'plain-list' }, d.channels.map((/** @type {any} */ c) => channel(d, c))), !over && retry(d));
   const read = async () => {
     d = await get(`/api/distribution/${id}`);
     paint();

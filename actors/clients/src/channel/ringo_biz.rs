@@ -5,6 +5,7 @@
 use super::{Answered, ChannelClient, Figures, PUBLISH_LIMIT, Post, Published, Recall};
 use crate::error::UpstreamError;
 use crate::http::{Endpoint, Http, JSON_CAP};
+use domain::time::{day_ko, last_day_ko};
 use reqwest::{Method, RequestBuilder};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -48,7 +49,10 @@ impl RingoBiz {
 
 /// What is spoken to callers.
 fn script(post: &Post) -> String {
-    let spoken = format!("{}입니다. 지금 {} 이벤트를 진행하고 있습니다. 매장에 문의해 주세요.", post.shop, post.title);
+    // It may be heard before the start.
+    let (from, until) = (day_ko(post.starts_at), last_day_ko(post.ends_at));
+    let spoken =
+        format!("{}입니다. {}, {from}부터 {until}까지 진행합니다. 매장에 문의해 주세요.", post.shop, post.title);
     spoken.chars().take(SCRIPT_MAX).collect()
 }
 

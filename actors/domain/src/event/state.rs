@@ -149,6 +149,12 @@ impl Event {
         }
     }
 
+    /// Has it ended, by its status or by its time?
+    #[must_use]
+    pub fn is_over(&self, now: Instant) -> bool {
+        self.status.is_over() || self.ends_at.is_some_and(|at| at <= now)
+    }
+
     /// Planned or ready, by what is there.
     fn settle_draft(&mut self) {
         let complete =

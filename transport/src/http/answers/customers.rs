@@ -1,6 +1,6 @@
 //! What customers, draws and dashboards bring.
 
-use super::{EventStatus, Prize, Source, Weight};
+use super::{EventStatus, Mode, Prize, Source, Weight};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use std::collections::BTreeMap;
@@ -247,6 +247,8 @@ pub(crate) struct Cards {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ChannelFigures {
     channel: Source,
+    /// How it was connected at approval; null before, and for `QR` and `DIRECT`.
+    mode: Option<Mode>,
     impressions: Option<i64>,
     clicks: Option<i64>,
     entries: i64,

@@ -1,0 +1,108 @@
+//! Who returns: phones looked up among the shop's other events, in steps behind the entries.
+
+use super::{CONFLATE, EventError, Msg, State};
+use domain::topic::Topic;
+use ractor::ActorRef;
+use std::time::{Duration, Instant};
+
+/// Entries whose phones are looked up at once.
+const STEP: i64 = 2_000;
+/// Steps within one read; the rest follows with the next.
+const STEPS: usize = 10;
+/// Updates wait so many times of what the last step took before the next: a storm shall not be spent on this.
+const REST: u32 = 9;
+/// A shop without another event is not asked about again for so long.
+const ALONE: Duration = Duration::from_secs(1);
+
+/// How far this came for updates.
+#[derive(Default)]
+pub(super) struct Pace {
+    /// No step before this.
+    rests_until: Option<Instant>,
+    /// A look at the rest is due.
+    due: bool,
+    /// What the last update showed.
+    shown: i64,
+}
+
+impl State {
+    /// Repairs what was missed and counts who returns, as far as one read may take. False: not everybody is counted yet.
+    pub(super) async fn settle(&mut self) -> Result<bool, EventError> {
+        if self.loaded()?.stale {
+            self.reload().await?;
+        }
+        for _ in 0..STEPS {
+            if self.count_step().await?.counted {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Counts before an update that somebody reads, as far as there is time; the rest follows with an update of its own.
+    pub(super) async fn count_for_update(&mut self, myself: &ActorRef<Msg>) {
+        let mut counted = self.loaded().is_ok_and(|l| l.returning_to >= l.tally.last_no);
+        if !counted && self.returning.rests_until.is_none_or(|at| at <= Instant::now()) {
+            let began = Instant::now();
+            match self.count_step().await {
+                Ok(step) => {
+                    let rest = if step.alone { ALONE } else { began.elapsed() * REST };
+                    self.returning.rests_until = Some(Instant::now() + rest);
+                    counted = step.counted;
+                }
+                Err(e) => tracing::warn!(event = %self.args.id, error = %e, "who returns could not be counted"),
+            }
+        }
+        if !counted && !std::mem::replace(&mut self.returning.due, true) {
+            myself.send_after(CONFLATE, || Msg::CountDue);
+        }
+        self.returning.shown = self.loaded().map_or(0, |l| l.tally.returning);
+    }
+
+    /// Counts the rest, and has it shown under a version of its own: readers have the one before already.
+    pub(super) async fn count_rest(&mut self, myself: &ActorRef<Msg>) {
+        self.returning.due = false;
+        let id = self.args.id;
+        // What is about to be published counts for itself.
+        if self.unpublished.is_some() || !self.shared.hub.is_read(&Topic::Event(id)) {
+            return;
+        }
+        let shown = self.returning.shown;
+        self.count_for_update(myself).await;
+        if self.returning.due || self.returning.shown == shown {
+            return;
+        }
+        match self.shared.store.run(move |c| Box::pin(async move { storage::events::log_fact(c, id).await })).await {
+            Ok(version) => {
+                self.logged(version);
+                self.touch(myself, "entries.counted");
+            }
+            Err(e) => tracing::warn!(event = %id, error = %e, "who returns was counted, but not shown"),
+        }
+    }
+
+    async fn count_step(&mut self) -> Result<Step, EventError> {
+        let l = self.loaded()?;
+        let (from, last) = (l.returning_to + 1, l.tally.last_no);
+        if from > last {
+            return Ok(Step { counted: true, alone: false });
+        }
+        let (event, store, to) = (l.event.id, l.event.store, last.min(from + STEP - 1));
+        let found = self
+            .shared
+            .store
+            .run(move |c| Box::pin(async move { storage::tally::returning(c, event, store, from, to).await }))
+            .await?;
+        let l = self.loaded()?;
+        l.tally.returning += found.unwrap_or(0);
+        l.returning_to = if found.is_some() { to } else { last };
+        Ok(Step { counted: l.returning_to >= last, alone: found.is_none() })
+    }
+}
+
+struct Step {
+    /// Everybody is counted.
+    counted: bool,
+    /// The shop has no other event.
+    alone: bool,
+}

@@ -1,0 +1,158 @@
+//! What ends before its time: shops that are rejected, events that are over, drafts that are deleted, winners who erase.
+
+use crate::support::{Api, at, owner, owner_at, phone, run, signup_body, start, within};
+use chrono::Utc;
+use domain::business_number::BusinessNumber;
+use domain::channel::Channel;
+use reqwest::Method;
+use serde_json::{Value, json};
+use simulator::Fault;
+use std::time::Duration;
+
+const UNAUTHORISED: Fault = Fault::Status { status: 401, retry_after: None, body: None };
+
+async fn facts(api: &Api, id: &str) -> Vec<Value> {
+    api.get(&format!("/api/events/{id}/facts?limit=100")).await.is(200)["items"].as_array().unwrap().clone()
+}
+
+/// US-01, RS-12: what the tax service did not know at signup it rejects later; nothing of that shop runs from then on.
+#[test]
+fn a_rejected_shop_runs_nothing() {
+    run(async {
+        let own = start(|_| {}).await;
+        let simulator = own.running.simulator().unwrap();
+        simulator.set_fault("NTS", Some(Fault::Status { status: 500, retry_after: None, body: None }));
+        let mut body = signup_body();
+        let mismatch = (0..100_000).map(|n| format!("99902{n:05}")).find(|n| BusinessNumber::parse(n).is_ok()).unwrap();
+        body["businessNumber"] = json!(mismatch);
+        let mut api = at(&own.base);
+        let made = api.post("/api/users/signup", body).await.is(201);
+        assert_eq!(made["store"]["verification"], "PENDING");
+        api.login_with(&made);
+        let (live, _) = api.live(json!({})).await;
+        let soon = Utc::now() + chrono::Duration::seconds(20);
+        let scheduled = api.ready(json!({"startsAt": soon}), json!(["RINGO_BIZ"])).await;
+        let approved = api.post(&format!("/api/events/{scheduled}/approve"), json!({})).await.is(202);
+        assert_eq!(approved["event"]["status"], "scheduled");
+        simulator.set_fault("NTS", None);
+        within(Duration::from_secs(40), "paused", || async { api.status(&live).await == "paused" }).await;
+        api.post(&format!("/api/events/{live}/resume"), json!({})).await.fails(409, "store-rejected");
+        assert_eq!(api.status(&live).await, "paused");
+        within(Duration::from_secs(40), "its time came", || async { api.status(&scheduled).await != "scheduled" })
+            .await;
+        assert_eq!(api.status(&scheduled).await, "paused", "it does not run");
+        let kinds: Vec<Value> = facts(&api, &scheduled).await.into_iter().map(|f| f["kind"].clone()).collect();
+        assert!(kinds.contains(&json!("opened")) && kinds.contains(&json!("paused")), "{kinds:?}");
+        api.post(&format!("/api/events/{scheduled}/resume"), json!({})).await.fails(409, "store-rejected");
+        own.running.stop().await;
+    });
+}
+
+/// Nothing is advertised for an event that is over, whoever asks; and what did not go out costs nothing.
+#[test]
+fn what_is_over_is_not_advertised() {
+    run(async {
+        let own = start(|_| {}).await;
+        let simulator = own.running.simulator().unwrap();
+        let api = owner_at(&own.base).await;
+        simulator.set_fault("WOORI_TV", Some(UNAUTHORISED));
+        let id = api.ready(json!({}), json!(["WOORI_TV", "RINGO_BIZ"])).await;
+        let approved = api.post(&format!("/api/events/{id}/approve?wait=30"), json!({})).await.is(200);
+        let distribution = approved["distributionId"].as_str().unwrap();
+        let path = format!("/api/distribution/{distribution}");
+        let tv = || async { api.get(&path).await.is(200)["channels"][0].clone() };
+        assert_eq!(tv().await["status"], "failed");
+        let analytics = api.get(&format!("/api/events/{id}/analytics")).await.is(200);
+        assert_eq!(analytics["roi"]["platformCostWon"], Channel::RingoBiz.price_won(), "{analytics}");
+        assert_eq!(analytics["channels"][0]["mode"], "SANDBOX");
+        api.post(&format!("/api/events/{id}/close"), json!({})).await.is(200);
+        simulator.heal();
+        let refused = api.post(&format!("{path}/retry"), json!({"channels": ["WOORI_TV"]})).await;
+        assert_eq!(refused.fails(409, "wrong-state")["currentStatus"], "closed");
+        // An operator's replay finds it over too.
+        let replay = Api { token: Some(own.running.admin_token().to_owned()), ..at(&own.admin) };
+        let replay = replay.request(Method::POST, &format!("/admin/dlq/{distribution}:WOORI_TV/replay"));
+        assert!(api.send(replay).await.status < 300);
+        within(Duration::from_secs(20), "skipped", || async { tv().await["status"] == "skipped" }).await;
+        assert!(tv().await["error"]["messageKo"].as_str().unwrap().contains("이벤트가 끝나"));
+        assert!(simulator.posts().of("WOORI_TV").is_empty());
+        own.running.stop().await;
+    });
+}
+
+/// A proposal or picture that was paid for counts, whatever became of the draft it was for.
+#[test]
+fn a_deleted_draft_gives_no_quota_back() {
+    run(async {
+        let own = start(|s| {
+            s.image_jobs_per_day = 1;
+            s.redis_url = None;
+        })
+        .await;
+        let api = owner_at(&own.base).await;
+        let planned = || async {
+            let id = api.draft().await;
+            let option = api.options(&id).await[0]["id"].clone();
+            api.put(&format!("/api/events/{id}/plan"), json!({"optionId": option})).await.is(200);
+            id
+        };
+        let ask = |id: &str| json!({"eventId": id, "styles": ["SIMPLE"], "platforms": ["KAKAO"]});
+        let first = planned().await;
+        let job = api.post("/api/content/images", ask(&first)).await.is(202)["jobId"].clone();
+        api.job(&job).await;
+        assert_eq!(api.delete(&format!("/api/events/{first}")).await.status, 204);
+        assert_eq!(api.job(&job).await["status"], "succeeded", "it is still known");
+        let second = planned().await;
+        api.post("/api/content/images", ask(&second)).await.fails(429, "quota-exceeded");
+        // One that was under way is called off with its draft.
+        own.running.simulator().unwrap().set_fault("CLAUDE", Some(Fault::Hang));
+        let third = api.post("/api/events", json!({"objective": "AWARENESS"})).await.is(201)["id"].clone();
+        let asked = api.post("/api/ai/recommendations", json!({"eventId": third})).await.is(202);
+        assert_eq!(api.delete(&format!("/api/events/{}", third.as_str().unwrap())).await.status, 204);
+        let job = api.get(&format!("/api/jobs/{}", asked["jobId"].as_str().unwrap())).await.is(200);
+        assert_eq!(job["status"], "cancelled", "{job}");
+        own.running.stop().await;
+    });
+}
+
+/// One who erases between close and draw stays a leaf of the tree, and a prize drawn goes on in the same transaction.
+#[test]
+fn who_erased_before_the_draw_holds_no_prize() {
+    run(async {
+        let api = owner().await;
+        let (id, slug) = api.live(json!({"prizes": [{"name": "대상", "quantity": 1, "unitValueWon": 1000}]})).await;
+        let mut receipts = Vec::new();
+        for n in 0..2 {
+            receipts.push(api.enter(&slug, &phone(n)).await.is(201)["receipt"].as_str().unwrap().to_owned());
+        }
+        api.post(&format!("/api/events/{id}/close"), json!({})).await.is(200);
+        let gone = format!("/api/participation/receipts/{}", receipts[0]);
+        assert_eq!(api.delete(&gone).await.status, 204);
+        let draw = api.post(&format!("/api/events/{id}/draws"), json!({"alternates": 1})).await.is(201);
+        assert_eq!(draw["winners"][0]["entryNo"], 2, "whoever was drawn first: {draw}");
+        assert_eq!(draw["alternates"], json!([]));
+        let first = draw["proof"]["winners"][0]["entryNo"] == 1;
+        let forfeited = facts(&api, &id).await.iter().any(|f| f["kind"] == "forfeited");
+        assert_eq!(forfeited, first, "a prize that went on is in the history");
+        let public = api.get(&format!("/api/participation/events/{slug}/draw")).await.is(200);
+        assert!(public["says"]["ko"].as_str().unwrap().contains("난수가 쓰이지 않아"), "nobody sent `external`");
+    });
+}
+
+/// What the customer read is what is kept: with the shop's name the notice has another version.
+#[test]
+fn a_renamed_shop_has_another_notice() {
+    run(async {
+        let api = owner().await;
+        let (_, slug) = api.live(json!({})).await;
+        let page = format!("/api/participation/events/{slug}");
+        let notice = || async { api.get(&page).await.is(200)["notice"]["version"].clone() };
+        let body = |n, version: &Value| json!({"name": "손님", "phone": phone(n), "consents": {"privacy": true}, "noticeVersion": version});
+        let before = notice().await;
+        api.enter_with(&slug, body(1, &before)).await.is(201);
+        api.patch(&format!("/api/stores/{}", api.store), json!({"name": "새 이름"})).await.is(200);
+        within(Duration::from_secs(5), "renamed", || async { notice().await != before }).await;
+        api.enter_with(&slug, body(2, &before)).await.fails(409, "notice-changed");
+        api.enter_with(&slug, body(2, &notice().await)).await.is(201);
+    });
+}
