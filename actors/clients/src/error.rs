@@ -1,6 +1,7 @@
 //! Failures of upstreams, in the classes that breakers, retries and owners understand.
 
 use crate::http::Answer;
+use crate::llm::Spent;
 use domain::distribution::ErrorClass;
 use serde::Deserialize;
 use std::time::Duration;
@@ -19,13 +20,15 @@ pub struct UpstreamError {
     pub untouched: bool,
     /// It said that it did not handle the request: 503 (RFC 9110, 15.6.4). A proxy may say so after forwarding it.
     pub unhandled: bool,
+    /// What the call took all the same.
+    pub spent: Option<Spent>,
 }
 
 impl UpstreamError {
     /// A failure of a class.
     #[must_use]
     pub fn new(class: ErrorClass, detail: impl Into<String>) -> Self {
-        Self { class, retry_after: None, detail: detail.into(), untouched: false, unhandled: false }
+        Self { class, retry_after: None, detail: detail.into(), untouched: false, unhandled: false, spent: None }
     }
 
     /// What an answer outside 2xx means.
@@ -45,6 +48,12 @@ impl UpstreamError {
     #[must_use]
     pub fn garbage(detail: impl Into<String>) -> Self {
         Self::new(ErrorClass::Transient, detail)
+    }
+
+    /// It is billed all the same.
+    #[must_use]
+    pub fn after(self, spent: Spent) -> Self {
+        Self { spent: Some(spent), ..self }
     }
 
     /// After a call that may have published under a key: whatever is not a clear no leaves the outcome unknown.

@@ -16,17 +16,26 @@ pub const LIMIT: Duration = Duration::from_secs(30);
 pub struct Completion {
     /// The text.
     pub text: String,
+    /// What it took.
+    pub spent: Spent,
+}
+
+/// What a call took, whether or not its answer was of use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spent {
     /// Tokens sent and received.
     pub tokens: (i64, i64),
     /// What it cost, in hundredths of a won, rounded up.
     pub cost_centiwon: i64,
 }
 
-/// Cost in hundredths of a won, rounded up, of tokens sent and received at won per million of each.
-pub(crate) fn cost_centiwon((sent, received): (i64, i64), won_per_million: (i64, i64)) -> i64 {
-    let sum =
-        sent.max(0).saturating_mul(won_per_million.0).saturating_add(received.max(0).saturating_mul(won_per_million.1));
-    sum.saturating_add(9_999) / 10_000
+impl Spent {
+    /// Tokens sent and received, at won per million of each.
+    pub(crate) fn of(tokens: (i64, i64), won_per_million: (i64, i64)) -> Self {
+        let sent = tokens.0.max(0).saturating_mul(won_per_million.0);
+        let received = tokens.1.max(0).saturating_mul(won_per_million.1);
+        Self { tokens, cost_centiwon: sent.saturating_add(received).saturating_add(9_999) / 10_000 }
+    }
 }
 
 /// A conversation as both providers write it: user, assistant, user …
@@ -39,7 +48,7 @@ pub(crate) fn messages(turns: &[String]) -> impl Iterator<Item = Value> {
 pub trait LanguageModel: Send + Sync {
     /// Asks for an answer that follows a JSON schema. `turns` alternate user, assistant, user …
     ///
-    /// By class: a refusal is `refused`, a truncated answer `transient`.
+    /// By class: a refusal is `refused`, a truncated answer `transient`; both say what they took.
     fn complete<'a>(
         &'a self,
         system: &'a str,

@@ -3,7 +3,7 @@
 use super::{Run, fallback};
 use chrono::Utc;
 use clients::UpstreamError;
-use clients::llm::{Completion, LanguageModel};
+use clients::llm::{LanguageModel, Spent};
 use clients::prompt;
 use domain::catalog::{INDUSTRIES, Industry, Objective, Region, industry_of};
 use domain::channel::Upstream;
@@ -104,7 +104,15 @@ async fn ask_one(
     let mut turns = vec![prompt::recommendation(industry, &input.region, input.objective, input.season)];
     let mut last = UpstreamError::new(ErrorClass::Transient, "not asked");
     for _ in 0..2 {
-        let answered = run.shared.breakers.retrying(upstream, || model.complete(&system, &turns, &schema)).await;
+        let call = || async {
+            let answered = model.complete(&system, &turns, &schema).await;
+            // What is refused or cut short is billed too, each time.
+            if let Err(UpstreamError { spent: Some(spent), .. }) = &answered {
+                paid(run, input.store, upstream, *spent, false).await;
+            }
+            answered
+        };
+        let answered = run.shared.breakers.retrying(upstream, call).await;
         let completion = match answered {
             Ok(completion) => completion,
             Err(e) if e.class == ErrorClass::Refused => {
@@ -118,7 +126,7 @@ async fn ask_one(
         let parsed =
             serde_json::from_str::<Proposal>(&completion.text).map_err(|e| format!("not the JSON asked for: {e}"));
         let checked = parsed.and_then(|p| p.validate().map_err(|e| e.to_string()));
-        paid(run, input.store, upstream, &completion, checked.is_ok()).await;
+        paid(run, input.store, upstream, completion.spent, checked.is_ok()).await;
         match checked {
             Ok(proposal) => return Ok(with_own_ids(proposal)),
             Err(problem) => {
@@ -140,14 +148,14 @@ fn with_own_ids(mut proposal: Proposal) -> Proposal {
     proposal
 }
 
-async fn paid(run: &Run, store: Option<StoreId>, upstream: Upstream, c: &Completion, succeeded: bool) {
+async fn paid(run: &Run, store: Option<StoreId>, upstream: Upstream, spent: Spent, succeeded: bool) {
     let call = PaidCall {
         store,
         upstream: upstream.code(),
         purpose: "recommendation",
         prompt: Some(prompt::RECOMMENDATION.to_owned()),
-        tokens: c.tokens,
-        cost_centiwon: c.cost_centiwon,
+        tokens: spent.tokens,
+        cost_centiwon: spent.cost_centiwon,
         succeeded,
     };
     super::images::record(run, call).await;

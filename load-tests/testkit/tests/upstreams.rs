@@ -198,6 +198,10 @@ async fn models_that_refuse_or_stop_and_quotas_that_end() {
         world.simulator.set_fault(upstream.code(), Some(fault.clone()));
         let outcome = world.read(upstream).await;
         assert_eq!(class(&outcome), expected, "{upstream} with {fault:?}: {outcome:?}");
+        let billed = outcome.is_err_and(|e| e.spent.is_some_and(|s| s.cost_centiwon > 0));
+        let answered = matches!(fault, Fault::CutShort | Fault::Refusal);
+        let model = matches!(upstream, Upstream::Claude | Upstream::OpenAi);
+        assert_eq!(billed, answered && model, "{upstream} with {fault:?}: tokens were spent all the same");
         world.simulator.set_fault(upstream.code(), None);
     }
 }

@@ -1,6 +1,6 @@
 //! Anthropic Messages: `POST /v1/messages` with a JSON schema for the answer.
 
-use super::{Completion, LIMIT, LanguageModel, cost_centiwon, messages};
+use super::{Completion, LIMIT, LanguageModel, Spent, messages};
 use crate::error::UpstreamError;
 use crate::http::{Answer, Endpoint, Http, JSON_CAP};
 use domain::distribution::ErrorClass;
@@ -100,14 +100,13 @@ pub fn decode(answer: &Answer) -> Result<Completion, UpstreamError> {
     }
     let message: Message = answer.json()?;
     let text: String = message.content.iter().filter(|b| b.kind == "text").map(|b| b.text.as_str()).collect();
-    match message.stop_reason.as_deref() {
-        Some("end_turn" | "stop_sequence") if !text.is_empty() => {
-            let tokens = (message.usage.input_tokens, message.usage.output_tokens);
-            Ok(Completion { text, tokens, cost_centiwon: cost_centiwon(tokens, WON_PER_MILLION) })
-        }
-        Some("refusal") => Err(UpstreamError::new(ErrorClass::Refused, "refusal")),
-        other => Err(UpstreamError::garbage(format!("stopped by {:?}", other.map(crate::error::brief)))),
-    }
+    let spent = Spent::of((message.usage.input_tokens, message.usage.output_tokens), WON_PER_MILLION);
+    let failed = match message.stop_reason.as_deref() {
+        Some("end_turn" | "stop_sequence") if !text.is_empty() => return Ok(Completion { text, spent }),
+        Some("refusal") => UpstreamError::new(ErrorClass::Refused, "refusal"),
+        other => UpstreamError::garbage(format!("stopped by {:?}", other.map(crate::error::brief))),
+    };
+    Err(failed.after(spent))
 }
 
 fn failure(answer: &Answer) -> UpstreamError {

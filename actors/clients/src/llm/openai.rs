@@ -1,6 +1,6 @@
 //! OpenAI chat completions: `POST /v1/chat/completions` with a JSON schema for the answer.
 
-use super::{Completion, LIMIT, LanguageModel, cost_centiwon, messages};
+use super::{Completion, LIMIT, LanguageModel, Spent, messages};
 use crate::error::{UpstreamError, openai_failure};
 use crate::http::{Answer, Endpoint, Http, JSON_CAP};
 use domain::distribution::ErrorClass;
@@ -88,13 +88,14 @@ pub fn decode(answer: &Answer) -> Result<Completion, UpstreamError> {
         return Err(openai_failure(answer));
     }
     let chat: Chat = answer.json()?;
-    let tokens = (chat.usage.prompt_tokens, chat.usage.completion_tokens);
-    let Some(choice) = chat.choices.into_iter().next() else { return Err(UpstreamError::garbage("no choice")) };
-    match (choice.finish_reason.as_deref(), choice.message.refusal, choice.message.content) {
-        (_, Some(_), _) | (Some("content_filter"), ..) => Err(UpstreamError::new(ErrorClass::Refused, "refusal")),
-        (Some("stop"), None, Some(text)) if !text.is_empty() => {
-            Ok(Completion { text, tokens, cost_centiwon: cost_centiwon(tokens, WON_PER_MILLION) })
-        }
-        (reason, ..) => Err(UpstreamError::garbage(format!("stopped by {:?}", reason.map(crate::error::brief)))),
-    }
+    let spent = Spent::of((chat.usage.prompt_tokens, chat.usage.completion_tokens), WON_PER_MILLION);
+    let Some(choice) = chat.choices.into_iter().next() else {
+        return Err(UpstreamError::garbage("no choice").after(spent));
+    };
+    let failed = match (choice.finish_reason.as_deref(), choice.message.refusal, choice.message.content) {
+        (_, Some(_), _) | (Some("content_filter"), ..) => UpstreamError::new(ErrorClass::Refused, "refusal"),
+        (Some("stop"), None, Some(text)) if !text.is_empty() => return Ok(Completion { text, spent }),
+        (reason, ..) => UpstreamError::garbage(format!("stopped by {:?}", reason.map(crate::error::brief))),
+    };
+    Err(failed.after(spent))
 }
