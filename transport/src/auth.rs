@@ -146,19 +146,28 @@ impl Passwords {
 
     /// The hash of a password whose length was checked.
     pub async fn hash(&self, password: String) -> Option<String> {
-        let _turn = self.turns.acquire().await.ok()?;
+        // The turn lasts as long as the work, which goes on when nobody waits for it any more.
+        let turn = self.turns.clone().acquire_owned().await.ok()?;
         let cost = self.cost;
-        tokio::task::spawn_blocking(move || bcrypt::non_truncating_hash(password, cost).ok()).await.ok()?
+        let hashing = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            bcrypt::non_truncating_hash(password, cost).ok()
+        });
+        hashing.await.ok()?
     }
 
     /// Is this the password of a hash? Without one, the same time is spent to say no.
     pub async fn check(&self, password: String, hash: Option<String>) -> bool {
-        let Ok(_turn) = self.turns.acquire().await else { return false };
+        let Ok(turn) = self.turns.clone().acquire_owned().await else { return false };
         let known = hash.is_some();
         let hash = hash.unwrap_or_else(|| self.dummy.to_string());
-        let same =
-            tokio::task::spawn_blocking(move || bcrypt::non_truncating_verify(password, &hash).unwrap_or(false)).await;
-        known && same.unwrap_or(false)
+        let checking = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            bcrypt::non_truncating_verify(password, &hash).unwrap_or(false)
+        });
+        // Waited for in any case: nobody learns from the time it takes who has an account.
+        let same = checking.await.unwrap_or(false);
+        known && same
     }
 }
 
@@ -168,6 +177,21 @@ mod tests {
 
     fn session() -> Session {
         Session { user: UserId::new(), session: SessionId::new() }
+    }
+
+    /// S10: whoever hangs up leaves work behind, which takes a place until it is done.
+    #[tokio::test]
+    async fn a_hash_nobody_waits_for_still_takes_its_turn() {
+        let passwords = Passwords::new(12);
+        let cores = passwords.turns.available_permits();
+        let checking = passwords.check("wrong".into(), None);
+        assert!(futures_util::FutureExt::now_or_never(checking).is_none(), "polled once and dropped");
+        assert_eq!(passwords.turns.available_permits(), cores - 1);
+        let limit = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while passwords.turns.available_permits() < cores {
+            assert!(std::time::Instant::now() < limit, "its turn never ended");
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
     }
 
     #[test]
