@@ -4,7 +4,7 @@ use super::Trace;
 use crate::auth::Session;
 use crate::error::{ApiResult, Problem};
 use crate::state::App;
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, HttpBody, to_bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -22,7 +22,7 @@ const BEAT: Duration = Duration::from_secs(5);
 /// Headers kept with an answer.
 const KEPT: [HeaderName; 4] = [header::CONTENT_TYPE, header::CONTENT_LANGUAGE, header::ETAG, header::LOCATION];
 /// The largest answer kept.
-const ANSWER_CAP: usize = 4 << 20;
+const ANSWER_CAP: u64 = 4 << 20;
 
 #[derive(Serialize, Deserialize)]
 struct Answer {
@@ -48,6 +48,12 @@ async fn run(app: App, who: String, request: Request, next: Next) -> Response {
         Some(key) if request.method() == Method::POST => match Box::pin(once(&app, &who, &key, request, next)).await {
             Ok(response) => response,
             Err(problem) => problem.into_response(),
+        },
+        // Whoever hangs up has asked all the same: what is changed is changed whole, and recorded.
+        _ if !request.method().is_safe() => match tokio::spawn(next.run(request)).await {
+            Ok(response) => response,
+            Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
+            Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown").into_response(),
         },
         _ => next.run(request).await,
     }
@@ -99,11 +105,17 @@ async fn once(app: &App, who: &str, key: &HeaderValue, request: Request, next: N
     running.await.map_err(|_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown"))
 }
 
-/// 2xx and the domain's 4xx are kept; 401, 429 and 5xx are not: the key is free again.
+/// 2xx and the domain's 4xx are kept; 401, 429 and 5xx are not. What is too much to keep goes out as it is: the commands
+/// that answer so much answer the same again by themselves.
+fn is_kept(status: StatusCode, bytes: u64) -> bool {
+    let domains = status.is_client_error() && !matches!(status.as_u16(), 401 | 408 | 413 | 429);
+    (status.is_success() || domains) && bytes <= ANSWER_CAP
+}
+
+/// Keeps an answer, or sets the key free again.
 async fn keep(app: &App, scope: [u8; 32], response: Response, headers: &HeaderMap, trace: &str) -> Response {
     let status = response.status();
-    let kept = status.is_success() || (status.is_client_error() && !matches!(status.as_u16(), 401 | 408 | 413 | 429));
-    if !kept {
+    if !is_kept(status, response.body().size_hint().lower()) {
         let released = app.store().run(move |c| Box::pin(async move { idempotency::release(c, scope).await })).await;
         if let Err(e) = released {
             tracing::warn!(error = %e, "an idempotency key was not released; it frees itself in a while");
@@ -115,10 +127,7 @@ async fn keep(app: &App, scope: [u8; 32], response: Response, headers: &HeaderMa
         Some(problem) => problem.render(crate::error::prefers_english(headers), trace),
         None => response,
     };
-    let body = match to_bytes(std::mem::take(response.body_mut()), ANSWER_CAP).await {
-        Ok(body) => body,
-        Err(_) => Bytes::new(),
-    };
+    let body = to_bytes(std::mem::take(response.body_mut()), usize::MAX).await.unwrap_or_default();
     *response.body_mut() = Body::from(body.clone());
     let headers = KEPT
         .iter()
@@ -152,4 +161,24 @@ fn replay(app: &App, scope: [u8; 32], status: i16, sealed: &[u8]) -> ApiResult {
     }
     response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
     Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept() {
+        for (status, bytes, kept) in [
+            (200, 10, true),
+            (201, ANSWER_CAP, true),
+            (201, ANSWER_CAP + 1, false),
+            (409, 10, true),
+            (401, 10, false),
+            (429, 10, false),
+            (503, 10, false),
+        ] {
+            assert_eq!(is_kept(StatusCode::from_u16(status).unwrap(), bytes), kept, "{status}, {bytes} bytes");
+        }
+    }
 }
