@@ -1,7 +1,7 @@
 //! One socket: hello, subscriptions, heartbeat, limits. A task, not an actor, and a small one: what seldom happens is boxed.
 
 use super::codec::{Incoming, close, control};
-use super::sockets::{BEAT, HEARTBEAT, LEAVE, LOOK, Place, REVOKED};
+use super::sockets::{BEAT, HEARTBEAT, LEAVE, LOOK, PROBE, Place, REVOKED};
 use super::topics::{Hidden, show};
 use super::wire::{Over, Wire};
 use crate::auth::Session;
@@ -222,10 +222,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
         }
         if due & BEAT != 0 {
             if self.unanswered >= 2 {
-                return Err(code::NORMAL);
+                return Err(code::SLOW);
             }
             self.unanswered += 1;
             SENT.increment(std::mem::take(&mut self.sent));
+            self.wire.out().push(control(0x9, b""));
+        }
+        // Its user wants another socket: one that is gone is found sooner, one that is slow to answer is left alone.
+        if due & PROBE != 0 && self.unanswered == 0 {
+            self.unanswered = 1;
             self.wire.out().push(control(0x9, b""));
         }
         for slot in 0..self.topics.len() {

@@ -25,6 +25,8 @@ pub(super) const LOOK: u64 = BEAT << 1;
 pub(super) const REVOKED: u64 = BEAT << 2;
 /// The server restarts.
 pub(super) const LEAVE: u64 = BEAT << 3;
+/// A ping out of turn.
+pub(super) const PROBE: u64 = BEAT << 4;
 
 /// All sockets of the server.
 #[derive(Default)]
@@ -67,7 +69,7 @@ impl Place {
         let mine = seats.entry(user).or_default();
         if mine.len() >= self.app.settings.sockets_per_user {
             // Some may be those of a phone that vanished in a tunnel: a ping that nobody acknowledges ends them soon.
-            mine.iter().for_each(|seat| seat.reader.rouse(BEAT));
+            mine.iter().for_each(|seat| seat.reader.rouse(PROBE));
             return false;
         }
         mine.push(Seat { session, reader: self.reader.clone() });
