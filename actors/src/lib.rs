@@ -22,6 +22,7 @@ pub mod requests;
 pub mod root;
 mod supervise;
 pub mod system;
+pub mod trees;
 pub mod view;
 pub mod vitals;
 #[cfg(test)]

@@ -14,9 +14,6 @@ use std::time::Duration;
 use storage::Result;
 use storage::jobs::{Job, NewJob};
 
-/// Trees of closed events that are kept in memory.
-const KEPT_TREES: usize = 16;
-
 /// What a recommendation is for.
 #[derive(Clone, Debug)]
 pub struct RecommendationRequest {
@@ -149,7 +146,7 @@ impl Handles {
         Ok(Recommended::Job(Box::new(self.jobs.submit(job).await?)))
     }
 
-    /// Stores a new event.
+    /// Stores a new event, with the pictures it begins with.
     ///
     /// # Errors
     /// Whatever the database said.
@@ -157,12 +154,21 @@ impl Handles {
         &self,
         event: domain::event::Event,
         facts: Vec<domain::event::Fact>,
+        pictures: Vec<storage::images::Image>,
     ) -> Result<domain::event::Event, EventError> {
         let who = domain::event::Who::Owner(event.owner);
         let stored = event.clone();
         self.shared
             .store
-            .tx(move |c| Box::pin(async move { storage::events::insert(c, &stored, &facts, who).await }))
+            .tx(move |c| {
+                Box::pin(async move {
+                    storage::events::insert(c, &stored, &facts, who).await?;
+                    for picture in &pictures {
+                        storage::images::insert(c, picture).await?;
+                    }
+                    Ok(())
+                })
+            })
             .await?;
         Ok(event)
     }
@@ -228,24 +234,12 @@ impl Handles {
         Ok(changed.is_some())
     }
 
-    /// The leaves of an event's tree, by number; fixed once it is closed, and kept then.
+    /// The entries of a closed event, with the tree over them.
     ///
     /// # Errors
     /// Whatever the database said.
-    pub async fn leaves(&self, event: EventId) -> Result<Arc<Vec<domain::draw::Leaf>>> {
-        if let Some(known) = self.leaves.lock().expect("nobody panics holding it").get(&event) {
-            return Ok(known.clone());
-        }
-        let leaves = Arc::new(crate::draw::leaves(&self.shared.store, event).await?);
-        let closed = self.events.get(event).read().await.is_ok_and(|e| e.root.is_some());
-        if closed {
-            let mut known = self.leaves.lock().expect("nobody panics holding it");
-            if known.len() >= KEPT_TREES {
-                known.clear();
-            }
-            known.insert(event, leaves.clone());
-        }
-        Ok(leaves)
+    pub async fn entries(&self, event: EventId) -> Result<Arc<crate::trees::Entries>> {
+        self.trees.of(&self.shared.store, event).await
     }
 
     /// The key of an event's visit codes.

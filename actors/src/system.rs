@@ -9,6 +9,7 @@ use crate::jobs::Jobs;
 use crate::journal::{self, Journal};
 use crate::reconciler::Reconciler;
 use crate::root::{Address, Beyond, Child, Root};
+use crate::trees::Trees;
 use crate::vitals::Vitals;
 use clients::alarm::Sink;
 use clients::channel::ChannelClient;
@@ -17,7 +18,6 @@ use clients::llm::LanguageModel;
 use clients::nts::Nts;
 use creative::Fonts;
 use domain::channel::{Channel, Mode, Upstream};
-use domain::ids::EventId;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -178,7 +178,7 @@ pub struct Handles {
     pub root: Root,
     /// What the actors share; lists and reads go to its store.
     pub shared: Arc<Shared>,
-    pub(crate) leaves: Arc<std::sync::Mutex<HashMap<EventId, Arc<Vec<domain::draw::Leaf>>>>>,
+    pub(crate) trees: Arc<Trees>,
 }
 
 /// The running system.
@@ -254,7 +254,7 @@ impl System {
             (Reconciler, each.clone())
         }))
         .await?;
-        let handles = Handles { events, jobs, hub, breakers, alarms, root, shared, leaves: Arc::default() };
+        let handles = Handles { events, jobs, hub, breakers, alarms, root, shared, trees: Arc::default() };
         Ok(Self { handles, channels, tracker, reconciler, failed })
     }
 

@@ -127,6 +127,19 @@ pub async fn winners(c: &mut Conn, draw: DrawId) -> Result<Vec<Winner>> {
         .await
 }
 
+/// Where an entry was drawn, if it was, in the newest draw.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn place_of(c: &mut Conn, event: EventId, entry_no: i64) -> Result<Option<Winner>> {
+    sql("select position, entry_no, drawn_rank, rank, prize, forfeited_at from participation.winners
+          where entry_no = ? and draw_id = (select id from participation.draws where event_id = ? order by round desc limit 1)")
+        .bind::<t::BigInt, _>(entry_no)
+        .bind::<t::Uuid, _>(event.0)
+        .first(c)
+        .await
+}
+
 /// Takes the prize from an entry and gives it to the next alternate. `None`: it holds none. Else who moved up.
 ///
 /// # Errors

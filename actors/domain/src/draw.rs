@@ -16,7 +16,7 @@ use crate::offer::Prize;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
-pub use merkle::{inclusion_path, leaf_hash, merkle_root, verify_inclusion};
+pub use merkle::{Tree, leaf_hash, merkle_root, verify_inclusion};
 pub use pick::{Picks, pick};
 pub use proof::{DrawProof, ProofError, verify, verify_holders};
 

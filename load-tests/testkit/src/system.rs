@@ -173,7 +173,7 @@ pub async fn ready_event(handles: &Handles, owner: UserId, store: StoreId, chann
     let event =
         Event::draft(EventId::new(), actors::pictures::unguessable(), owner, store, Objective::Sales, Utc::now());
     let id = event.id;
-    handles.create_event(event, vec![Fact::Created { objective: Objective::Sales }]).await.expect("made");
+    handles.create_event(event, vec![Fact::Created { objective: Objective::Sales }], Vec::new()).await.expect("made");
     let image = ImageId::new();
     let picture = storage::images::Image {
         own_headline: false,

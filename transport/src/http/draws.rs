@@ -7,9 +7,11 @@ use crate::error::{ApiResult, Problem};
 use crate::extract::{Body, Id, IfMatch, Origin, Owner};
 use crate::state::App;
 use actors::DrawRequest;
+use actors::trees::Entries;
 use axum::Json;
+use axum::body::{Body as Content, Bytes};
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::draw::proof::{DrawProof, RulePrize, Rules, proved_winners};
 use domain::draw::{ALGORITHM, commitment};
@@ -18,8 +20,10 @@ use domain::event::state::{hex, hex32};
 use domain::ids::{DrawId, EventId};
 use domain::phone::Phone;
 use domain::rule::within;
+use futures_util::stream;
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::convert::Infallible;
 use storage::draws::{Winner, digest};
 
 /// Draws, once ever; any later call answers the same draw.
@@ -54,15 +58,27 @@ pub(crate) async fn list(State(app): State<App>, Owner(who): Owner, Id(id): Id<E
     Ok(Json(json!({"items": bodies(&app, &event).await?, "nextCursor": null})))
 }
 
-/// The public proof: what `madang draw verify` recomputes.
+/// The public proof: what `madang draw verify` recomputes. The long part of it is finished once, and shared by all.
 pub(crate) async fn public(State(app): State<App>, Id(slug): Id<String>) -> ApiResult<Response> {
     let event = by_slug(&app, &slug).await?;
-    let draw = bodies(&app, &event).await?.into_iter().next().ok_or_else(Problem::not_found)?;
-    let mut body = draw["proof"].clone();
+    let id = event.id;
+    let draws = app.store().run(move |c| Box::pin(async move { storage::draws::list(c, id).await })).await?;
+    let draw = draws.into_iter().next().ok_or_else(Problem::not_found)?;
+    let drawn = drawn(&app, &draw).await?;
+    let phones = masked(&app, id, &drawn).await?;
+    let entries = app.handles.entries(id).await?;
+    let finish = || async {
+        let proof = proof(&entries, &event, &draw, &drawn)?;
+        let bytes = tokio::task::spawn_blocking(move || serde_json::to_vec(&proof)).await;
+        bytes.ok().and_then(Result::ok).map(Bytes::from).ok_or_else(Problem::not_found)
+    };
+    let proof = entries.proof.get_or_try_init(finish).await?.clone();
     // Who holds the prizes now: erased winners forfeit, alternates move up. Not part of the proof.
-    body["holders"] = draw["winners"].clone();
-    body["says"] = says(draw["proof"]["external"].is_null());
-    Ok(Json(body).into_response())
+    let rest = json!({"holders": holders(&drawn, &phones), "says": says(draw.external.is_none())}).to_string();
+    // One object of two parts.
+    let parts = [proof.slice(..proof.len() - 1), Bytes::from(format!(",{}", &rest[1..]))];
+    let body = Content::from_stream(stream::iter(parts.map(Ok::<_, Infallible>)));
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
 /// What the proof proves, and no more.
@@ -85,23 +101,36 @@ async fn bodies(app: &App, event: &Event) -> ApiResult<Vec<Value>> {
     let draws = app.store().run(move |c| Box::pin(async move { storage::draws::list(c, id).await })).await?;
     let mut all = Vec::new();
     for draw in draws {
-        let draw_id = DrawId(draw.id);
-        let drawn =
-            app.store().run(move |c| Box::pin(async move { storage::draws::winners(c, draw_id).await })).await?;
+        let drawn = drawn(app, &draw).await?;
         let phones = masked(app, id, &drawn).await?;
-        let proof = proof(app, event, &draw, &drawn).await?;
-        let phone = |n: i64| phones.get(&n).cloned();
-        let mut winners: Vec<&Winner> = drawn.iter().filter(|w| w.rank.is_some()).collect();
-        winners.sort_by_key(|w| w.rank);
+        let entries = app.handles.entries(id).await?;
+        let proof = proof(&entries, event, &draw, &drawn)?;
+        let phone = |n: i64| phones.get(&n);
         let alternates = drawn.iter().filter(|w| w.rank.is_none() && w.forfeited_at.is_none());
         all.push(json!({
             "id": draw.id, "round": draw.round, "drawnAt": draw.at,
-            "winners": winners.iter().map(|w| json!({"prize": w.prize, "rank": w.rank, "entryNo": w.entry_no, "maskedPhone": phone(w.entry_no)})).collect::<Vec<_>>(),
+            "winners": holders(&drawn, &phones),
             "alternates": alternates.map(|w| json!({"position": w.position, "entryNo": w.entry_no, "maskedPhone": phone(w.entry_no)})).collect::<Vec<_>>(),
             "proof": proof,
         }));
     }
     Ok(all)
+}
+
+/// Everyone drawn, in order.
+async fn drawn(app: &App, draw: &storage::draws::Draw) -> ApiResult<Vec<Winner>> {
+    let id = DrawId(draw.id);
+    Ok(app.store().run(move |c| Box::pin(async move { storage::draws::winners(c, id).await })).await?)
+}
+
+/// Who holds the prizes now, by rank.
+fn holders(drawn: &[Winner], phones: &HashMap<i64, String>) -> Vec<Value> {
+    let mut winners: Vec<&Winner> = drawn.iter().filter(|w| w.rank.is_some()).collect();
+    winners.sort_by_key(|w| w.rank);
+    winners
+        .iter()
+        .map(|w| json!({"prize": w.prize, "rank": w.rank, "entryNo": w.entry_no, "maskedPhone": phones.get(&w.entry_no)}))
+        .collect()
 }
 
 async fn masked(app: &App, id: EventId, drawn: &[Winner]) -> ApiResult<HashMap<i64, String>> {
@@ -118,8 +147,7 @@ async fn masked(app: &App, id: EventId, drawn: &[Winner]) -> ApiResult<HashMap<i
     Ok(phones)
 }
 
-async fn proof(app: &App, event: &Event, d: &storage::draws::Draw, drawn: &[Winner]) -> ApiResult<DrawProof> {
-    let leaves = app.handles.leaves(event.id).await?;
+fn proof(entries: &Entries, event: &Event, d: &storage::draws::Draw, drawn: &[Winner]) -> ApiResult<DrawProof> {
     let prizes: Vec<RulePrize> =
         event.prizes.iter().map(|p| RulePrize { name: p.name.clone(), quantity: p.quantity }).collect();
     let numbers = |won: bool| -> Vec<u64> {
@@ -137,7 +165,7 @@ async fn proof(app: &App, event: &Event, d: &storage::draws::Draw, drawn: &[Winn
         count: d.entries as u64,
         winners: proved_winners(&prizes, &numbers(true)),
         rules: Rules { prizes, visit_weight: event.visit_weight, alternates: d.alternates as u32 },
-        leaves: leaves.iter().map(|l| (l.weight, hex(&l.receipt_hash))).collect(),
+        leaves: entries.leaves.iter().map(|l| (l.weight, hex(&l.receipt_hash))).collect(),
         alternates: numbers(false),
     })
 }

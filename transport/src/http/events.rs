@@ -67,7 +67,7 @@ pub(crate) async fn create(
     };
     let event =
         Event::draft(EventId::new(), pictures::unguessable(), who.user, store, objective, actors::system::now());
-    let event = app.handles.create_event(event, vec![Fact::Created { objective }]).await?;
+    let event = app.handles.create_event(event, vec![Fact::Created { objective }], Vec::new()).await?;
     app.audit(Some(who), origin, "event-created", format!("event:{}", event.id), json!({"objective": objective}));
     Ok(versioned(StatusCode::CREATED, event.revision, &view::event(&event)))
 }
@@ -256,17 +256,7 @@ pub(crate) async fn duplicate(
         new.apply(&fact, actors::system::now());
         facts.push(fact);
     }
-    let new = app.handles.create_event(new, facts).await?;
-    app.store()
-        .tx(move |c| {
-            Box::pin(async move {
-                for copy in copies {
-                    storage::images::insert(c, &copy).await?;
-                }
-                Ok(())
-            })
-        })
-        .await?;
+    let new = app.handles.create_event(new, facts, copies).await?;
     // They said until when; the copy has no dates yet.
     repaint(&app, &new).await;
     app.audit(Some(who), origin, "event-created", format!("event:{}", new.id), json!({"from": id}));

@@ -10,11 +10,10 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::channel::Source;
-use domain::draw::{inclusion_path, merkle_root};
 use domain::entry::EntryForm;
 use domain::event::state::hex;
 use domain::event::{Event, Status};
-use domain::ids::{DrawId, EventId};
+use domain::ids::EventId;
 use domain::phone::Phone;
 use domain::text::PersonName;
 use serde_json::{Value, json};
@@ -111,33 +110,21 @@ pub(crate) async fn receipt(State(app): State<App>, Id(receipt): Id<String>) -> 
 
 async fn result_of(app: &App, event: &Event, entry_no: i64) -> ApiResult<Value> {
     let id = event.id;
-    let drawn = app
-        .store()
-        .run(move |c| {
-            Box::pin(async move {
-                let Some(draw) = storage::draws::list(c, id).await?.pop() else { return Ok(Vec::new()) };
-                storage::draws::winners(c, DrawId(draw.id)).await
-            })
-        })
-        .await?;
-    let mine = drawn.iter().find(|w| w.entry_no == entry_no);
-    let result = match mine {
+    let place =
+        app.store().run(move |c| Box::pin(async move { storage::draws::place_of(c, id, entry_no).await })).await?;
+    let result = match &place {
         Some(w) if w.rank.is_some() => "won",
         Some(w) if w.forfeited_at.is_none() => "alternate",
         _ => "not-won",
     };
-    let leaves = app.handles.leaves(id).await?;
+    let entries = app.handles.entries(id).await?;
     let index = usize::try_from(entry_no - 1).unwrap_or(0);
-    let (path, root, leaf, count) = tokio::task::spawn_blocking(move || {
-        (inclusion_path(&leaves, index), merkle_root(&leaves), leaves.get(index).copied(), leaves.len())
-    })
-    .await
-    .map_err(|_| Problem::not_found())?;
+    let leaf = entries.leaves.get(index);
     Ok(json!({
-        "result": result, "won": result == "won", "prize": mine.and_then(|w| w.prize.clone()), "rank": mine.and_then(|w| w.rank),
+        "result": result, "won": result == "won", "prize": place.as_ref().and_then(|w| w.prize.clone()), "rank": place.as_ref().and_then(|w| w.rank),
         "inclusionProof": {
-            "index": index, "count": count, "weight": leaf.map(|l| l.weight), "receiptHash": leaf.map(|l| hex(&l.receipt_hash)),
-            "path": path.unwrap_or_default().iter().map(|h| hex(h)).collect::<Vec<_>>(), "merkleRoot": hex(&root),
+            "index": index, "count": entries.leaves.len(), "weight": leaf.map(|l| l.weight), "receiptHash": leaf.map(|l| hex(&l.receipt_hash)),
+            "path": entries.tree.path(index).unwrap_or_default().iter().map(|h| hex(h)).collect::<Vec<_>>(), "merkleRoot": hex(&entries.tree.root()),
             "root": event.root.map(|(r, _)| hex(&r)),
         },
     }))

@@ -22,53 +22,53 @@ fn node(left: &Hash, right: &Hash) -> Hash {
     h.finalize().into()
 }
 
+/// The whole tree (RFC 6962): levels from the leaves up, a last one without a neighbour standing for itself above.
+#[derive(Clone, Debug)]
+pub struct Tree {
+    levels: Vec<Vec<Hash>>,
+}
+
+impl Tree {
+    /// The tree of an event's leaves, by number.
+    #[must_use]
+    pub fn of(leaves: &[Leaf]) -> Self {
+        let mut level: Vec<Hash> = leaves.iter().map(leaf_hash).collect();
+        let mut levels = Vec::new();
+        while level.len() > 1 {
+            let above = level.chunks(2).map(|pair| match pair {
+                [left, right] => node(left, right),
+                alone => alone[0],
+            });
+            let above = above.collect();
+            levels.push(std::mem::replace(&mut level, above));
+        }
+        levels.push(level);
+        Self { levels }
+    }
+
+    /// The root; of no entries, SHA-256 of nothing.
+    #[must_use]
+    pub fn root(&self) -> Hash {
+        self.levels.last().and_then(|top| top.first().copied()).unwrap_or_else(|| Sha256::digest([]).into())
+    }
+
+    /// The audit path of the leaf at `index` (from 0), from the leaf up. `None` when there is no such leaf.
+    #[must_use]
+    pub fn path(&self, mut index: usize) -> Option<Vec<Hash>> {
+        self.levels.first()?.get(index)?;
+        let mut path = Vec::new();
+        for level in &self.levels {
+            path.extend(level.get(index ^ 1));
+            index /= 2;
+        }
+        Some(path)
+    }
+}
+
 /// The root of the tree; of no entries, SHA-256 of nothing.
 #[must_use]
 pub fn merkle_root(leaves: &[Leaf]) -> Hash {
-    let hashes: Vec<Hash> = leaves.iter().map(leaf_hash).collect();
-    subtree(&hashes)
-}
-
-fn subtree(hashes: &[Hash]) -> Hash {
-    match hashes {
-        [] => Sha256::digest([]).into(),
-        [one] => *one,
-        _ => {
-            let (left, right) = hashes.split_at(split(hashes.len()));
-            node(&subtree(left), &subtree(right))
-        }
-    }
-}
-
-/// The largest power of two below `n` (n ≥ 2).
-fn split(n: usize) -> usize {
-    (n.next_power_of_two() / 2).max(1)
-}
-
-/// The audit path of the leaf at `index` (from 0), from the leaf up. `None` when there is no such leaf.
-#[must_use]
-pub fn inclusion_path(leaves: &[Leaf], index: usize) -> Option<Vec<Hash>> {
-    if index >= leaves.len() {
-        return None;
-    }
-    let hashes: Vec<Hash> = leaves.iter().map(leaf_hash).collect();
-    let mut path = Vec::new();
-    descend(&hashes, index, &mut path);
-    Some(path)
-}
-
-fn descend(hashes: &[Hash], index: usize, path: &mut Vec<Hash>) {
-    if hashes.len() < 2 {
-        return;
-    }
-    let k = split(hashes.len());
-    if index < k {
-        descend(&hashes[..k], index, path);
-        path.push(subtree(&hashes[k..]));
-    } else {
-        descend(&hashes[k..], index - k, path);
-        path.push(subtree(&hashes[..k]));
-    }
+    Tree::of(leaves).root()
 }
 
 /// Does the path lead from the leaf at `index` of `count` to the tree's root (RFC 9162, 2.1.3.2)?

@@ -65,18 +65,16 @@ fn rfc_6962_empty_tree_and_any_inclusion_path() {
     assert_eq!(hex(&merkle_root(&[])), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     for n in 1..=33 {
         let all = leaves(&vec![1; n]);
-        let root = merkle_root(&all);
-        for i in 0..n {
-            let path = inclusion_path(&all, i).unwrap();
-            assert!(verify_inclusion(&all[i], i, n, &path, &root), "{i} of {n}");
-            assert!(
-                n == 1 || !verify_inclusion(&all[i], (i + 1) % n, n, &path, &root),
-                "another place must not verify"
-            );
-            let other = Leaf { weight: 9, ..all[i] };
+        let tree = Tree::of(&all);
+        let root = tree.root();
+        for (i, leaf) in all.iter().enumerate() {
+            let path = tree.path(i).unwrap();
+            assert!(verify_inclusion(leaf, i, n, &path, &root), "{i} of {n}");
+            assert!(n == 1 || !verify_inclusion(leaf, (i + 1) % n, n, &path, &root), "another place must not verify");
+            let other = Leaf { weight: 9, ..*leaf };
             assert!(!verify_inclusion(&other, i, n, &path, &root));
         }
-        assert_eq!(inclusion_path(&all, n), None);
+        assert_eq!(tree.path(n), None);
     }
 }
 
