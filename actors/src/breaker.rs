@@ -12,7 +12,7 @@ use crate::root::{Address, Beyond, Child, Root};
 use crate::system::Shared;
 use clients::UpstreamError;
 use domain::channel::Upstream;
-use domain::distribution::ErrorClass;
+use domain::distribution::{ErrorClass, MOST_PATIENCE};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use serde::Serialize;
 use std::collections::HashMap;
@@ -102,7 +102,8 @@ impl Breakers {
         let permit = match admitted {
             Ok(Ok(admitted)) => Permit { at: one.at.clone(), admitted, done: false },
             Ok(Err(wait)) => return Err(unavailable(wait)),
-            Err(_) => return Err(unavailable(Duration::from_secs(1))),
+            // Being started again: that says nothing about the upstream, which was not called.
+            Err(_) => return Err(UpstreamError::unreached("its breaker does not answer")),
         };
         let started = Instant::now();
         let (result, sent) = clients::http::watching(call).await;
@@ -128,12 +129,13 @@ impl Breakers {
         loop {
             let result = self.once(upstream, call()).await;
             let Err(e) = &result else { return result };
-            let again = e.class.may_retry() && e.class != ErrorClass::Unavailable && attempt < RETRIES;
+            let patient = e.retry_after.is_none_or(|asked| asked <= MOST_PATIENCE);
+            let again = e.class.may_retry() && e.class != ErrorClass::Unavailable && attempt < RETRIES && patient;
             if !again || !self.may_retry(upstream) {
                 return result;
             }
             let full = Duration::from_secs(1 << attempt).mul_f64(rand::random::<f64>().max(0.05));
-            tokio::time::sleep(e.retry_after.map_or(full, |asked| full.max(asked.min(Duration::from_secs(60))))).await;
+            tokio::time::sleep(e.retry_after.map_or(full, |asked| full.max(asked))).await;
             attempt += 1;
         }
     }

@@ -308,7 +308,7 @@ impl Publishing {
             .store
             .tx(move |c| {
                 Box::pin(async move {
-                    if storage::distributions::is_too_late(c, id).await? {
+                    if storage::events::is_over_of(c, id).await? {
                         return Ok(Begun::TooLate);
                     }
                     let begun = storage::distributions::begin_call(c, id, channel, lease).await?;

@@ -5,7 +5,6 @@ use domain::entry::{EntryForm, Verdict};
 use domain::ids::{EventId, StoreId};
 use domain::time::Instant;
 use sha2::{Digest, Sha256};
-use std::time::Duration;
 use storage::crypto::Keyring;
 use storage::entries::{NewEntry, flag};
 use tokio::sync::oneshot;
@@ -106,7 +105,8 @@ impl Ticket {
             }
             Verdict::Duplicate => Err(EnterError::AlreadyEntered),
             Verdict::Ended => Err(EnterError::Ended),
-            Verdict::NotOpen => Err(EnterError::NotStarted),
+            // It was open when the entry came: what shut it for now is a pause.
+            Verdict::NotOpen => Err(EnterError::Paused),
             Verdict::Unknown => Err(EnterError::NotFound),
         };
         self.answer(result);
@@ -183,8 +183,3 @@ pub(crate) fn prepare(
     };
     Ok((row, receipt))
 }
-
-/// Wrong visit codes of one phone within an hour, after which the entry counts without the bonus.
-pub(crate) const WRONG_CODES: u32 = 5;
-/// How long they are remembered.
-pub(crate) const WRONG_CODES_FOR: Duration = Duration::from_secs(3600);

@@ -7,27 +7,27 @@
 mod commands;
 mod dashboard;
 mod drawing;
+mod entering;
 pub(crate) mod pages;
 mod returning;
+mod timing;
 
-use crate::entry::{EnterError, Entered, EntryMeta, Pending, WRONG_CODES, WRONG_CODES_FOR};
+use crate::entry::{EntryMeta, Pending};
 use crate::events::Events;
 use crate::system::Shared;
 use bytes::Bytes;
-use chrono::Utc;
 use domain::channel::Source;
 use domain::dashboard::{Commit, Figures, Tally};
-use domain::event::{Command, Event, Rejection, Status, Who};
+use domain::event::{Command, Event, Rejection, Who};
 use domain::ids::{DistributionId, EventId, UserId};
-use domain::visit_code;
 use pages::{Known, Page, Public};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use storage::StorageError;
-use storage::entries::{Gate, flag};
+use storage::entries::Gate;
 use storage::stores::Shop;
 
 /// Idle this long, an actor goes: its state is in storage.
@@ -44,8 +44,6 @@ const GATE_TTL: Duration = Duration::from_millis(100);
 const CONFLATE: Duration = Duration::from_millis(100);
 /// Link visits are stored together; everybody sees them within a second.
 const HITS_EVERY: Duration = Duration::from_millis(500);
-/// Phones whose wrong visit codes are remembered.
-const MAX_WRONG: usize = 10_000;
 
 /// Why an event did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +101,8 @@ pub(crate) enum Msg {
     Delete { owner: UserId, reply: Reply<()> },
     /// An entry, with the visit code it came with; answered through its own port.
     Enter(Box<Pending>, Option<String>),
+    /// An entry whose visit code is wrong, and that was not stored before.
+    WrongCode(Box<Pending>),
     /// The journal stored entries.
     Committed(Commit),
     /// A commit was not told of: the log has it.
@@ -125,6 +125,8 @@ pub(crate) enum Msg {
     Picked(DrawRequest, Box<Result<crate::draw::Picked, StorageError>>),
     /// The start or the end has come; of the timer armed at this revision.
     BoundaryDue(i64),
+    /// The database says that the start or the end has come.
+    Due,
     /// Time to publish what changed.
     PublishDue,
     /// Time to count the rest of those who return.
@@ -163,7 +165,7 @@ pub(crate) struct State {
     last_published: Option<Instant>,
     returning: returning::Pace,
     gate: Option<(Instant, Gate)>,
-    wrong_codes: HashMap<[u8; 16], (u32, Instant)>,
+    wrong_codes: entering::WrongCodes,
     hits: BTreeMap<Source, i64>,
     drawing: Vec<(DrawRequest, Reply<bool>)>,
     working: bool,
@@ -185,6 +187,20 @@ struct Loaded {
     returning_to: i64,
     /// A commit was missed: read the tally again.
     stale: bool,
+    /// The log up to this version is in the tally.
+    sure: i64,
+}
+
+impl Loaded {
+    /// The log has a new version, which is in the tally or changes nothing there. One that does not follow on the last
+    /// leaves a gap; an older one was read already.
+    fn logged(&mut self, version: i64, before: i64) {
+        self.stale |= version > before + 1;
+        self.tally.version = self.tally.version.max(version);
+        if !self.stale {
+            self.sure = self.tally.version;
+        }
+    }
 }
 
 impl State {
@@ -225,7 +241,7 @@ impl Actor for EventActor {
             last_published: None,
             returning: returning::Pace::default(),
             gate: None,
-            wrong_codes: HashMap::new(),
+            wrong_codes: entering::WrongCodes::default(),
             hits: BTreeMap::new(),
             drawing: Vec::new(),
             working: false,
@@ -233,7 +249,10 @@ impl Actor for EventActor {
     }
 
     async fn handle(&self, myself: ActorRef<Msg>, msg: Msg, s: &mut State) -> Result<(), ActorProcessingErr> {
-        if !matches!(msg, Msg::IdleDue | Msg::PublishDue | Msg::CountDue | Msg::BoundaryDue(_) | Msg::HitsDue) {
+        if !matches!(
+            msg,
+            Msg::IdleDue | Msg::PublishDue | Msg::CountDue | Msg::BoundaryDue(_) | Msg::Due | Msg::HitsDue
+        ) {
             s.last_used = Instant::now();
         }
         match msg {
@@ -248,10 +267,11 @@ impl Actor for EventActor {
                 answer(reply, result);
             }
             Msg::Delete { owner, reply } => {
-                let result = s.delete(owner).await;
+                let result = s.delete(&myself, owner).await;
                 answer(reply, result);
             }
-            Msg::Enter(pending, code) => s.enter(*pending, code).await,
+            Msg::Enter(pending, code) => s.enter(&myself, *pending, code).await,
+            Msg::WrongCode(pending) => s.refuse_code(*pending),
             Msg::Committed(commit) => s.committed(&myself, &commit),
             Msg::Overlooked => s.overlooked(&myself),
             Msg::Erase(entry_no, reply) => {
@@ -259,11 +279,11 @@ impl Actor for EventActor {
                 answer(reply, result);
             }
             Msg::Analytics(reply) => {
-                let result = s.analytics().await;
+                let result = s.analytics(&myself).await;
                 answer(reply, result);
             }
             Msg::Public(reply) => {
-                let result = s.public().await;
+                let result = s.public(&myself).await;
                 answer(reply, result);
             }
             Msg::Hit(source) => s.hit(&myself, source),
@@ -272,6 +292,7 @@ impl Actor for EventActor {
             Msg::Rooted(result) => s.rooted(&myself, result).await,
             Msg::Picked(request, result) => s.picked(&myself, request, *result).await,
             Msg::BoundaryDue(revision) => s.boundary(&myself, revision).await,
+            Msg::Due => s.due_by_database(&myself).await,
             Msg::PublishDue => s.publish(&myself).await,
             Msg::CountDue => s.count_rest(&myself).await,
             Msg::HitsDue => s.store_hits(&myself).await,
@@ -279,24 +300,6 @@ impl Actor for EventActor {
         }
         Ok(())
     }
-}
-
-/// What this very request was answered before, if it was: whatever became of the event or the code since, a repetition
-/// hears the same.
-async fn stored_before(shared: &Shared, pending: &Pending) -> Option<Entered> {
-    let (event, phone, key) = (pending.row.event, pending.row.phone_index, pending.row.request_key?);
-    let found = shared
-        .store
-        .run(move |c| Box::pin(async move { storage::entries::stored_by(c, event, phone, key).await }))
-        .await
-        .ok()??;
-    let receipt = crate::entry::receipt(&shared.keys, found.id);
-    Some(Entered { entry_no: found.entry_no, receipt, entered_at: found.entered_at })
-}
-
-async fn refuse_unless_stored(shared: &Shared, pending: Pending, refusal: EnterError) {
-    let result = stored_before(shared, &pending).await.ok_or(refusal);
-    pending.refuse_or(result);
 }
 
 fn answer<T: Send + 'static>(reply: Reply<T>, result: Result<T, EventError>) {
@@ -312,9 +315,10 @@ async fn load(myself: &ActorRef<Msg>, s: &mut State) {
             let Some(event) = storage::events::get(c, id).await? else { return Ok(None) };
             let shop =
                 storage::stores::get(c, event.store).await?.ok_or_else(|| StorageError::Corrupt("no store".into()))?;
-            let tally = storage::tally::load(c, id).await?;
+            let tally = storage::tally::load(c, id, 0).await?;
             let figures = storage::stats::load(c, id).await?;
-            Ok(Some(Loaded { event: Arc::new(event), shop, tally, figures, returning_to: 0, stale: false }))
+            let sure = tally.version;
+            Ok(Some(Loaded { event: Arc::new(event), shop, tally, figures, returning_to: 0, stale: false, sure }))
         })
     });
     match read.await {
@@ -351,144 +355,6 @@ impl State {
             notice_version: domain::notice::version(&l.shop.name),
         };
         *self.args.known.meta.write().expect("nobody panics holding it") = Some(Arc::new(meta));
-    }
-
-    /// Sets the timer of the next start or end.
-    fn arm(&mut self, myself: &ActorRef<Msg>) {
-        let Ok(l) = self.loaded() else { return };
-        let due = match l.event.status {
-            Status::Scheduled => l.event.starts_at,
-            Status::Live | Status::Paused => l.event.ends_at,
-            _ => None,
-        };
-        let Some(due) = due else { return };
-        let revision = l.event.revision;
-        let wait = (due - Utc::now()).to_std().unwrap_or_default();
-        // Far ahead, the reconciler wakes it again.
-        if wait < Duration::from_secs(3600) {
-            myself.send_after(wait + Duration::from_millis(5), move || Msg::BoundaryDue(revision));
-        }
-    }
-
-    async fn boundary(&mut self, myself: &ActorRef<Msg>, revision: i64) {
-        let Ok(l) = self.loaded() else { return };
-        if l.event.revision != revision {
-            return;
-        }
-        let now = Utc::now();
-        let command = match l.event.status {
-            Status::Scheduled if l.event.starts_at.is_some_and(|at| at <= now) => Command::Open,
-            Status::Live | Status::Paused if l.event.ends_at.is_some_and(|at| at <= now) => {
-                Command::Close { by_time: true }
-            }
-            _ => return self.arm(myself),
-        };
-        if let Err(e) = self.command(myself, Who::System, command, None).await {
-            tracing::warn!(event = %self.args.id, error = %e, "an event did not open or close in time; trying again");
-            myself.send_after(LOAD_RETRY, move || Msg::BoundaryDue(revision));
-        }
-    }
-
-    fn idle(&mut self, myself: &ActorRef<Msg>) {
-        let busy = self.working || !self.hits.is_empty() || self.unpublished.is_some();
-        let soon = self.loaded().is_ok_and(|l| {
-            let near = |at: Option<domain::time::Instant>| {
-                at.is_some_and(|at| at - Utc::now() < chrono::Duration::seconds(120))
-            };
-            (l.event.status == Status::Scheduled && near(l.event.starts_at))
-                || (l.event.status.is_open() && near(l.event.ends_at))
-        });
-        let missing = matches!(self.phase, Phase::Missing);
-        if missing || (self.last_used.elapsed() > IDLE && !busy && !soon) {
-            (self.args.idle)();
-        } else {
-            myself.send_after(IDLE_CHECK, || Msg::IdleDue);
-        }
-    }
-
-    /// Takes an entry to the journal, unless the event is known not to take any.
-    async fn enter(&mut self, mut pending: Pending, code: Option<String>) {
-        let status = match self.loaded() {
-            Ok(l) => l.event.status,
-            Err(EventError::NotFound) => return pending.refuse_or(Err(EnterError::NotFound)),
-            Err(_) => return pending.refuse_or(Err(EnterError::Overloaded)),
-        };
-        if status.is_drafting() || self.loaded().is_ok_and(|l| l.event.commitment.is_none()) {
-            return pending.refuse_or(Err(EnterError::NotFound));
-        }
-        if status != Status::Live
-            && let Some(refusal) = self.refusal(status).await
-        {
-            let shared = self.shared.clone();
-            self.shared.tracker.spawn(async move { refuse_unless_stored(&shared, pending, refusal).await });
-            return;
-        }
-        if let Some(code) = code {
-            // A repetition may come with a code that was good when it was first sent: it is no wrong try.
-            let good = visit_code::accepts(&visit_key(&self.shared, self.args.id), &code, Utc::now());
-            if !good && let Some(stored) = stored_before(&self.shared, &pending).await {
-                return pending.refuse_or(Ok(stored));
-            }
-            match self.check_code(pending.row.phone_index, &code) {
-                Ok(0) => {}
-                Ok(weight) => {
-                    pending.row.weight = weight;
-                    pending.row.flags |= flag::VISITED;
-                }
-                Err(e) => return pending.refuse_or(Err(e)),
-            }
-        }
-        match self.args.events.journal() {
-            Some(journal) => journal.submit(pending),
-            None => pending.refuse_or(Err(EnterError::Overloaded)),
-        }
-    }
-
-    /// Why an event that seems not to be live takes no entry, as its gate says; `None`: the gate is open.
-    async fn refusal(&mut self, status: Status) -> Option<EnterError> {
-        let fresh = self.gate.filter(|(at, _)| at.elapsed() < GATE_TTL).map(|(_, gate)| gate);
-        let gate = match fresh {
-            Some(gate) => gate,
-            None => {
-                let id = self.args.id;
-                let read =
-                    self.shared.store.run(move |c| Box::pin(async move { storage::entries::gate(c, id).await })).await;
-                match read {
-                    Ok(Some(gate)) => {
-                        self.gate = Some((Instant::now(), gate));
-                        gate
-                    }
-                    Ok(None) => return Some(EnterError::NotFound),
-                    Err(_) => return Some(EnterError::Overloaded),
-                }
-            }
-        };
-        match (gate.gate, gate.begun, gate.over) {
-            (2, ..) | (_, _, true) => Some(EnterError::Ended),
-            (0, ..) if status == Status::Paused => Some(EnterError::Paused),
-            (1, true, false) => None,
-            _ => Some(EnterError::NotStarted),
-        }
-    }
-
-    /// The weight a visit code earns: 0 without a bonus, and after five wrong ones within an hour.
-    fn check_code(&mut self, phone: [u8; 16], code: &str) -> Result<i16, EnterError> {
-        let key = visit_key(&self.shared, self.args.id);
-        let weight = self.loaded().ok().and_then(|l| l.event.visit_weight);
-        let wrong =
-            self.wrong_codes.get(&phone).filter(|(_, since)| since.elapsed() < WRONG_CODES_FOR).map_or(0, |(n, _)| *n);
-        if wrong >= WRONG_CODES {
-            return Ok(0);
-        }
-        if visit_code::accepts(&key, code, Utc::now()) {
-            return Ok(weight.map_or(1, i16::from));
-        }
-        if self.wrong_codes.len() >= MAX_WRONG {
-            self.wrong_codes.retain(|_, (_, since)| since.elapsed() < WRONG_CODES_FOR);
-        }
-        let since = self.wrong_codes.get(&phone).filter(|_| wrong > 0).map_or_else(Instant::now, |(_, since)| *since);
-        self.wrong_codes.insert(phone, (wrong + 1, since));
-        Err(EnterError::VisitCodeInvalid)
     }
 }
 

@@ -354,9 +354,11 @@ impl EventHandle {
         }
     }
 
-    /// Has the actor started, so that its timers run.
+    /// Its time has come, or comes within seconds: has the actor started, so that its timers run, and look.
     pub async fn wake(&self) {
-        let _ = self.events.resolve(self.id).await;
+        if let Ok(slot) = self.events.resolve(self.id).await {
+            let _ = slot.actor.cast(Msg::Due);
+        }
     }
 }
 
@@ -422,6 +424,7 @@ impl Actor for Directory {
     async fn pre_start(&self, _: ActorRef<DirectoryMsg>, events: Events) -> Result<State, ActorProcessingErr> {
         // The actors of an earlier life end with it; each comes back from storage when next asked for.
         events.inner.slots.write().expect("nobody panics holding it").clear();
+        metrics::counter!("actor_quarantines_total", "kind" => "event").increment(0);
         Ok(State { events, ids: HashMap::new(), budgets: Budgets::new(), blocked_until: HashMap::new() })
     }
 
@@ -469,6 +472,9 @@ impl Actor for Directory {
                     Verdict::Restart(wait) => wait,
                     Verdict::Quarantine(wait) => {
                         tracing::error!(event = %id, error = %error, "an event's actor is quarantined");
+                        metrics::counter!("actor_quarantines_total", "kind" => "event").increment(1);
+                        s.events.inner.shared.vitals.quarantine();
+                        s.events.inner.shared.alarms().look();
                         wait
                     }
                 };

@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use storage::Result;
 use storage::cache::ttl;
-use storage::jobs::{Job, NewJob};
+use storage::jobs::{End, Job, NewJob};
 
 /// Jobs running at once on this node: nearly all of them wait for an upstream, and a slow channel must not keep the
 /// others' jobs from being claimed. What computes has places of its own.
@@ -194,12 +194,14 @@ struct State {
     claiming: bool,
     again: bool,
     finishing: Option<RpcReplyPort<()>>,
+    /// Nothing is begun any more.
+    finished: bool,
 }
 
 impl State {
     /// Claims as many as there is room for, one claim at a time.
     fn claim(&mut self, myself: &ActorRef<Msg>) {
-        let (Some(shared), None) = (self.shared.get().cloned(), &self.finishing) else { return };
+        let Some(shared) = self.shared.get().cloned().filter(|_| !self.finished) else { return };
         let room = MAX_RUNNING.saturating_sub(self.running.len());
         if self.claiming || room == 0 {
             self.again = true;
@@ -209,8 +211,22 @@ impl State {
         self.again = false;
         let myself = myself.clone();
         shared.tracker.clone().spawn(async move {
-            let claimed =
-                shared.store.run(move |c| Box::pin(async move { storage::jobs::claim(c, room as i64).await })).await;
+            let claimed = shared.store.run(move |c| {
+                Box::pin(async move {
+                    let dead = storage::jobs::bury(c).await?;
+                    Ok((dead, storage::jobs::claim(c, room as i64).await?))
+                })
+            });
+            let claimed = match claimed.await {
+                Ok((dead, claimed)) => {
+                    for job in dead {
+                        tracing::error!(job = %job.id, kind = job.kind.code(), "its runner vanished with each attempt");
+                        ended(&shared, &job).await;
+                    }
+                    Ok(claimed)
+                }
+                Err(e) => Err(e),
+            };
             let _ = myself.cast(Msg::Claimed(claimed));
         });
     }
@@ -230,6 +246,21 @@ impl State {
             }
         }
         metrics::gauge!("jobs_running").set(self.running.len() as f64);
+    }
+
+    /// Gives back what was claimed while the end began.
+    fn give_back(&self, jobs: Vec<Job>) {
+        let Some(shared) = self.shared.get().cloned() else { return };
+        shared.tracker.clone().spawn(async move {
+            for job in jobs {
+                let back = shared.store.run(move |c| {
+                    Box::pin(async move { storage::jobs::finish(c, job.id, job.epoch, End::Released).await })
+                });
+                if let Err(e) = back.await {
+                    tracing::warn!(job = %job.id, error = %e, "a lease was not given back; it runs out");
+                }
+            }
+        });
     }
 
     fn gone(&mut self, myself: &ActorRef<Msg>, actor: ActorId) {
@@ -258,7 +289,7 @@ impl Actor for Dispatcher {
         shared: Self::Arguments,
     ) -> std::result::Result<State, ActorProcessingErr> {
         myself.send_after(POLL, || Msg::PollDue);
-        Ok(State { shared, running: HashMap::new(), claiming: false, again: false, finishing: None })
+        Ok(State { shared, running: HashMap::new(), claiming: false, again: false, finishing: None, finished: false })
     }
 
     async fn handle(
@@ -276,6 +307,7 @@ impl Actor for Dispatcher {
             Msg::Claimed(result) => {
                 s.claiming = false;
                 match result {
+                    Ok(jobs) if s.finished => s.give_back(jobs),
                     Ok(jobs) => {
                         let more = !jobs.is_empty() || s.again;
                         s.begin(&myself, jobs).await;
@@ -292,6 +324,7 @@ impl Actor for Dispatcher {
                 }
             }
             Msg::Finish(reply) => {
+                s.finished = true;
                 if s.running.is_empty() {
                     let _ = reply.send(());
                 } else {

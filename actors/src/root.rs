@@ -143,6 +143,8 @@ impl Root {
 
     /// Starts a child and watches over it.
     pub(crate) async fn adopt(&self, child: Child) -> Result<(), SpawnErr> {
+        // Counted from nothing, so that the first one is an increase.
+        metrics::counter!("actor_quarantines_total", "kind" => child.kind).increment(0);
         match ask(&self.actor, |reply| Msg::Adopt(child, reply), PATIENCE).await {
             Ok(started) => started,
             Err(e) => Err(SpawnErr::StartupFailed(e.into())),
@@ -228,6 +230,7 @@ impl State {
             Verdict::Restart(wait) => wait,
             Verdict::Quarantine(wait) if child.beyond == Beyond::Quarantine => {
                 tracing::error!(child = child.name, why, wait_s = wait.as_secs(), "an actor is quarantined");
+                metrics::counter!("actor_quarantines_total", "kind" => child.kind).increment(1);
                 wait
             }
             Verdict::Quarantine(_) => {

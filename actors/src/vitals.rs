@@ -13,9 +13,15 @@ pub struct Vitals {
     over_1000_ms: AtomicU64,
     cache_hits: AtomicU64,
     cache_misses: AtomicU64,
+    quarantines: AtomicU64,
 }
 
 impl Vitals {
+    /// An actor failed so often that it is left alone for a while.
+    pub fn quarantine(&self) {
+        self.quarantines.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// A request was answered. Those that asked to wait say nothing about how fast we are.
     pub fn request(&self, status: u16, took: Duration, waited: bool) {
         self.requests.fetch_add(1, Ordering::Relaxed);
@@ -47,6 +53,7 @@ impl Vitals {
             over_1000_ms: get(&self.over_1000_ms),
             cache_hits: get(&self.cache_hits),
             cache_misses: get(&self.cache_misses),
+            quarantines: get(&self.quarantines),
         }
     }
 }
@@ -66,6 +73,8 @@ pub struct Totals {
     pub cache_hits: u64,
     /// Not found.
     pub cache_misses: u64,
+    /// Actors that were quarantined.
+    pub quarantines: u64,
 }
 
 impl Totals {
@@ -77,6 +86,7 @@ impl Totals {
             over_1000_ms: self.over_1000_ms.saturating_sub(before.over_1000_ms),
             cache_hits: self.cache_hits.saturating_sub(before.cache_hits),
             cache_misses: self.cache_misses.saturating_sub(before.cache_misses),
+            quarantines: self.quarantines.saturating_sub(before.quarantines),
         }
     }
 }

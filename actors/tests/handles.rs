@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use actors::{DrawRequest, EnterError, EventError};
+use diesel_async::SimpleAsyncConnection;
 use domain::channel::Upstream;
 use domain::event::{Command, Rejection, Status, Who};
 use domain::ids::{EventId, UserId};
@@ -243,5 +244,67 @@ async fn pages_are_made_once_and_never_older_than_what_was_acknowledged() {
     assert_ne!(renamed.body().korean, name);
     assert!(std::str::from_utf8(&renamed.body().korean).unwrap().contains("새이름"));
     assert!(std::str::from_utf8(&renamed.body().english).unwrap().contains("새이름"));
+    system.stop().await;
+}
+
+/// R9: a job that takes its runner with it each time is parked with its last attempt, and can be replayed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_runner_vanishes_each_time_is_parked() {
+    let system = TestSystem::start().await;
+    let store = system.handles().shared.store.clone();
+    let job = system.owner().await.0;
+    let id = domain::ids::JobId::new();
+    let lost = format!(
+        "insert into events.jobs (id, kind, key, status, priority, owner_id, input, attempts, max_attempts, lease_until, epoch)
+         values ('{id}', 'recommendation', 'poison', 'running', 1, '{job}', '{{}}', 5, 5, now() - interval '1 second', 5)"
+    );
+    store.run(move |c| Box::pin(async move { Ok(c.batch_execute(&lost).await?) })).await.unwrap();
+    let limit = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    loop {
+        let found =
+            store.run(move |c| Box::pin(async move { storage::jobs::get(c, id).await })).await.unwrap().unwrap();
+        if found.status == domain::job::JobStatus::Dead {
+            assert_eq!((found.attempts, found.error.unwrap()["code"].as_str().unwrap()), (5, "runner-lost"));
+            break;
+        }
+        assert_eq!(found.epoch, 5, "it is not claimed again");
+        assert!(std::time::Instant::now() < limit, "never parked");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert!(system.handles().replay(&id.to_string()).await.unwrap());
+    system.stop().await;
+}
+
+/// F21: a database that has no turn to give is busy, not gone; a statement past its time did nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_database_is_not_a_gone_one() {
+    let system = TestSystem::start().await;
+    let store = system.handles().shared.store.clone();
+    let nap = |store: storage::Store| async move {
+        store.run(|c| Box::pin(async move { Ok(c.batch_execute("select pg_sleep(0.1)").await?) })).await
+    };
+    // More than all connections do in a second and a half.
+    let naps: Vec<_> = (0..200).map(|_| tokio::spawn(nap(store.clone()))).collect();
+    let within = std::time::Duration::from_millis(600);
+    while store.waiting() < 100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(store.answers(within).await, "others are answered meanwhile");
+    for nap in naps {
+        let _ = nap.await.unwrap();
+    }
+    if store.kind() == storage::store::Kind::Embedded {
+        // It has no timers.
+        return system.stop().await;
+    }
+    let late = store.run(|c| {
+        Box::pin(async move {
+            c.batch_execute("set statement_timeout = 50").await?;
+            let late = c.batch_execute("select pg_sleep(5)").await;
+            c.batch_execute("reset statement_timeout").await?;
+            Ok(late?)
+        })
+    });
+    assert!(matches!(late.await, Err(storage::StorageError::Busy)), "nothing was done");
     system.stop().await;
 }

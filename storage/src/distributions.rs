@@ -1,7 +1,7 @@
 //! `events.distributions` and `events.publications`: publishing, one row per channel.
 
 use crate::error::{Result, corrupt};
-use crate::sql::{Id, Number, sql, types as t};
+use crate::sql::{Number, sql, types as t};
 use crate::store::Conn;
 use diesel::QueryableByName;
 use domain::channel::{Channel, Mode};
@@ -192,19 +192,6 @@ pub async fn get(c: &mut Conn, id: DistributionId) -> Result<Option<Distribution
         ended_at: r.ended_at,
         publications,
     }))
-}
-
-/// Is the event of a distribution over, or about to be by its time? Nothing is published for it any more.
-///
-/// # Errors
-/// Whatever the database said.
-pub async fn is_too_late(c: &mut Conn, id: DistributionId) -> Result<bool> {
-    let over: Option<Id> = sql("select d.id from events.distributions d join events.events e on e.id = d.event_id
-                                 where d.id = ? and (e.status not in ('scheduled', 'live', 'paused') or e.ends_at <= now())")
-    .bind::<t::Uuid, _>(id.0)
-    .first(c)
-    .await?;
-    Ok(over.is_some())
 }
 
 /// Records the intent to call before the call; the distribution then. `None`: the channel is not waiting for one, or the

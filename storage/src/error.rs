@@ -91,6 +91,14 @@ impl StorageError {
         if message.contains("deadlock detected") || message.contains("lock timeout") {
             return Self::Contended;
         }
+        // Nothing was done, and the next statement would hardly fare better: no row is at fault.
+        if message.contains("statement timeout") {
+            return Self::Busy;
+        }
+        let out_of = ["No space left on device", "out of memory", "out of shared memory", "read-only transaction"];
+        if out_of.iter().any(|what| message.contains(what)) {
+            return Self::Unreachable(message.to_owned());
+        }
         if message.contains("terminating connection")
             || message.contains("shutting down")
             || message.contains("starting up")

@@ -438,6 +438,19 @@ pub async fn due(c: &mut Conn, ahead_seconds: i32) -> Result<Vec<EventId>> {
     Ok(rows.into_iter().map(|r| EventId(r.id)).collect())
 }
 
+/// Is the event of a distribution over, or about to be by its time? Nothing is published for it any more.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn is_over_of(c: &mut Conn, id: DistributionId) -> Result<bool> {
+    let over: Option<Id> = sql("select d.id from events.distributions d join events.events e on e.id = d.event_id
+                                 where d.id = ? and (e.status not in ('scheduled', 'live', 'paused') or e.ends_at <= now())")
+    .bind::<t::Uuid, _>(id.0)
+    .first(c)
+    .await?;
+    Ok(over.is_some())
+}
+
 /// Events whose channels have not been asked for figures for `older_than_seconds` while live or paused, and for twelve
 /// times as long in the two days after the close: channels report late.
 ///

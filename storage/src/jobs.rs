@@ -206,6 +206,24 @@ pub async fn get(c: &mut Conn, id: JobId) -> Result<Option<Job>> {
     one(rows).await
 }
 
+/// Parks jobs whose runner vanished with their last attempt: whatever vanishes with each of them is not tried for ever.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn bury(c: &mut Conn) -> Result<Vec<Job>> {
+    let error = serde_json::json!({
+        "code": "runner-lost", "messageKo": "작업이 여러 번 중간에 끊겼습니다.", "messageEn": "The job was cut off again and again.",
+    });
+    let rows: Vec<Row> = sql(returning_jobs!(
+        "update events.jobs set status = 'dead', ended_at = now(), lease_until = null, stage = 'queued', error = ?, version = version + 1
+          where status = 'running' and lease_until < now() and attempts >= max_attempts"
+    ))
+    .bind::<t::Jsonb, _>(error)
+    .all(c)
+    .await?;
+    rows.into_iter().map(Job::try_from).collect()
+}
+
 /// Claims up to `limit` due jobs: the most urgent first, and those whose runner's lease ran out.
 ///
 /// # Errors

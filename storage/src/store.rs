@@ -8,11 +8,13 @@ use diesel_async::pooled_connection::bb8::{Pool, PooledConnection};
 use diesel_async::pooled_connection::{
     AsyncDieselConnectionManager, ManagerConfig, PoolError, PoolableConnection, RecyclingMethod,
 };
-use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
+use diesel_async::{
+    AnsiTransactionManager, AsyncConnection, AsyncPgConnection, SimpleAsyncConnection, TransactionManager,
+};
 use futures_util::future::BoxFuture;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use tokio::sync::{OnceCell, Semaphore};
 
 /// A connection.
@@ -24,6 +26,8 @@ const WAIT: Duration = Duration::from_millis(2_500);
 const CONNECT: Duration = Duration::from_secs(3);
 /// The most units of work that wait for a connection; one more is refused at once.
 const MAX_WAITING: usize = 2_000;
+/// How long a unit of work may take. A server ends single statements after 5 s; one that went silent ends nothing.
+const WORK: Duration = Duration::from_secs(30);
 /// Lanes of the journal.
 const WRITERS: u32 = 2;
 /// Connections to a server. One writer of entries and a handful of readers saturate two cores.
@@ -52,10 +56,25 @@ struct Inner {
     /// FIFO in front of the pool, which starves waiters when it has one connection.
     turns: Semaphore,
     waiting: AtomicUsize,
+    /// When the database last answered anything.
+    answered: Mutex<Option<Instant>>,
     kind: Kind,
     epoch: OnceCell<String>,
     #[cfg(feature = "embedded")]
     embedded: std::sync::Mutex<Option<crate::embedded::Embedded>>,
+}
+
+impl Inner {
+    /// Remembers that the database answered, if it did.
+    fn heard<T>(&self, result: &Result<T>) {
+        if !matches!(result, Err(StorageError::Busy | StorageError::Unreachable(_) | StorageError::Lost(_))) {
+            *self.answered.lock().expect("nobody panics holding it") = Some(Instant::now());
+        }
+    }
+
+    fn answered(&self) -> Option<Instant> {
+        *self.answered.lock().expect("nobody panics holding it")
+    }
 }
 
 impl Store {
@@ -96,6 +115,7 @@ impl Store {
                 writers,
                 turns: Semaphore::new(size as usize),
                 waiting: AtomicUsize::new(0),
+                answered: Mutex::default(),
                 kind,
                 epoch: OnceCell::new(),
                 #[cfg(feature = "embedded")]
@@ -164,7 +184,16 @@ impl Store {
             drop(_waiting);
             let mut conn: PooledConnection<'_, AsyncPgConnection> =
                 inner.pool.get().await.map_err(|e| StorageError::Unreachable(e.to_string()))?;
-            work(&mut conn).await
+            let result = match tokio::time::timeout(WORK, work(&mut conn)).await {
+                Ok(result) => result,
+                Err(_) => {
+                    // Nobody knows what the server makes of it still: nobody else gets this connection.
+                    AnsiTransactionManager::transaction_manager_status_mut(&mut *conn).set_in_error();
+                    Err(StorageError::Lost(format!("no end within {WORK:?}")))
+                }
+            };
+            inner.heard(&result);
+            result
         }))
         .await
     }
@@ -207,12 +236,15 @@ impl Store {
         self.inner.waiting.load(Ordering::Relaxed)
     }
 
-    /// Does the database answer? Asked in its turn.
-    ///
-    /// # Errors
-    /// It does not.
-    pub async fn ping(&self) -> Result<()> {
-        self.run(|c| Box::pin(async move { Ok(c.batch_execute("select 1").await?) })).await
+    /// Does the database answer? Asked in its turn, within a limit; one that has no turn to give but answers others is
+    /// busy, not gone.
+    pub async fn answers(&self, within: Duration) -> bool {
+        let ping = self.run(|c| Box::pin(async move { Ok(c.batch_execute("select 1").await?) }));
+        match tokio::time::timeout(within, ping).await {
+            Ok(Ok(())) => true,
+            Ok(Err(StorageError::Busy)) | Err(_) => self.inner.answered().is_some_and(|at| at.elapsed() < within),
+            Ok(Err(_)) => false,
+        }
     }
 
     /// Ends the embedded database, if there is one. Every other clone must be gone or idle.
@@ -301,13 +333,42 @@ impl bb8::ErrorSink<PoolError> for LogSink {
     }
 }
 
-/// Limits on the server's side, so that nothing holds a lock or a statement for ever.
+/// Limits on both sides, so that nothing holds a lock or a statement for ever, and nobody waits long for a server that went
+/// silent; what the address says itself stands. Times of the connection are in seconds.
 fn with_server_settings(url: &str) -> String {
-    if url.contains("options=") {
-        return url.to_owned();
+    const LIMITS: [(&str, &str); 6] = [
+        (
+            "options",
+            "-c%20statement_timeout%3D5000%20-c%20lock_timeout%3D2000%20-c%20idle_in_transaction_session_timeout%3D10000\
+             %20-c%20client_connection_check_interval%3D5000%20-c%20lc_messages%3DC",
+        ),
+        ("connect_timeout", "3"),
+        ("keepalives_idle", "10"),
+        ("keepalives_interval", "2"),
+        ("keepalives_retries", "3"),
+        ("tcp_user_timeout", "5"),
+    ];
+    let mut url = url.to_owned();
+    for (name, value) in LIMITS {
+        if !url.contains(&format!("{name}=")) {
+            url.push(if url.contains('?') { '&' } else { '?' });
+            url.push_str(&format!("{name}={value}"));
+        }
     }
-    let join = if url.contains('?') { '&' } else { '?' };
-    let options = "-c%20statement_timeout%3D5000%20-c%20lock_timeout%3D2000%20-c%20idle_in_transaction_session_timeout%3D10000\
-                   %20-c%20client_connection_check_interval%3D5000%20-c%20lc_messages%3DC";
-    format!("{url}{join}options={options}&connect_timeout=3&keepalives_idle=10")
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_keeps_what_it_says_and_gets_the_rest() {
+        let plain = with_server_settings("postgres://db/madang");
+        assert!(plain.starts_with("postgres://db/madang?options=-c%20statement_timeout"), "{plain}");
+        assert!(plain.ends_with("&tcp_user_timeout=5") && plain.matches('?').count() == 1, "{plain}");
+        let own = with_server_settings("postgres://db/madang?connect_timeout=9&options=-c%20jit%3Doff");
+        assert!(own.contains("connect_timeout=9") && !own.contains("connect_timeout=3"), "{own}");
+        assert!(!own.contains("statement_timeout") && own.contains("&tcp_user_timeout=5"), "{own}");
+    }
 }

@@ -30,19 +30,20 @@ struct Hour {
     n: i64,
 }
 
-/// The counts of an event, but for who returns.
+/// The counts of an event, but for who returns; per hour those of hours with entries after version `since` of the log.
 ///
 /// # Errors
 /// Whatever the database said.
-pub async fn load(c: &mut Conn, event: EventId) -> Result<Tally> {
+pub async fn load(c: &mut Conn, event: EventId, since: i64) -> Result<Tally> {
     let last: Option<Last> = sql("select version, last_no, void, by_channel, at from participation.log where event_id = ? order by version desc limit 1")
         .bind::<t::Uuid, _>(event.0)
         .first(c)
         .await?;
     let Some(last) = last else { return Ok(Tally::default()) };
     let hours: Vec<Hour> = sql("select distinct on (hour) hour, hour_entries as n from participation.log
-                                 where event_id = ? and hour_entries > 0 order by hour, version desc")
+                                 where event_id = ? and version > ? and hour_entries > 0 order by hour, version desc")
     .bind::<t::Uuid, _>(event.0)
+    .bind::<t::BigInt, _>(since)
     .all(c)
     .await?;
     let void: Vec<Hour> =

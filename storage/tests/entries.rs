@@ -46,7 +46,15 @@ async fn enter(store: &Store, rows: Vec<NewEntry>, skip: bool) -> Vec<Option<Ver
 }
 
 async fn tally(store: &Store, event: EventId) -> Tally {
-    store.run(move |c| Box::pin(async move { storage::tally::load(c, event).await })).await.unwrap()
+    let load = async |since| {
+        store.run(move |c| Box::pin(async move { storage::tally::load(c, event, since).await })).await.unwrap()
+    };
+    let all = load(0).await;
+    // What is known already need not be read again.
+    let rest = load(all.version).await;
+    assert_eq!(Tally { by_hour: all.by_hour.clone(), ..rest.clone() }, all);
+    assert!(rest.by_hour.is_empty());
+    all
 }
 
 /// Eight writers, five events, duplicates inside and across batches, one event shut under load: no hole, no duplicate,

@@ -205,7 +205,7 @@ impl Settings {
             trusted_proxies,
             keys_file: text("MADANG_KEYS_FILE").map(Into::into),
             fonts_dir: text("MADANG_FONTS_DIR").map(Into::into),
-            log: text("MADANG_LOG").unwrap_or_default(),
+            log: log_filter(text("MADANG_LOG").unwrap_or_default())?,
             simulator_latency: number("MADANG_SIMULATOR_LATENCY", text("MADANG_SIMULATOR_LATENCY"))?,
             requests_per_minute: n("MADANG_LIMIT_REQUESTS_PER_MINUTE")? as usize,
             body_bytes: n("MADANG_LIMIT_BODY_BYTES")? as usize,
@@ -331,6 +331,13 @@ fn production(text: Text<'_>) -> Result<bool, ConfigError> {
     }
 }
 
+fn log_filter(filter: String) -> Result<String, ConfigError> {
+    match tracing_subscriber::EnvFilter::try_new(&filter) {
+        Ok(_) => Ok(filter),
+        Err(e) => Err(bad(format!("MADANG_LOG: {filter:?} is no filter: {e}"))),
+    }
+}
+
 fn tls(text: Text<'_>) -> Result<Option<(PathBuf, PathBuf)>, ConfigError> {
     match (text("MADANG_TLS_CERT"), text("MADANG_TLS_KEY")) {
         (Some(cert), Some(key)) => Ok(Some((cert.into(), key.into()))),
@@ -428,6 +435,7 @@ mod tests {
             (None, vec![("MADANG_NTS_MODE", "live")], "none of"),
             (None, vec![("MADANG_NTS_URL", "ftp://x")], "http"),
             (None, vec![("MADANG_ENV", "prod")], "neither"),
+            (None, vec![("MADANG_LOG", "(((")], "MADANG_LOG"),
             (None, vec![("MADANG_ENV", "production")], "must exist in production"),
             (None, vec![("MADANG_TLS_CERT", "/none"), ("MADANG_TLS_KEY", "/none")], "is no file"),
             (None, vec![("MADANG_LISTEN", "127.0.0.1:9090")], "are both"),

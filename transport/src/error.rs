@@ -137,6 +137,7 @@ impl Problem {
 /// Does the caller read English rather than Korean?
 pub(crate) fn prefers_english(headers: &HeaderMap) -> bool {
     let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let accepted = accepted.to_ascii_lowercase();
     // The weight of each of our languages; of equals the first.
     let weight = |entry: &str| {
         let q = entry.split(';').skip(1).find_map(|p| p.trim().strip_prefix("q=")?.parse::<f32>().ok());
@@ -250,7 +251,9 @@ mod tests {
     fn language_follows_the_header() {
         let mut headers = HeaderMap::new();
         assert!(!prefers_english(&headers));
-        for (value, english) in [("en-US,en;q=0.9", true), ("ko-KR,en;q=0.5", false), ("fr, en", true), ("ja", false)] {
+        for (value, english) in
+            [("en-US,en;q=0.9", true), ("ko-KR,en;q=0.5", false), ("fr, en", true), ("ja", false), ("EN", true)]
+        {
             headers.insert(header::ACCEPT_LANGUAGE, HeaderValue::from_static(value));
             assert_eq!(prefers_english(&headers), english, "{value}");
         }

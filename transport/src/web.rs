@@ -5,7 +5,7 @@ use crate::extract::{Id, Query};
 use crate::state::App;
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use domain::channel::Source;
@@ -29,9 +29,13 @@ async fn customer(
     State(app): State<App>,
     Id(slug): Id<String>,
     query: Query,
+    method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let event = crate::http::participation::by_slug(&app, &slug).await?;
+    if method == Method::HEAD {
+        return Ok(file("event.html", &headers));
+    }
     let source = query.get("c").and_then(|c| Source::parse(&c.trim().to_uppercase())).unwrap_or(Source::Direct);
     app.handles.events.get(event.id).hit(source).await;
     Ok(file("event.html", &headers))

@@ -48,7 +48,7 @@ pub(crate) fn messages(turns: &[String]) -> impl Iterator<Item = Value> {
 pub trait LanguageModel: Send + Sync {
     /// Asks for an answer that follows a JSON schema. `turns` alternate user, assistant, user …
     ///
-    /// By class: a refusal is `refused`, a truncated answer `transient`; both say what they took.
+    /// By class: a refusal is `refused`, and says what it took. An answer that was cut short is one all the same.
     fn complete<'a>(
         &'a self,
         system: &'a str,

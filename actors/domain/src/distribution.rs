@@ -203,6 +203,9 @@ impl ChannelError {
 /// Calls of one publication: the first and up to three more (RS-03).
 pub const MAX_CALLS: i32 = 4;
 
+/// The longest that a call waits to be made again because an upstream asked for it.
+pub const MOST_PATIENCE: Duration = Duration::from_secs(60);
+
 /// What follows from an attempt's outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -246,7 +249,8 @@ pub fn next(channel: Channel, outcome: Outcome, calls: i32, jitter: f64) -> Next
         }
         // After 1, 2, 4 s with full jitter, but never sooner than the channel asked for.
         let full = Duration::from_secs(1 << (calls.clamp(1, 3) - 1)).mul_f64(jitter.clamp(0.05, 1.0));
-        Some(Next::RetryAfter(at_least.map_or(full, |a| full.max(a.min(Duration::from_secs(60))))))
+        // Whoever asks for more than a minute is not asked again by itself.
+        at_least.is_none_or(|a| a <= MOST_PATIENCE).then(|| Next::RetryAfter(at_least.map_or(full, |a| full.max(a))))
     };
     match outcome {
         Outcome::Published => Next::Settle(P::Published),
@@ -324,8 +328,8 @@ mod tests {
             match next(Channel::WooriTv, Outcome::Failed { class, retry_after }, calls, jitter) {
                 Next::RetryAfter(wait) => {
                     prop_assert!(calls < MAX_CALLS && class.may_retry());
-                    prop_assert!(wait <= Duration::from_secs(60));
-                    prop_assert!(wait >= retry_after.unwrap_or_default().min(Duration::from_secs(60)));
+                    prop_assert!(wait <= MOST_PATIENCE);
+                    prop_assert!(wait >= retry_after.unwrap_or_default(), "never sooner than asked for");
                 }
                 Next::Settle(status) => prop_assert!(!status.is_pending()),
                 Next::Ask => prop_assert_eq!(class, ErrorClass::UnknownOutcome),

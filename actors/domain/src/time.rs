@@ -24,6 +24,12 @@ pub fn kst_hour_of_day(at: Instant) -> u32 {
     at.with_timezone(&kst()).hour()
 }
 
+/// An instant as storage keeps it: whole microseconds, a leap second as the second after it.
+#[must_use]
+pub fn storable(at: Instant) -> Instant {
+    DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at)
+}
+
 /// A day in words, Korean time.
 #[must_use]
 pub fn day_ko(at: Instant) -> String {
@@ -112,6 +118,8 @@ mod tests {
         assert_eq!(Season::at(before), Season::Winter);
         assert_eq!(Season::at(after), Season::Spring);
         assert_eq!(kst_hour_of_day(after), 0);
+        let leap = storable("2027-01-01T23:59:60.1234567Z".parse().unwrap());
+        assert_eq!(leap.to_rfc3339(), "2027-01-02T00:00:00.123456+00:00");
         assert_eq!(start_of_hour("2026-02-28T15:59:59.9Z".parse().unwrap()), after);
         assert_eq!(
             (day_ko(after), last_day_ko(after)),

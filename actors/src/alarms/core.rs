@@ -150,6 +150,12 @@ pub(crate) fn judge(seen: &Seen) -> Vec<Finding> {
         enough
             .then(|| graded("availability", answered, 99.0, 95.0, |a| format!("Only {a:.1} % of the requests succeed")))
             .flatten(),
+        (lately.quarantines > 0).then(|| Finding {
+            key: "actors-quarantined".into(),
+            severity: Severity::Critical,
+            text: format!("{} event(s) failed again and again and answer nobody for a while", lately.quarantines),
+            weight: i64::try_from(lately.quarantines).unwrap_or(i64::MAX),
+        }),
         seen.dead.filter(|n| *n > 0).map(|dead| Finding {
             key: "dead-letters".into(),
             severity: Severity::Warning,
@@ -199,6 +205,8 @@ mod tests {
         let few = Totals { requests: 10, failures: 10, cache_misses: 10, over_1000_ms: 10, ..Totals::default() };
         assert!(judge(&Seen { lately: few, ..seen() }).is_empty(), "a handful says nothing");
         assert_eq!(severity_of(&Seen { dead: Some(1), ..seen() }, "dead-letters"), Some(Warning));
+        let lately = Totals { quarantines: 1, ..Totals::default() };
+        assert_eq!(severity_of(&Seen { lately, ..seen() }, "actors-quarantined"), Some(Critical));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use super::{EventError, Loaded, Msg, Phase, REJECTED, State};
 use crate::publishing;
 use crate::{Approval, draw};
-use domain::channel::Source;
+use domain::channel::{Mode, Source};
+use domain::dashboard::Tally;
 use domain::event::{Command, Event, Fact, Rejection, Status, Who, decide};
 use domain::event::{ContentItem, Move};
 use domain::ids::{DistributionId, UserId};
@@ -66,8 +67,8 @@ impl State {
                 }
             }
             match self.persist(facts, who, now, None).await {
-                Err(StorageError::Contended) => self.reload().await?,
-                Err(e) => return Err(e.into()),
+                Err(StorageError::Contended) => self.reload(myself).await?,
+                Err(e) => return Err(self.failed(myself, e)),
                 Ok(_) => {
                     self.changed(myself);
                     if matches!(command, Command::Cancel) {
@@ -139,8 +140,7 @@ impl State {
     fn stored(&mut self, after: Event, version: i64, now: At) {
         if let Phase::Loaded(loaded) = &mut self.phase {
             loaded.event = Arc::new(after);
-            loaded.stale |= version != loaded.tally.version + 1;
-            loaded.tally.version = loaded.tally.version.max(version);
+            loaded.logged(version, loaded.tally.version);
             loaded.tally.at = Some(now);
         }
         self.args.known.latest.fetch_max(version, Ordering::AcqRel);
@@ -155,22 +155,47 @@ impl State {
         self.touch(myself, "event.changed");
     }
 
-    /// Reads the row again: somebody else changed it.
-    pub(super) async fn reload(&mut self) -> Result<(), EventError> {
-        let id = self.args.id;
+    /// Reads the row again, and the log as far as it may not be known; what follows from a change by somebody else follows.
+    pub(super) async fn reload(&mut self, myself: &ActorRef<Msg>) -> Result<(), EventError> {
+        let (id, since) = (self.args.id, self.loaded()?.sure);
         let read = self.shared.store.run(move |c| {
-            Box::pin(async move { Ok((storage::events::get(c, id).await?, storage::tally::load(c, id).await?)) })
+            Box::pin(async move { Ok((storage::events::get(c, id).await?, storage::tally::load(c, id, since).await?)) })
         });
-        let (event, tally) = read.await?;
+        let (event, mut tally) = read.await?;
+        let event = event.ok_or(EventError::NotFound)?;
         let loaded = self.loaded()?;
-        loaded.event = Arc::new(event.ok_or(EventError::NotFound)?);
-        let returning = loaded.tally.returning;
-        loaded.tally = domain::dashboard::Tally { returning, ..tally };
-        loaded.stale = false;
+        let news = event.revision != loaded.event.revision;
+        loaded.event = Arc::new(event);
+        tally.returning = loaded.tally.returning;
+        let mut by_hour = std::mem::take(&mut loaded.tally.by_hour);
+        by_hour.append(&mut tally.by_hour);
+        loaded.tally = Tally { by_hour, ..tally };
+        (loaded.stale, loaded.sure) = (false, loaded.tally.version);
         // Pages made before this are older than what the actor knows now.
         let version = loaded.tally.version;
         self.args.known.latest.fetch_max(version, Ordering::AcqRel);
+        if news {
+            self.changed(myself);
+        }
         Ok(())
+    }
+
+    /// What this actor holds may be older than storage: it is read again, until it could be.
+    pub(super) fn behind(&mut self, myself: &ActorRef<Msg>) {
+        let generation = self.generation;
+        if let Ok(l) = self.loaded()
+            && !std::mem::replace(&mut l.stale, true)
+        {
+            let _ = myself.cast(Msg::Refresh(generation));
+        }
+    }
+
+    /// A command that storage did not take, or did and did not say so.
+    pub(super) fn failed(&mut self, myself: &ActorRef<Msg>, e: StorageError) -> EventError {
+        if matches!(e, StorageError::Lost(_)) {
+            self.behind(myself);
+        }
+        e.into()
     }
 
     pub(super) async fn approve(
@@ -208,16 +233,29 @@ impl State {
         match self.persist(facts, who, now, Some(extra)).await {
             Ok(_) => {}
             Err(StorageError::Contended | StorageError::Conflict { .. }) => {
-                self.reload().await?;
+                self.reload(myself).await?;
                 let status = self.loaded()?.event.status;
                 return Err(Rejection::WrongState(status).into());
             }
-            Err(e) => return Err(e.into()),
+            Err(e) => return Err(self.failed(myself, e)),
         }
         self.shared.jobs().wake();
         self.loaded()?.figures.publications = published;
         self.changed(myself);
+        self.tell_of_skipped(distribution).await;
         Ok(Approval { event: self.loaded()?.event.clone(), distribution })
+    }
+
+    /// The owner should know which channels are left out because they are switched off.
+    async fn tell_of_skipped(&mut self, id: DistributionId) {
+        let Ok(title) = self.loaded().map(|l| l.event.title.clone().unwrap_or_default()) else { return };
+        let read = self.shared.store.run(move |c| Box::pin(async move { storage::distributions::get(c, id).await }));
+        let Ok(Some(d)) = read.await else { return };
+        for p in d.publications.iter().filter(|p| p.mode == Mode::Off) {
+            if let Some(notice) = publishing::trouble(&d, p.channel, &title) {
+                crate::notices::tell(&self.shared, notice).await;
+            }
+        }
     }
 
     /// Takes back what was published of a cancelled event.
@@ -229,15 +267,15 @@ impl State {
         Ok(())
     }
 
-    pub(super) async fn delete(&mut self, owner: UserId) -> Result<(), EventError> {
+    pub(super) async fn delete(&mut self, myself: &ActorRef<Msg>, owner: UserId) -> Result<(), EventError> {
         let event = &self.owned(Who::Owner(owner))?.event;
         let (id, status) = (event.id, event.status);
         if status.after(Move::Plan).is_none() {
             return Err(Rejection::WrongState(status).into());
         }
-        let gone = self.shared.store.tx(move |c| Box::pin(async move { storage::events::delete(c, id).await })).await?;
-        if !gone {
-            self.reload().await?;
+        let gone = self.shared.store.tx(move |c| Box::pin(async move { storage::events::delete(c, id).await })).await;
+        if !gone.map_err(|e| self.failed(myself, e))? {
+            self.reload(myself).await?;
             let status = self.loaded()?.event.status;
             return Err(Rejection::WrongState(status).into());
         }
@@ -254,7 +292,8 @@ impl State {
         for _ in 0..TRIES {
             let now = crate::system::now();
             match self.store_erasure(entry_no, now).await {
-                Err(EventError::Storage(StorageError::Contended)) => self.reload().await?,
+                Err(EventError::Storage(StorageError::Contended)) => self.reload(myself).await?,
+                Err(EventError::Storage(e)) => return Err(self.failed(myself, e)),
                 Err(e) => return Err(e),
                 Ok(None) => return Ok(false),
                 Ok(Some(erasure)) => {
@@ -289,8 +328,9 @@ impl State {
         if let Some(version) = erasure.entry.version {
             let source = Source::ALL[usize::try_from(erasure.entry.channel).unwrap_or(7).min(7)];
             let loaded = self.loaded()?;
-            loaded.stale |= version != loaded.tally.version + 1;
+            let before = loaded.tally.version;
             loaded.tally.apply_erasure(version, source, erasure.entry.hour, now);
+            loaded.logged(version, before);
             loaded.tally.returning = (loaded.tally.returning - i64::from(erasure.returned)).max(0);
             self.args.known.latest.fetch_max(version, Ordering::AcqRel);
             self.touch(myself, "entries.counted");

@@ -1,6 +1,6 @@
 //! The dashboard: folded from commits, read again when one was missed, published at most ten times a second.
 
-use super::{CONFLATE, HITS_EVERY, LOAD_RETRY, Msg, State};
+use super::{CONFLATE, EventError, HITS_EVERY, LOAD_RETRY, Msg, State};
 use crate::view;
 use chrono::Utc;
 use domain::catalog::{INDUSTRIES, industry_of};
@@ -16,9 +16,9 @@ use std::time::Instant;
 impl State {
     pub(super) fn committed(&mut self, myself: &ActorRef<Msg>, commit: &Commit) {
         if let Ok(l) = self.loaded() {
-            // A gap, or a commit that an own fact overtook: read the log again before showing anything.
-            l.stale |= commit.version != l.tally.version + 1;
+            let before = l.tally.version;
             l.tally.apply_commit(commit);
+            l.logged(commit.version, before);
         }
         self.touch(myself, "entries.counted");
     }
@@ -49,13 +49,16 @@ impl State {
 
     pub(super) async fn publish(&mut self, myself: &ActorRef<Msg>) {
         let Some(kind) = self.unpublished.take() else { return };
-        self.last_published = Some(Instant::now());
         // An update must not show less than was acknowledged.
         if self.loaded().is_ok_and(|l| l.stale)
-            && let Err(e) = self.reload().await
+            && let Err(e) = self.reload(myself).await
         {
-            tracing::warn!(event = %self.args.id, error = %e, "a missed commit could not be read");
+            tracing::warn!(event = %self.args.id, error = %e, "a missed commit could not be read; trying again");
+            self.unpublished = Some(kind);
+            myself.send_after(LOAD_RETRY, || Msg::PublishDue);
+            return;
         }
+        self.last_published = Some(Instant::now());
         let hub = self.shared.hub.clone();
         let owner_topic = Topic::Event(self.args.id);
         if hub.is_read(&owner_topic) {
@@ -94,16 +97,20 @@ impl State {
                     }
                     l.stale = true;
                 }
-                let _ = self.settle().await;
+                if let Err(e) = self.settle(myself).await {
+                    return self.refresh_again(myself, generation, &e);
+                }
                 self.generation = self.generation.max(generation);
                 self.know();
                 self.touch(myself, "channels.measured");
             }
-            Err(e) => {
-                tracing::warn!(event = %id, error = %e, "figures could not be read; trying again");
-                myself.send_after(LOAD_RETRY, move || Msg::Refresh(generation));
-            }
+            Err(e) => self.refresh_again(myself, generation, &e.into()),
         }
+    }
+
+    fn refresh_again(&mut self, myself: &ActorRef<Msg>, generation: u64, e: &EventError) {
+        tracing::warn!(event = %self.args.id, error = %e, "an event could not be read again; trying again");
+        myself.send_after(LOAD_RETRY, move || Msg::Refresh(generation));
     }
 
     pub(super) fn hit(&mut self, myself: &ActorRef<Msg>, source: Source) {
@@ -144,8 +151,7 @@ impl State {
     /// The event's log has a row more, which changes nothing in the tally.
     pub(super) fn logged(&mut self, version: i64) {
         if let Ok(l) = self.loaded() {
-            l.stale |= version != l.tally.version + 1;
-            l.tally.version = l.tally.version.max(version);
+            l.logged(version, l.tally.version);
         }
         self.args.known.latest.fetch_max(version, Ordering::AcqRel);
     }

@@ -35,7 +35,7 @@ impl State {
             let fact = Fact::Rooted { root: domain::event::state::hex(&root), entries };
             if let Err(e) = self.persist(vec![fact], Who::System, crate::system::now(), None).await {
                 tracing::warn!(event = %self.args.id, error = %e, "the root was not stored");
-                let _ = self.reload().await;
+                let _ = self.reload(myself).await;
             }
             self.changed(myself);
         }
@@ -82,7 +82,7 @@ impl State {
     ) {
         self.working = false;
         let outcome = match result {
-            Ok(picked) => self.store_draw(&request, picked).await,
+            Ok(picked) => self.store_draw(myself, &request, picked).await,
             Err(e) => Err(EventError::Storage(e)),
         };
         if let Ok(facts) = &outcome {
@@ -99,7 +99,12 @@ impl State {
     }
 
     /// Stores a draw; of those drawn, whoever has erased the entry meanwhile forfeits at once.
-    async fn store_draw(&mut self, request: &DrawRequest, picked: Picked) -> Result<Vec<Fact>, EventError> {
+    async fn store_draw(
+        &mut self,
+        myself: &ActorRef<Msg>,
+        request: &DrawRequest,
+        picked: Picked,
+    ) -> Result<Vec<Fact>, EventError> {
         let event = self.loaded()?.event.clone();
         if event.root != Some((picked.root, picked.entries)) {
             return Err(StorageError::Corrupt("the entries do not match the root published at the close".into()).into());
@@ -138,10 +143,10 @@ impl State {
             Ok(facts) => Ok(facts),
             // Another node drew: its draw is the one.
             Err(StorageError::Contended | StorageError::Conflict { .. }) => {
-                self.reload().await?;
+                self.reload(myself).await?;
                 Ok(Vec::new())
             }
-            Err(e) => Err(e.into()),
+            Err(e) => Err(self.failed(myself, e)),
         }
     }
 }

@@ -4,12 +4,13 @@
 //! Whoever finds none asks the actor, whose mailbox is the single flight: the first question makes the page, the others
 //! behind it find it.
 
-use super::{EventError, State};
+use super::{EventError, Msg, State};
 use crate::entry::EntryMeta;
 use crate::view;
 use bytes::{BufMut, Bytes, BytesMut};
 use chrono::Utc;
 use domain::ids::{EventId, UserId};
+use ractor::ActorRef;
 use rand::Rng;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, RwLock};
@@ -143,13 +144,13 @@ pub(crate) fn split_versions(cached: &Bytes) -> Option<(i64, i64, Bytes)> {
 
 impl State {
     /// The analytics, and whether they were made for this question: not when whoever asked before had them made.
-    pub(super) async fn analytics(&mut self) -> Result<(Arc<Page<Bytes>>, bool), EventError> {
+    pub(super) async fn analytics(&mut self, myself: &ActorRef<Msg>) -> Result<(Arc<Page<Bytes>>, bool), EventError> {
         if !self.loaded()?.stale
             && let Some(page) = self.args.known.analytics()
         {
             return Ok((page, false));
         }
-        let counted = self.settle().await?;
+        let counted = self.settle(myself).await?;
         metrics::counter!("dashboard_loads_total").increment(1);
         let (hub, generation) = (self.shared.hub.clone(), self.generation);
         let l = self.loaded()?;
@@ -162,14 +163,14 @@ impl State {
     }
 
     /// The public page; made anew unless whoever asked before had it made.
-    pub(super) async fn public(&mut self) -> Result<Arc<Page<Public>>, EventError> {
+    pub(super) async fn public(&mut self, myself: &ActorRef<Msg>) -> Result<Arc<Page<Public>>, EventError> {
         if !self.loaded()?.stale
             && let Some(page) = self.args.known.public()
         {
             return Ok(page);
         }
         if self.loaded()?.stale {
-            self.reload().await?;
+            self.reload(myself).await?;
         }
         let generation = self.generation;
         let l = self.loaded()?;

@@ -27,9 +27,9 @@ pub(super) struct Pace {
 
 impl State {
     /// Repairs what was missed and counts who returns, as far as one read may take. False: not everybody is counted yet.
-    pub(super) async fn settle(&mut self) -> Result<bool, EventError> {
+    pub(super) async fn settle(&mut self, myself: &ActorRef<Msg>) -> Result<bool, EventError> {
         if self.loaded()?.stale {
-            self.reload().await?;
+            self.reload(myself).await?;
         }
         for _ in 0..STEPS {
             if self.count_step().await?.counted {

@@ -11,12 +11,14 @@ use domain::ids::{ImageId, StoreId};
 use domain::time::Season;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use storage::StorageError;
 use storage::images::Image;
 use storage::jobs::End;
 use storage::offers::PaidCall;
 use storage::stores::Shop;
+use tokio::sync::Semaphore;
 
 /// How long the models of one style are asked: three styles and their pictures must fit into five minutes (RS-05).
 const DRAWING: Duration = Duration::from_secs(85);
@@ -166,12 +168,14 @@ async fn compose(
 }
 
 /// Pictures drawn at once: each takes a core and some megabytes.
-static DRAWING_PLACES: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(4);
+static DRAWING_PLACES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(4)));
 
 /// Composes off the async threads.
 pub(crate) async fn raster(fonts: creative::Fonts, svg: String) -> (Vec<u8>, &'static str) {
-    let _place = DRAWING_PLACES.acquire().await;
+    let place = DRAWING_PLACES.clone().acquire_owned().await;
     blocking(move || {
+        // Held as long as the work goes on, whoever waits for it.
+        let _place = place;
         if fonts.hangul().is_some() {
             match fonts.jpeg(&svg) {
                 Ok(jpeg) => return (jpeg, "jpg"),

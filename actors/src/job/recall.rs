@@ -57,7 +57,8 @@ async fn take_back(run: &Run, loaded: &Loaded, p: &Publication) -> Result<Taken,
     use PublicationStatus as P;
     let (d, channel) = (&loaded.distribution, p.channel);
     match p.status {
-        P::Recalled => return Ok(Taken::Back),
+        // Gone already, or never there.
+        P::Recalled | P::Skipped => return Ok(Taken::Back),
         // A call is under way, or nobody knows yet: it ends first, and is not begun again.
         P::Publishing => return Ok(Taken::NotYet),
         P::Unknown if channel.can_be_asked() => return settle_unknown(run, loaded, p).await,

@@ -10,6 +10,7 @@ use domain::entry::Verdict;
 use domain::ids::EventId;
 use futures_util::future::BoxFuture;
 use ractor::ActorRef;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use storage::entries::{NewEntry, Stored, enter_batch};
@@ -86,6 +87,7 @@ fn store(deps: &Arc<Deps>, lane: Lane, batch: Vec<Pending>) -> BoxFuture<'_, Jud
         match written {
             Ok(stored) => {
                 tell(deps, stored.commits, stored.before);
+                tell_shut(deps, &rows, &stored.verdicts);
                 judge(rows, tickets, stored.verdicts)
             }
             Err(
@@ -150,6 +152,15 @@ fn tell(deps: &Deps, commits: Vec<(EventId, Commit)>, before: Vec<(EventId, i64)
         deps.events.overlooked(event, version);
     }
     tracing::trace!(target: "journal", point = "told");
+}
+
+/// Actors that took entries of an event that is not open look again: somebody else may have shut it.
+fn tell_shut(deps: &Deps, rows: &[NewEntry], verdicts: &[Option<Verdict>]) {
+    let shut = |v: &Option<Verdict>| matches!(v, Some(Verdict::NotOpen | Verdict::Ended));
+    let events = rows.iter().zip(verdicts).filter(|(_, v)| shut(v)).map(|(row, _)| row.event);
+    for event in events.collect::<BTreeSet<_>>() {
+        deps.events.overlooked(event, 0);
+    }
 }
 
 fn judge(rows: Vec<NewEntry>, tickets: Vec<Ticket>, verdicts: Vec<Option<Verdict>>) -> Judged {

@@ -180,12 +180,13 @@ async fn models_that_refuse_or_stop_and_quotas_that_end() {
     let overloaded = r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#;
     let cases = [
         (Upstream::Claude, Fault::Refusal, "refused"),
-        (Upstream::Claude, Fault::CutShort, "transient"),
+        // For whoever parses it: no failure of the upstream.
+        (Upstream::Claude, Fault::CutShort, "ok"),
         (Upstream::Claude, said(400, limits), "quota"),
         (Upstream::Claude, said(529, overloaded), "transient"),
         (Upstream::Claude, status(403), "auth"),
         (Upstream::OpenAi, Fault::Refusal, "refused"),
-        (Upstream::OpenAi, Fault::CutShort, "transient"),
+        (Upstream::OpenAi, Fault::CutShort, "ok"),
         (Upstream::OpenAi, said(429, spent), "quota"),
         (Upstream::Stability, Fault::Refusal, "refused"),
         (Upstream::OpenAiImages, Fault::Refusal, "refused"),
@@ -199,7 +200,7 @@ async fn models_that_refuse_or_stop_and_quotas_that_end() {
         let outcome = world.read(upstream).await;
         assert_eq!(class(&outcome), expected, "{upstream} with {fault:?}: {outcome:?}");
         let billed = outcome.is_err_and(|e| e.spent.is_some_and(|s| s.cost_centiwon > 0));
-        let answered = matches!(fault, Fault::CutShort | Fault::Refusal);
+        let answered = matches!(fault, Fault::Refusal);
         let model = matches!(upstream, Upstream::Claude | Upstream::OpenAi);
         assert_eq!(billed, answered && model, "{upstream} with {fault:?}: tokens were spent all the same");
         world.simulator.set_fault(upstream.code(), None);

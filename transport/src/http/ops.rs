@@ -53,13 +53,13 @@ pub(crate) async fn watch_database(app: App) {
             () = app.draining.cancelled() => return,
             _ = every.tick() => {}
         }
-        let answered = tokio::time::timeout(Duration::from_secs(3), app.store().ping()).await;
-        let alive = matches!(answered, Ok(Ok(())));
+        let alive = app.store().answers(Duration::from_secs(3)).await;
         if app.ready.swap(alive, Ordering::Relaxed) != alive {
             tracing::warn!(alive, "database");
         }
-        if let Ok(revoked) =
-            app.store().run(|c| Box::pin(async move { storage::sessions::recently_revoked(c).await })).await
+        if alive
+            && let Ok(revoked) =
+                app.store().run(|c| Box::pin(async move { storage::sessions::recently_revoked(c).await })).await
         {
             for session in revoked {
                 app.revocations.add(session);

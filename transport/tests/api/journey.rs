@@ -401,9 +401,18 @@ fn the_dashboard_adds_up() {
         let fresh = api.get(&format!("/api/events/{id}/analytics")).await;
         assert_eq!(fresh.headers["x-cache"], "miss", "what was acknowledged is seen by the next read");
         assert_eq!(fresh.is(200)["cards"]["participants"], 6);
-        // A visit of our link counts for its channel.
-        let page = anonymous().http.get(format!("{}/e/{slug}?c=NAVER", api.base)).send().await.unwrap();
-        assert_eq!(page.status(), 200);
+        // A visit of our link counts for its channel; a messenger that only looks whether it is there does not.
+        for (method, source) in [(Method::HEAD, "QR"), (Method::GET, "DIRECT"), (Method::GET, "DIRECT")] {
+            let page = anonymous().http.request(method, format!("{}/e/{slug}?c={source}", api.base)).send().await;
+            assert_eq!(page.unwrap().status(), 200);
+        }
+        within(Duration::from_secs(5), "counted", || async {
+            let rows = api.get(&format!("/api/events/{id}/analytics")).await.is(200)["channels"].clone();
+            let clicks = |of| rows.as_array().unwrap().iter().find(|c| c["channel"] == of).unwrap()["clicks"].clone();
+            assert!(clicks("QR").is_null(), "{rows}");
+            clicks("DIRECT") == 2
+        })
+        .await;
         // A second event of the shop knows who returns.
         let (second, slug2) = api.live(json!({})).await;
         for n in [0, 1, 50] {

@@ -11,6 +11,7 @@ mod canary;
 mod contract;
 mod cuts;
 mod details;
+mod elsewhere;
 mod endings;
 mod entries;
 mod input;

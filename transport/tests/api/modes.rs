@@ -93,6 +93,9 @@ fn assisted_and_off_channels_never_block_approval() {
         assert_eq!(analytics["roi"]["platformCostWon"], domain::channel::Channel::Naver.price_won());
         let modes: Vec<_> = analytics["channels"].as_array().unwrap().iter().map(|c| c["mode"].clone()).collect();
         assert_eq!(modes, [json!("OFF"), json!("ASSISTED"), json!(null), json!(null)]);
+        let notices = api.get("/api/notices").await.is(200);
+        let told = notices["items"].as_array().unwrap().iter().find(|n| n["kind"] == "channel-trouble").unwrap();
+        assert_eq!(told["data"]["channel"], "GENIE_TV", "what is left out is told: {told}");
         // Only the owner can take back what the owner posted.
         api.post(&format!("/api/events/{id}/cancel"), json!({})).await.is(200);
         within(Duration::from_secs(10), "told", || async {

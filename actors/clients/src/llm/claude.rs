@@ -103,6 +103,8 @@ pub fn decode(answer: &Answer) -> Result<Completion, UpstreamError> {
     let spent = Spent::of((message.usage.input_tokens, message.usage.output_tokens), WON_PER_MILLION);
     let failed = match message.stop_reason.as_deref() {
         Some("end_turn" | "stop_sequence") if !text.is_empty() => return Ok(Completion { text, spent }),
+        // Cut short: the upstream did what it was asked, and what is there will not parse.
+        Some("max_tokens" | "model_context_window_exceeded") => return Ok(Completion { text, spent }),
         Some("refusal") => UpstreamError::new(ErrorClass::Refused, "refusal"),
         other => UpstreamError::garbage(format!("stopped by {:?}", other.map(crate::error::brief))),
     };

@@ -95,6 +95,8 @@ pub fn decode(answer: &Answer) -> Result<Completion, UpstreamError> {
     let failed = match (choice.finish_reason.as_deref(), choice.message.refusal, choice.message.content) {
         (_, Some(_), _) | (Some("content_filter"), ..) => UpstreamError::new(ErrorClass::Refused, "refusal"),
         (Some("stop"), None, Some(text)) if !text.is_empty() => return Ok(Completion { text, spent }),
+        // Cut short: the upstream did what it was asked, and what is there will not parse.
+        (Some("length"), None, text) => return Ok(Completion { text: text.unwrap_or_default(), spent }),
         (reason, ..) => UpstreamError::garbage(format!("stopped by {:?}", reason.map(crate::error::brief))),
     };
     Err(failed.after(spent))

@@ -8,7 +8,7 @@ use crate::ids::{DistributionId, ImageId};
 use crate::offer::{EventOption, Prize, check_prizes};
 use crate::rule::{Broken, within};
 use crate::text::line;
-use crate::time::Instant;
+use crate::time::{Instant, storable};
 use chrono::Duration;
 
 /// The longest event: a year and a day, so that every season fits once.
@@ -146,6 +146,7 @@ fn title_of(title: &str) -> Result<String, Rejection> {
 fn plan(event: &Event, input: PlanInput, now: Instant) -> Result<Vec<Fact>, Rejection> {
     drafting(event)?;
     let PlanInput { option, title, starts_at, ends_at, prizes, visit_weight } = input;
+    let (starts_at, ends_at) = (starts_at.map(storable), ends_at.map(storable));
     // What is left out stays as it was under the same option, and comes from a new one otherwise; a title given to the
     // bare draft stays too.
     let same_option = event.option.as_ref().is_some_and(|o| o.id == option.id && o.title == option.title);
@@ -187,7 +188,7 @@ fn edit(event: &Event, title: Option<&str>, ends_at: Option<Instant>) -> Result<
         None => Vec::new(),
     };
     if let Some(ends_at) = ends_at {
-        facts.extend(move_end(event, ends_at)?);
+        facts.extend(move_end(event, storable(ends_at))?);
     }
     Ok(facts)
 }
