@@ -105,8 +105,7 @@ impl Ticket {
             }
             Verdict::Duplicate => Err(EnterError::AlreadyEntered),
             Verdict::Ended => Err(EnterError::Ended),
-            // It was open when the entry came: what shut it for now is a pause.
-            Verdict::NotOpen => Err(EnterError::Paused),
+            Verdict::NotOpen => Err(EnterError::NotStarted),
             Verdict::Unknown => Err(EnterError::NotFound),
         };
         self.answer(result);

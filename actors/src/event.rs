@@ -101,12 +101,14 @@ pub(crate) enum Msg {
     Delete { owner: UserId, reply: Reply<()> },
     /// An entry, with the visit code it came with; answered through its own port.
     Enter(Box<Pending>, Option<String>),
-    /// An entry whose visit code is wrong, and that was not stored before.
-    WrongCode(Box<Pending>),
+    /// A phone whose visit code was counted as wrong repeated what was stored before.
+    NoWrongCode([u8; 16]),
     /// The journal stored entries.
     Committed(Commit),
     /// A commit was not told of: the log has it.
     Overlooked,
+    /// Storage takes no entries of the event.
+    Shut,
     /// Answers whether the entry was there to be erased.
     Erase(i64, Reply<bool>),
     /// Answers the analytics, and whether they were made for this question.
@@ -271,9 +273,10 @@ impl Actor for EventActor {
                 answer(reply, result);
             }
             Msg::Enter(pending, code) => s.enter(&myself, *pending, code).await,
-            Msg::WrongCode(pending) => s.refuse_code(*pending),
+            Msg::NoWrongCode(phone) => s.forgive_code(&phone),
             Msg::Committed(commit) => s.committed(&myself, &commit),
             Msg::Overlooked => s.overlooked(&myself),
+            Msg::Shut => s.shut(&myself),
             Msg::Erase(entry_no, reply) => {
                 let result = s.erase(&myself, entry_no).await;
                 answer(reply, result);
@@ -288,7 +291,7 @@ impl Actor for EventActor {
             }
             Msg::Hit(source) => s.hit(&myself, source),
             Msg::Refresh(generation) => s.refresh(&myself, generation).await,
-            Msg::Draw(request, reply) => s.draw(&myself, request, reply),
+            Msg::Draw(request, reply) => s.draw(&myself, request, reply).await,
             Msg::Rooted(result) => s.rooted(&myself, result).await,
             Msg::Picked(request, result) => s.picked(&myself, request, *result).await,
             Msg::BoundaryDue(revision) => s.boundary(&myself, revision).await,

@@ -16,7 +16,7 @@ use crate::system::Shared;
 use bytes::Bytes;
 use domain::channel::Source;
 use domain::dashboard::Commit;
-use domain::event::{Command, Event, Status, Who};
+use domain::event::{Command, Event, Who};
 use domain::ids::{EventId, StoreId, UserId};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, ActorStatus, RpcReplyPort, SupervisionEvent};
 use std::collections::HashMap;
@@ -115,6 +115,14 @@ impl Events {
             && slot.known.latest.fetch_max(version, Ordering::AcqRel) < version
         {
             let _ = slot.actor.cast(Msg::Overlooked);
+        }
+    }
+
+    /// The journal found that storage takes no entries of an event.
+    pub(crate) fn shut(&self, event: EventId) {
+        let slots = self.inner.slots.read().expect("nobody panics holding it");
+        if let Some(slot) = slots.get(&event) {
+            let _ = slot.actor.cast(Msg::Shut);
         }
     }
 
@@ -329,13 +337,15 @@ impl EventHandle {
         }
     }
 
-    /// The gate is not open: paused, or not begun?
+    /// The gate is not open: paused, or not begun? As storage has it: the actor may not have heard of it yet.
     async fn why_not_open(&self) -> EnterError {
-        match self.read().await.map(|e| e.status) {
-            Ok(Status::Paused) => EnterError::Paused,
-            Ok(status) if status.is_over() => EnterError::Ended,
-            Ok(status) if status.is_drafting() => EnterError::NotFound,
-            _ => EnterError::NotStarted,
+        let (store, id) = (&self.events.inner.shared.store, self.id);
+        match store.run(move |c| Box::pin(async move { storage::entries::gate(c, id).await })).await {
+            Ok(Some(gate)) if gate.gate == 2 || gate.over => EnterError::Ended,
+            Ok(Some(gate)) if gate.gate == 0 && gate.begun => EnterError::Paused,
+            Ok(Some(_)) => EnterError::NotStarted,
+            Ok(None) => EnterError::NotFound,
+            Err(_) => EnterError::Overloaded,
         }
     }
 

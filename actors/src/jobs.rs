@@ -87,13 +87,18 @@ impl Jobs {
     /// # Errors
     /// Whatever the database said.
     pub async fn cancel(&self, id: JobId) -> Result<Option<Job>> {
-        let shared = self.shared();
-        let gone = shared.store.run(move |c| Box::pin(async move { storage::jobs::cancel(c, id).await })).await?;
+        let cancel = self.shared().store.run(move |c| Box::pin(async move { storage::jobs::cancel(c, id).await }));
+        let gone = cancel.await?;
         if let Some(job) = &gone {
-            let _ = self.at.cast(Msg::Cancel(id));
-            ended(shared, job).await;
+            self.called_off(job).await;
         }
         Ok(gone)
+    }
+
+    /// A job's row says that it was called off: it stops, and whoever follows it hears so.
+    pub(crate) async fn called_off(&self, job: &Job) {
+        let _ = self.at.cast(Msg::Cancel(job.id));
+        ended(self.shared(), job).await;
     }
 
     /// Gives a dead job its attempts back. `None`: it is not dead.
@@ -211,22 +216,13 @@ impl State {
         self.again = false;
         let myself = myself.clone();
         shared.tracker.clone().spawn(async move {
-            let claimed = shared.store.run(move |c| {
-                Box::pin(async move {
-                    let dead = storage::jobs::bury(c).await?;
-                    Ok((dead, storage::jobs::claim(c, room as i64).await?))
-                })
-            });
-            let claimed = match claimed.await {
-                Ok((dead, claimed)) => {
-                    for job in dead {
-                        tracing::error!(job = %job.id, kind = job.kind.code(), "its runner vanished with each attempt");
-                        ended(&shared, &job).await;
-                    }
-                    Ok(claimed)
-                }
-                Err(e) => Err(e),
-            };
+            let dead = shared.store.run(|c| Box::pin(async move { storage::jobs::bury(c).await })).await;
+            for job in dead.unwrap_or_default() {
+                tracing::error!(job = %job.id, kind = job.kind.code(), "its runner vanished with each attempt");
+                ended(&shared, &job).await;
+            }
+            let claimed =
+                shared.store.run(move |c| Box::pin(async move { storage::jobs::claim(c, room as i64).await })).await;
             let _ = myself.cast(Msg::Claimed(claimed));
         });
     }
@@ -249,32 +245,32 @@ impl State {
     }
 
     /// Gives back what was claimed while the end began.
-    fn give_back(&self, jobs: Vec<Job>) {
-        let Some(shared) = self.shared.get().cloned() else { return };
-        shared.tracker.clone().spawn(async move {
-            for job in jobs {
-                let back = shared.store.run(move |c| {
-                    Box::pin(async move { storage::jobs::finish(c, job.id, job.epoch, End::Released).await })
-                });
-                if let Err(e) = back.await {
-                    tracing::warn!(job = %job.id, error = %e, "a lease was not given back; it runs out");
-                }
+    async fn give_back(&self, jobs: Vec<Job>) {
+        let Some(shared) = self.shared.get() else { return };
+        for job in jobs {
+            let back = shared.store.run(move |c| {
+                Box::pin(async move { storage::jobs::finish(c, job.id, job.epoch, End::Released).await })
+            });
+            if let Err(e) = back.await {
+                tracing::warn!(job = %job.id, error = %e, "a lease was not given back; it runs out");
             }
-        });
+        }
+    }
+
+    /// Says that nothing runs any more, once that is so.
+    fn end(&mut self) {
+        if self.running.is_empty()
+            && !self.claiming
+            && let Some(reply) = self.finishing.take()
+        {
+            let _ = reply.send(());
+        }
     }
 
     fn gone(&mut self, myself: &ActorRef<Msg>, actor: ActorId) {
         self.running.remove(&actor);
         metrics::gauge!("jobs_running").set(self.running.len() as f64);
-        if self.finishing.is_some() {
-            if self.running.is_empty()
-                && let Some(reply) = self.finishing.take()
-            {
-                let _ = reply.send(());
-            }
-        } else {
-            self.claim(myself);
-        }
+        if self.finished { self.end() } else { self.claim(myself) }
     }
 }
 
@@ -307,7 +303,7 @@ impl Actor for Dispatcher {
             Msg::Claimed(result) => {
                 s.claiming = false;
                 match result {
-                    Ok(jobs) if s.finished => s.give_back(jobs),
+                    Ok(jobs) if s.finished => s.give_back(jobs).await,
                     Ok(jobs) => {
                         let more = !jobs.is_empty() || s.again;
                         s.begin(&myself, jobs).await;
@@ -317,6 +313,7 @@ impl Actor for Dispatcher {
                     }
                     Err(e) => tracing::warn!(error = %e, "jobs could not be claimed"),
                 }
+                s.end();
             }
             Msg::Cancel(id) => {
                 if let Some((_, actor)) = s.running.values().find(|(job, _)| *job == id) {
@@ -324,15 +321,11 @@ impl Actor for Dispatcher {
                 }
             }
             Msg::Finish(reply) => {
-                s.finished = true;
-                if s.running.is_empty() {
-                    let _ = reply.send(());
-                } else {
-                    s.finishing = Some(reply);
-                    for (_, actor) in s.running.values() {
-                        let _ = actor.cast(Report::Release);
-                    }
+                (s.finished, s.finishing) = (true, Some(reply));
+                for (_, actor) in s.running.values() {
+                    let _ = actor.cast(Report::Release);
                 }
+                s.end();
             }
         }
         Ok(())

@@ -223,15 +223,19 @@ impl Handles {
             .shared
             .store
             .tx(move |c| {
-                Box::pin(
-                    async move { storage::distributions::change(c, id, channel, &[P::Unknown], None, change).await },
-                )
+                Box::pin(async move {
+                    let changed = storage::distributions::change(c, id, channel, &[P::Unknown], None, change).await?;
+                    let Some((d, ended)) = changed else { return Ok(None) };
+                    // What went out is what is paid for.
+                    let version = storage::events::log_fact(c, d.event).await?;
+                    Ok(Some((d, ended, version)))
+                })
             })
             .await?;
-        if let Some((d, ended)) = &changed {
-            crate::publishing::announce(&self.shared, d, channel, *ended);
-        }
-        Ok(changed.is_some())
+        let Some((d, ended, version)) = changed else { return Ok(false) };
+        crate::publishing::announce(&self.shared, &d, channel, ended);
+        self.events.get(d.event).refresh(version).await;
+        Ok(true)
     }
 
     /// The entries of a closed event, with the tree over them.

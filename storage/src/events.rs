@@ -369,24 +369,25 @@ pub async fn list(c: &mut Conn, f: Filter) -> Result<Vec<Event>> {
     rows.into_iter().map(Event::try_from).collect()
 }
 
-/// Removes an event that was never approved. False: it was, or is not there.
+/// Removes an event that was never approved; which of its jobs were called off. `None`: it was, or is not there.
 ///
 /// # Errors
 /// Whatever the database said.
-pub async fn delete(c: &mut Conn, id: EventId) -> Result<bool> {
+pub async fn delete(c: &mut Conn, id: EventId) -> Result<Option<Vec<crate::jobs::Job>>> {
     // Its jobs stay, for the day's quota: what is not over is called off.
     let jobs: Vec<Id> = sql("select id from events.jobs where event_id = ?").bind::<t::Uuid, _>(id.0).all(c).await?;
     let gone = sql("delete from events.events where id = ? and status in ('draft', 'planned', 'ready')")
         .bind::<t::Uuid, _>(id.0)
         .run(c)
         .await?;
+    let mut cancelled = Vec::new();
     if gone == 1 {
         for job in jobs {
-            crate::jobs::cancel(c, domain::ids::JobId(job.id)).await?;
+            cancelled.extend(crate::jobs::cancel(c, domain::ids::JobId(job.id)).await?);
         }
         sql("delete from participation.log where event_id = ?").bind::<t::Uuid, _>(id.0).run(c).await?;
     }
-    Ok(gone == 1)
+    Ok((gone == 1).then_some(cancelled))
 }
 
 /// A row of the history.

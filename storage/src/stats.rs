@@ -59,7 +59,9 @@ pub async fn load(c: &mut Conn, event: EventId) -> Result<Figures> {
         .all(c)
         .await?;
     let publications: Vec<Publication> =
-        sql("select p.channel, p.mode, p.status from events.publications p join events.distributions d on d.id = p.distribution_id
+        // What was called off before anything was out is as good as skipped.
+        sql("select p.channel, p.mode, case when p.status = 'recalled' and p.external_id is null then 'skipped' else p.status end as status
+               from events.publications p join events.distributions d on d.id = p.distribution_id
               where d.event_id = ?")
         .bind::<t::Uuid, _>(event.0)
         .all(c)

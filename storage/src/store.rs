@@ -27,7 +27,9 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// The most units of work that wait for a connection; one more is refused at once.
 const MAX_WAITING: usize = 2_000;
 /// How long a unit of work may take. A server ends single statements after 5 s; one that went silent ends nothing.
-const WORK: Duration = Duration::from_secs(30);
+const WORK: Duration = Duration::from_secs(10);
+/// The same for a batch of the journal, one statement.
+const BATCH: Duration = Duration::from_secs(7);
 /// Lanes of the journal.
 const WRITERS: u32 = 2;
 /// Connections to a server. One writer of entries and a handful of readers saturate two cores.
@@ -184,14 +186,7 @@ impl Store {
             drop(_waiting);
             let mut conn: PooledConnection<'_, AsyncPgConnection> =
                 inner.pool.get().await.map_err(|e| StorageError::Unreachable(e.to_string()))?;
-            let result = match tokio::time::timeout(WORK, work(&mut conn)).await {
-                Ok(result) => result,
-                Err(_) => {
-                    // Nobody knows what the server makes of it still: nobody else gets this connection.
-                    AnsiTransactionManager::transaction_manager_status_mut(&mut *conn).set_in_error();
-                    Err(StorageError::Lost(format!("no end within {WORK:?}")))
-                }
-            };
+            let result = limited(WORK, &mut conn, work).await;
             inner.heard(&result);
             result
         }))
@@ -210,7 +205,7 @@ impl Store {
         let Some(writers) = self.inner.writers.clone() else { return self.run(work).await };
         finished(tokio::spawn(async move {
             let mut conn = writers.get().await.map_err(|e| StorageError::Unreachable(e.to_string()))?;
-            work(&mut conn).await
+            limited(BATCH, &mut conn, work).await
         }))
         .await
     }
@@ -276,6 +271,21 @@ async fn connections(url: &str, kind: Kind, size: u32) -> Result<Pool<AsyncPgCon
         .build(AsyncDieselConnectionManager::new_with_config(url, config))
         .await
         .map_err(|e| StorageError::Unreachable(e.to_string()))
+}
+
+/// A unit of work, given up on when it does not end.
+async fn limited<T, F>(limit: Duration, conn: &mut Conn, work: F) -> Result<T>
+where
+    F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>>,
+{
+    match tokio::time::timeout(limit, work(conn)).await {
+        Ok(result) => result,
+        Err(_) => {
+            // Nobody knows what the server makes of it still: nobody else gets this connection.
+            AnsiTransactionManager::transaction_manager_status_mut(conn).set_in_error();
+            Err(StorageError::Lost(format!("no end within {limit:?}")))
+        }
+    }
 }
 
 /// What a unit of work came to.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use storage::crypto::Keyring;
 use subtle::ConstantTimeEq;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Seconds an access token lives.
 pub const ACCESS_SECONDS: i64 = 900;
@@ -146,8 +146,8 @@ impl Passwords {
 
     /// The hash of a password whose length was checked.
     pub async fn hash(&self, password: String) -> Option<String> {
-        // The turn lasts as long as the work, which goes on when nobody waits for it any more.
-        let turn = self.turns.clone().acquire_owned().await.ok()?;
+        // It lasts as long as the work, which goes on when nobody waits for it any more.
+        let turn = self.turn().await?;
         let cost = self.cost;
         let hashing = tokio::task::spawn_blocking(move || {
             let _turn = turn;
@@ -156,9 +156,13 @@ impl Passwords {
         hashing.await.ok()?
     }
 
-    /// Is this the password of a hash? Without one, the same time is spent to say no.
-    pub async fn check(&self, password: String, hash: Option<String>) -> bool {
-        let Ok(turn) = self.turns.clone().acquire_owned().await else { return false };
+    /// A turn to [`Passwords::check`]; whoever hangs up before it comes is out of the queue.
+    pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        self.turns.clone().acquire_owned().await.ok()
+    }
+
+    /// Is this the password of a hash? Without one, the same time is spent to say no. The turn lasts as long as the work.
+    pub async fn check(&self, turn: OwnedSemaphorePermit, password: String, hash: Option<String>) -> bool {
         let known = hash.is_some();
         let hash = hash.unwrap_or_else(|| self.dummy.to_string());
         let checking = tokio::task::spawn_blocking(move || {
@@ -184,7 +188,8 @@ mod tests {
     async fn a_hash_nobody_waits_for_still_takes_its_turn() {
         let passwords = Passwords::new(12);
         let cores = passwords.turns.available_permits();
-        let checking = passwords.check("wrong".into(), None);
+        let turn = passwords.turn().await.unwrap();
+        let checking = passwords.check(turn, "wrong".into(), None);
         assert!(futures_util::FutureExt::now_or_never(checking).is_none(), "polled once and dropped");
         assert_eq!(passwords.turns.available_permits(), cores - 1);
         let limit = std::time::Instant::now() + std::time::Duration::from_secs(20);
@@ -262,8 +267,9 @@ mod tests {
         assert_eq!(long.len(), 72);
         assert!(passwords.hash(long).await.is_none(), "72 bytes are refused, not cut");
         let hash = passwords.hash("a".repeat(71)).await.unwrap();
-        assert!(passwords.check("a".repeat(71), Some(hash.clone())).await);
-        assert!(!passwords.check("a".repeat(70), Some(hash)).await);
-        assert!(!passwords.check("not a password anybody has".into(), None).await);
+        let check = async |password, hash| passwords.check(passwords.turn().await.unwrap(), password, hash).await;
+        assert!(check("a".repeat(71), Some(hash.clone())).await);
+        assert!(!check("a".repeat(70), Some(hash)).await);
+        assert!(!check("not a password anybody has".into(), None).await);
     }
 }

@@ -87,7 +87,7 @@ impl Problem {
         self
     }
 
-    fn overloaded(code: &'static str) -> Self {
+    pub(crate) fn overloaded(code: &'static str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code).retry_after(Duration::from_secs(1))
     }
 

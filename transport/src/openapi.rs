@@ -197,7 +197,7 @@ pub fn asyncapi(public_url: &str) -> Value {
             "update": message("update", &["topic", "position", "at", "kind", "data"], &[]), "gap": message("gap", &["topic"], &[]),
             "error": message("error", &["id", "code"], &[]), "pong": message("pong", &["id"], &[]), "goaway": message("goaway", &["reconnectAfterMs"], &[]),
         }},
-        "x-close-codes": {"4400": "protocol, or no hello", "4401": "no authorisation", "4403": "a right was lost", "4408": "too slow", "4429": "too many", "1012": "restart"},
+        "x-close-codes": {"4400": "protocol, or no hello", "4401": "no authorisation", "4403": "a right was lost", "4408": "too slow, or two heartbeats unanswered", "4429": "too many", "1012": "restart"},
     })
 }
 

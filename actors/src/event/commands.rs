@@ -274,10 +274,13 @@ impl State {
             return Err(Rejection::WrongState(status).into());
         }
         let gone = self.shared.store.tx(move |c| Box::pin(async move { storage::events::delete(c, id).await })).await;
-        if !gone.map_err(|e| self.failed(myself, e))? {
+        let Some(cancelled) = gone.map_err(|e| self.failed(myself, e))? else {
             self.reload(myself).await?;
             let status = self.loaded()?.event.status;
             return Err(Rejection::WrongState(status).into());
+        };
+        for job in &cancelled {
+            self.shared.jobs().called_off(job).await;
         }
         self.phase = Phase::Missing;
         self.args.known.generation.fetch_add(1, Ordering::AcqRel);
@@ -317,6 +320,10 @@ impl State {
                     .await?
                     .is_some_and(|n| n > 0);
                 let Some(entry) = storage::entries::erase(c, before.id, entry_no).await? else { return Ok(None) };
+                // Shut meanwhile, by somebody else: with the row locked first, no draw can pass it by.
+                if entry.version.is_none() && before.status.is_open() {
+                    return Err(StorageError::Contended);
+                }
                 let passed_on = if entry.version.is_none() { forfeit(c, &before, entry_no, now).await? } else { None };
                 Ok(Some(Erasure { entry, returned: counted && known, passed_on }))
             })

@@ -58,6 +58,8 @@ impl State {
             myself.send_after(LOAD_RETRY, || Msg::PublishDue);
             return;
         }
+        // What was found in it is told as what it is.
+        let kind = self.unpublished.take().unwrap_or(kind);
         self.last_published = Some(Instant::now());
         let hub = self.shared.hub.clone();
         let owner_topic = Topic::Event(self.args.id);
@@ -76,6 +78,7 @@ impl State {
         if public_kind != "channels.measured" {
             hub.publish(&public_topic, version, public_kind, at, || public(l));
         }
+        self.counted_shown();
     }
 
     pub(super) async fn refresh(&mut self, myself: &ActorRef<Msg>, generation: u64) {

@@ -43,11 +43,18 @@ impl State {
     }
 
     /// Draws once; whoever asks meanwhile waits for the same draw.
-    pub(super) fn draw(&mut self, myself: &ActorRef<Msg>, request: DrawRequest, reply: Reply<bool>) {
-        let status = match self.owned(Who::Owner(request.owner)) {
+    pub(super) async fn draw(&mut self, myself: &ActorRef<Msg>, request: DrawRequest, reply: Reply<bool>) {
+        let mut status = match self.owned(Who::Owner(request.owner)) {
             Ok(l) => l.event.status,
             Err(e) => return super::answer(reply, Err(e)),
         };
+        // Refused only as the row has it now.
+        if !status.is_over() {
+            if let Err(e) = self.reload(myself).await {
+                return super::answer(reply, Err(e));
+            }
+            status = self.loaded().map_or(status, |l| l.event.status);
+        }
         match status {
             Status::Drawn | Status::Settled | Status::Purged => super::answer(reply, Ok(false)),
             Status::Closed => {

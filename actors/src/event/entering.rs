@@ -44,6 +44,12 @@ impl WrongCodes {
         *n += 1;
     }
 
+    fn forgive(&mut self, phone: &[u8; 16]) {
+        if let Some((n, _)) = self.by_phone.get_mut(phone) {
+            *n = n.saturating_sub(1);
+        }
+    }
+
     fn make_room(&mut self) {
         if self.swept.is_none_or(|at| at.elapsed() > SWEEP_EVERY) {
             self.by_phone.retain(|_, (_, since)| since.elapsed() < WRONG_CODES_FOR);
@@ -103,24 +109,32 @@ impl State {
         }
     }
 
-    /// A repetition may come with a code that was good when it was first sent: it is no wrong try. Storage is asked on the
-    /// side, for everybody else's entries wait behind this one.
+    /// A repetition may come with a code that was good when it was first sent: it is no wrong try after all. Storage is asked
+    /// on the side, for everybody else's entries wait behind this one.
     fn wrong_code(&mut self, myself: &ActorRef<Msg>, pending: Pending) {
-        let (shared, myself) = (self.shared.clone(), myself.clone());
+        let (shared, myself, phone) = (self.shared.clone(), myself.clone(), pending.row.phone_index);
+        self.wrong_codes.count(phone);
         if pending.row.request_key.is_none() {
-            return self.refuse_code(pending);
+            return pending.refuse_or(Err(EnterError::VisitCodeInvalid));
         }
         self.shared.tracker.spawn(async move {
-            match stored_before(&shared, &pending).await {
-                Some(stored) => pending.refuse_or(Ok(stored)),
-                None => drop(myself.cast(Msg::WrongCode(Box::new(pending)))),
+            let stored = stored_before(&shared, &pending).await;
+            if stored.is_some() {
+                let _ = myself.cast(Msg::NoWrongCode(phone));
             }
+            pending.refuse_or(stored.ok_or(EnterError::VisitCodeInvalid));
         });
     }
 
-    pub(super) fn refuse_code(&mut self, pending: Pending) {
-        self.wrong_codes.count(pending.row.phone_index);
-        pending.refuse_or(Err(EnterError::VisitCodeInvalid));
+    pub(super) fn forgive_code(&mut self, phone: &[u8; 16]) {
+        self.wrong_codes.forgive(phone);
+    }
+
+    /// Storage takes no entries of an event that this actor believes in.
+    pub(super) fn shut(&mut self, myself: &ActorRef<Msg>) {
+        if self.loaded().is_ok_and(|l| l.event.status == Status::Live && !l.event.is_over(Utc::now())) {
+            self.behind(myself);
+        }
     }
 
     /// Why an event that seems not to be live takes no entry, as its gate says; `None`: the gate is open.
@@ -134,17 +148,19 @@ impl State {
             Ok(None) => return Some(EnterError::NotFound),
             Err(_) => return Some(EnterError::Overloaded),
         };
+        let believed = match status {
+            Status::Scheduled | Status::Live => 1,
+            _ if status.is_over() => 2,
+            _ => 0,
+        };
+        if gate.gate != believed {
+            self.behind(myself);
+        }
         match (gate.gate, gate.begun, gate.over) {
             (0, ..) if status.is_drafting() => Some(EnterError::NotFound),
             (2, ..) | (_, _, true) => Some(EnterError::Ended),
-            (0, ..) if status == Status::Paused => Some(EnterError::Paused),
-            (1, begun, false) => {
-                // Approved, opened or resumed where this actor did not see it.
-                if status != Status::Scheduled {
-                    self.behind(myself);
-                }
-                (!begun).then_some(EnterError::NotStarted)
-            }
+            (0, begun, _) if begun || status == Status::Paused => Some(EnterError::Paused),
+            (1, true, _) => None,
             _ => Some(EnterError::NotStarted),
         }
     }

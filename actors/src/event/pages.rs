@@ -151,6 +151,9 @@ impl State {
             return Ok((page, false));
         }
         let counted = self.settle(myself).await?;
+        if !counted {
+            self.count_later(myself);
+        }
         metrics::counter!("dashboard_loads_total").increment(1);
         let (hub, generation) = (self.shared.hub.clone(), self.generation);
         let l = self.loaded()?;

@@ -50,12 +50,26 @@ impl State {
                     self.returning.rests_until = Some(Instant::now() + rest);
                     counted = step.counted;
                 }
-                Err(e) => tracing::warn!(event = %self.args.id, error = %e, "who returns could not be counted"),
+                Err(e) => {
+                    tracing::warn!(event = %self.args.id, error = %e, "who returns could not be counted");
+                    self.returning.rests_until = Some(Instant::now() + (began.elapsed() * REST).max(ALONE));
+                }
             }
         }
-        if !counted && !std::mem::replace(&mut self.returning.due, true) {
+        if !counted {
+            self.count_later(myself);
+        }
+    }
+
+    /// Readers shall see the rest, too.
+    pub(super) fn count_later(&mut self, myself: &ActorRef<Msg>) {
+        if self.shared.hub.is_read(&Topic::Event(self.args.id)) && !std::mem::replace(&mut self.returning.due, true) {
             myself.send_after(CONFLATE, || Msg::CountDue);
         }
+    }
+
+    /// What readers were shown.
+    pub(super) fn counted_shown(&mut self) {
         self.returning.shown = self.loaded().map_or(0, |l| l.tally.returning);
     }
 
@@ -67,9 +81,10 @@ impl State {
         if self.unpublished.is_some() || !self.shared.hub.is_read(&Topic::Event(id)) {
             return;
         }
-        let shown = self.returning.shown;
         self.count_for_update(myself).await;
-        if self.returning.due || self.returning.shown == shown {
+        let shown = self.returning.shown;
+        let news = self.loaded().is_ok_and(|l| l.tally.returning != shown);
+        if self.returning.due || !news {
             return;
         }
         match self.shared.store.run(move |c| Box::pin(async move { storage::events::log_fact(c, id).await })).await {

@@ -93,7 +93,9 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
             json!({"code": "event-gone", "messageKo": "이벤트가 없습니다.", "messageEn": "The event is gone."}),
         ));
     };
-    if after.distribution.status() != DistributionStatus::Publishing {
+    let statuses = |d: &Distribution| d.publications.iter().map(|p| p.status).collect::<Vec<_>>();
+    let settled = after.distribution.status() != DistributionStatus::Publishing;
+    if settled && statuses(&after.distribution) != statuses(&loaded.distribution) {
         // What went out is what is paid for.
         let event = after.distribution.event;
         let version =

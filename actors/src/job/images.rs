@@ -4,7 +4,7 @@ use super::{Run, blocking, fallback};
 use crate::pictures::{Composition, headline, make_picture, small_text};
 use clients::prompt;
 use domain::catalog::{INDUSTRIES, industry_of};
-use domain::channel::{Platform, Style};
+use domain::channel::{Platform, Style, Upstream};
 use domain::distribution::ErrorClass;
 use domain::event::Event;
 use domain::ids::{ImageId, StoreId};
@@ -59,16 +59,19 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
         ));
     };
     let total = input.styles.len() * input.platforms.len();
-    let (mut images, mut stood_in) = (Vec::new(), false);
+    let (mut images, mut stood_in, mut mode) = (Vec::new(), false, None);
     for style in &input.styles {
         run.progress(percent(images.len(), total, 5), "drawing", None).await?;
         let background = background(run, &shop, *style).await;
         stood_in |= background.is_none();
+        mode = background.as_ref().map(|(_, painter)| run.shared.upstreams.mode(*painter)).or(mode);
         for platform in &input.platforms {
             // Drawing takes long: the plan may have changed meanwhile.
             let now = run.shared.store.run(move |c| Box::pin(async move { storage::events::get(c, id).await }));
             let event = now.await?.unwrap_or_else(|| event.clone());
-            let image = compose(run, &event, &shop, *style, *platform, background.as_deref()).await?;
+            let image =
+                compose(run, &event, &shop, *style, *platform, background.as_ref().map(|(name, _)| name.as_str()))
+                    .await?;
             let shown = crate::view::image(&image, &run.shared.public_url);
             images.push(shown.clone());
             run.progress(percent(images.len(), total, 0), "composing", Some(("image.ready", json!({"image": shown}))))
@@ -76,26 +79,27 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
         }
     }
     let fallback = stood_in.then(|| fallback("built-in-background", None));
-    Ok(End::Succeeded { result: json!({"images": images}), fallback })
+    // What a simulated model draws is called so.
+    Ok(End::Succeeded { result: json!({"images": images, "mode": mode}), fallback })
 }
 
 fn percent(done: usize, total: usize, plus: i16) -> i16 {
     (done * 95 / total.max(1)) as i16 + plus
 }
 
-/// Draws a background and stores it under a name of its own; `None`: the built-in one must do.
-async fn background(run: &Run, shop: &Shop, style: Style) -> Option<String> {
+/// Draws a background and stores it under a name of its own; who drew it. `None`: the built-in one must do.
+async fn background(run: &Run, shop: &Shop, style: Style) -> Option<(String, Upstream)> {
     let industry = industry_of(&shop.industry).unwrap_or(&INDUSTRIES[0]);
     let words = prompt::picture(industry, style, Season::at(chrono::Utc::now()));
     let seed: u32 = rand::random::<u32>() >> 1;
-    let png = draw(run, shop, &words, seed).await?;
+    let (png, painter) = draw(run, shop, &words, seed).await?;
     let name = format!("{}.png", crate::pictures::unguessable());
     run.shared.objects.put(&name, png.to_vec()).await.ok()?;
-    Some(name)
+    Some((name, painter))
 }
 
 /// Asks the picture models in turn; one that refuses is asked once more, without the season and the mood.
-async fn draw(run: &Run, shop: &Shop, words: &str, seed: u32) -> Option<bytes::Bytes> {
+async fn draw(run: &Run, shop: &Shop, words: &str, seed: u32) -> Option<(bytes::Bytes, Upstream)> {
     let upstreams = &run.shared.upstreams;
     let deadline = tokio::time::Instant::now() + DRAWING;
     for (upstream, painter) in upstreams.usable(&upstreams.painters) {
@@ -113,7 +117,7 @@ async fn draw(run: &Run, shop: &Shop, words: &str, seed: u32) -> Option<bytes::B
             };
             record(run, call).await;
             match drawn {
-                Ok(drawn) => return Some(drawn.png),
+                Ok(drawn) => return Some((drawn.png, *upstream)),
                 Err(e) => {
                     tracing::warn!(job = %run.job.id, upstream = upstream.code(), error = %e, "no background was drawn");
                     if e.class != ErrorClass::Refused {

@@ -17,24 +17,13 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
             json!({"code": "event-gone", "messageKo": "이벤트가 없습니다.", "messageEn": "The event is gone."}),
         ));
     };
-    let (mut impossible, mut by_hand, mut again) = (Vec::new(), Vec::new(), false);
+    let (mut impossible, mut again) = (Vec::new(), false);
     for p in &loaded.distribution.publications {
         match take_back(run, &loaded, p).await? {
-            // Only the owner knows whether it was posted.
-            Taken::Back if p.status == PublicationStatus::Assisted => by_hand.push(p.channel),
             Taken::Back => {}
             Taken::NotYet => again = true,
-            Taken::Impossible => {
-                impossible.push(p.channel);
-                // Told once, whichever attempt found it.
-                if p.error.as_ref() != Some(&left_up(p.channel)) {
-                    by_hand.push(p.channel);
-                }
-            }
+            Taken::Impossible => impossible.push(p.channel),
         }
-    }
-    if !by_hand.is_empty() {
-        crate::notices::tell(&run.shared, to_delete(&loaded, &by_hand)).await;
     }
     if again {
         return Ok(run.again(
@@ -58,13 +47,19 @@ async fn take_back(run: &Run, loaded: &Loaded, p: &Publication) -> Result<Taken,
     let (d, channel) = (&loaded.distribution, p.channel);
     match p.status {
         // Gone already, or never there.
-        P::Recalled | P::Skipped => return Ok(Taken::Back),
+        P::Recalled | P::Skipped | P::Failed => return Ok(Taken::Back),
         // A call is under way, or nobody knows yet: it ends first, and is not begun again.
         P::Publishing => return Ok(Taken::NotYet),
         P::Unknown if channel.can_be_asked() => return settle_unknown(run, loaded, p).await,
         P::Unknown => {
-            stays_up(run, d, channel, p.status).await?;
+            stays_up(run, loaded, p).await?;
             return Ok(Taken::Impossible);
+        }
+        // Only the owner knows whether it was posted.
+        P::Assisted => {
+            let told = Some(to_delete(loaded, channel));
+            let done = write(run, d, channel, p.status, Change::to(P::Recalled), told).await?;
+            return Ok(if done { Taken::Back } else { Taken::NotYet });
         }
         P::Published | P::AwaitingReview => {}
         // What never went out needs no taking back.
@@ -78,7 +73,7 @@ async fn take_back(run: &Run, loaded: &Loaded, p: &Publication) -> Result<Taken,
         Ok(Recall::Done) => settle(run, d, channel, p.status).await,
         Err(e) if is_passing(e.class) => Ok(Taken::NotYet),
         Ok(Recall::Impossible) | Err(_) => {
-            stays_up(run, d, channel, p.status).await?;
+            stays_up(run, loaded, p).await?;
             Ok(Taken::Impossible)
         }
     }
@@ -92,7 +87,7 @@ async fn settle_unknown(run: &Run, loaded: &Loaded, p: &Publication) -> Result<T
         Ok(None) => settle(run, &loaded.distribution, p.channel, p.status).await,
         Ok(Some(Published::Out { id, .. } | Published::InReview { id } | Published::HandedOver { id, .. })) => {
             let change = Change { external_id: Some(id), ..Change::to(PublicationStatus::Published) };
-            write(run, &loaded.distribution, p.channel, p.status, change).await?;
+            write(run, &loaded.distribution, p.channel, p.status, change, None).await?;
             Ok(Taken::NotYet)
         }
         Ok(Some(Published::Refused)) => settle(run, &loaded.distribution, p.channel, p.status).await,
@@ -100,30 +95,28 @@ async fn settle_unknown(run: &Run, loaded: &Loaded, p: &Publication) -> Result<T
     }
 }
 
-fn to_delete(loaded: &Loaded, channels: &[Channel]) -> NewNotice {
-    let names: Vec<&str> = channels.iter().map(|c| c.ko()).collect();
-    let names = names.join(", ");
+fn to_delete(loaded: &Loaded, channel: Channel) -> NewNotice {
+    let (title, name) = (loaded.event.title.as_deref().unwrap_or_default(), channel.ko());
     NewNotice {
         owner: loaded.event.owner,
         kind: "recall-by-hand",
         level: "warning",
-        message_ko: format!("자동으로 내릴 수 없습니다: {names}. 올린 게시물이 있으면 직접 삭제해 주세요."),
-        message_en: format!(
-            "Cannot be taken back automatically: {names}. If anything was posted there, please delete it."
+        message_ko: format!(
+            "'{title}': {name} 게시물은 자동으로 내릴 수 없습니다. 올린 것이 있으면 직접 삭제해 주세요."
         ),
-        data: json!({"eventId": loaded.event.id, "channels": channels}),
+        message_en: format!("'{title}': a post on {name} cannot be taken back. If there is one, please delete it."),
+        data: json!({"eventId": loaded.event.id, "channels": [channel]}),
     }
 }
 
-/// Says on the channel itself that its post is still there.
-async fn stays_up(
-    run: &Run,
-    d: &Distribution,
-    channel: Channel,
-    status: PublicationStatus,
-) -> Result<(), StorageError> {
-    let change = Change { error: Some(left_up(channel)), ..Change::to(status) };
-    write(run, d, channel, status, change).await.map(|_| ())
+/// Says on the channel itself that its post is still there, and tells the owner, once.
+async fn stays_up(run: &Run, loaded: &Loaded, p: &Publication) -> Result<(), StorageError> {
+    if p.error.as_ref() == Some(&left_up(p.channel)) {
+        return Ok(());
+    }
+    let change = Change { error: Some(left_up(p.channel)), ..Change::to(p.status) };
+    let told = Some(to_delete(loaded, p.channel));
+    write(run, &loaded.distribution, p.channel, p.status, change, told).await.map(|_| ())
 }
 
 fn left_up(channel: Channel) -> ChannelError {
@@ -136,27 +129,37 @@ fn left_up(channel: Channel) -> ChannelError {
 
 /// It is gone. One that changed meanwhile is looked at again.
 async fn settle(run: &Run, d: &Distribution, channel: Channel, from: PublicationStatus) -> Result<Taken, StorageError> {
-    let done = write(run, d, channel, from, Change::to(PublicationStatus::Recalled)).await?;
+    let done = write(run, d, channel, from, Change::to(PublicationStatus::Recalled), None).await?;
     Ok(if done { Taken::Back } else { Taken::NotYet })
 }
 
+/// Stores what became of it with what its owner has to know. False: it changed meanwhile.
 async fn write(
     run: &Run,
     d: &Distribution,
     channel: Channel,
     from: PublicationStatus,
     change: Change,
+    told: Option<NewNotice>,
 ) -> Result<bool, StorageError> {
-    let id = d.id;
+    let (id, owner) = (d.id, d.owner);
     let changed = run
         .shared
         .store
         .tx(move |c| {
-            Box::pin(async move { storage::distributions::change(c, id, channel, &[from], None, change).await })
+            Box::pin(async move {
+                let changed = storage::distributions::change(c, id, channel, &[from], None, change).await?;
+                match (changed, told) {
+                    (Some(changed), Some(told)) => Ok(Some((changed, Some(storage::notices::insert(c, told).await?)))),
+                    (changed, _) => Ok(changed.map(|changed| (changed, None))),
+                }
+            })
         })
         .await?;
-    if let Some((d, ended)) = &changed {
-        crate::publishing::announce(&run.shared, d, channel, *ended);
+    let Some(((d, ended), told)) = changed else { return Ok(false) };
+    crate::publishing::announce(&run.shared, &d, channel, ended);
+    if let Some(notice) = told {
+        crate::notices::publish(&run.shared, owner, &notice);
     }
-    Ok(changed.is_some())
+    Ok(true)
 }

@@ -47,8 +47,12 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
     let key = key(&input.industry, &input.region, input.objective, input.season);
     let industry = industry_of(&input.industry).unwrap_or(&INDUSTRIES[0]);
     run.progress(10, "asking", None).await?;
+    let mut mode = None;
     let (proposal, source, as_of) = match ask(run, &input, industry).await {
-        Ok(proposal) => (proposal, OfferSource::Model, Utc::now()),
+        Ok((proposal, model)) => {
+            mode = Some(run.shared.upstreams.mode(model));
+            (proposal, OfferSource::Model, Utc::now())
+        }
         Err(e) => {
             tracing::warn!(job = %run.job.id, error = %e, "the model gave no usable answer");
             stand_in(run, &key, &input, industry).await?
@@ -59,7 +63,8 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
         run.progress(percent, "options", Some(("option.ready", json!({"option": proposal.options[i]})))).await?;
     }
     store(run, &key, source, &proposal, as_of).await?;
-    let result = json!({"options": proposal.options, "trends": proposal.trends});
+    // What a simulated model proposes is called so.
+    let result = json!({"options": proposal.options, "trends": proposal.trends, "mode": mode});
     let reason = match source {
         OfferSource::Model => None,
         OfferSource::LastGood => Some("last-good"),
@@ -74,14 +79,14 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
 }
 
 /// Asks the models in turn, within a limit that leaves time for the stand-in.
-async fn ask(run: &Run, input: &Input, industry: &Industry) -> Result<Proposal, UpstreamError> {
+async fn ask(run: &Run, input: &Input, industry: &Industry) -> Result<(Proposal, Upstream), UpstreamError> {
     let upstreams = &run.shared.upstreams;
     let mut last = UpstreamError::new(ErrorClass::Transient, "no model may be asked");
     let deadline = tokio::time::Instant::now() + ASKING;
     for (upstream, model) in upstreams.usable(&upstreams.models) {
         let asking = ask_one(run, input, industry, *upstream, model.as_ref());
         match tokio::time::timeout_at(deadline, asking).await {
-            Ok(Ok(proposal)) => return Ok(proposal),
+            Ok(Ok(proposal)) => return Ok((proposal, *upstream)),
             Ok(Err(e)) => {
                 tracing::warn!(job = %run.job.id, upstream = upstream.code(), error = %e, "no usable proposal");
                 last = e;

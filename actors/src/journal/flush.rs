@@ -159,7 +159,7 @@ fn tell_shut(deps: &Deps, rows: &[NewEntry], verdicts: &[Option<Verdict>]) {
     let shut = |v: &Option<Verdict>| matches!(v, Some(Verdict::NotOpen | Verdict::Ended));
     let events = rows.iter().zip(verdicts).filter(|(_, v)| shut(v)).map(|(row, _)| row.event);
     for event in events.collect::<BTreeSet<_>>() {
-        deps.events.overlooked(event, 0);
+        deps.events.shut(event);
     }
 }
 

@@ -4,7 +4,7 @@ use super::Trace;
 use crate::auth::Session;
 use crate::error::{ApiResult, Problem};
 use crate::state::App;
-use axum::body::{Body, HttpBody, to_bytes};
+use axum::body::{Body, Bytes, HttpBody, to_bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -33,7 +33,30 @@ struct Answer {
 /// POSTs of an owner: the scope is the user and the route.
 pub(crate) async fn owner(State(app): State<App>, request: Request, next: Next) -> Response {
     let scope = request.extensions().get::<Session>().map(|s| s.user.to_string());
-    run(app, scope.unwrap_or_default(), request, next).await
+    if request.headers().contains_key("idempotency-key") || request.method().is_safe() {
+        return run(app, scope.unwrap_or_default(), request, next).await;
+    }
+    match whole(&app, request, next).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// Reads all of a request, and runs it to its end: what is changed is changed whole and recorded, whoever hangs up.
+async fn whole(app: &App, request: Request, next: Next) -> ApiResult {
+    let (parts, body) = request.into_parts();
+    let body = read(app, body).await?;
+    let running = app.tracker.spawn(next.run(Request::from_parts(parts, Body::from(body))));
+    match running.await {
+        Ok(response) => Ok(response),
+        Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
+        Err(_) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown")),
+    }
+}
+
+async fn read(app: &App, body: Body) -> ApiResult<Bytes> {
+    let too_large = |_| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large");
+    to_bytes(body, app.settings.body_bytes).await.map_err(too_large)
 }
 
 /// POSTs of nobody in particular (signup): the body tells strangers apart.
@@ -49,12 +72,6 @@ async fn run(app: App, who: String, request: Request, next: Next) -> Response {
             Ok(response) => response,
             Err(problem) => problem.into_response(),
         },
-        // Whoever hangs up has asked all the same: what is changed is changed whole, and recorded.
-        _ if !request.method().is_safe() => match tokio::spawn(next.run(request)).await {
-            Ok(response) => response,
-            Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
-            Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown").into_response(),
-        },
         _ => next.run(request).await,
     }
 }
@@ -65,8 +82,7 @@ async fn once(app: &App, who: &str, key: &HeaderValue, request: Request, next: N
     let path = request.uri().path().to_owned();
     let route = request.extensions().get::<MatchedPath>().map_or(path.clone(), |p| p.as_str().to_owned());
     let (parts, body) = request.into_parts();
-    let too_large = || Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large");
-    let body = to_bytes(body, app.settings.body_bytes).await.map_err(|_| too_large())?;
+    let body = read(app, body).await?;
     let keys = &app.handles.shared.keys;
     let scope = keys.mac("idempotency-scope", &[who.as_bytes(), route.as_bytes(), key.as_bytes()]);
     let fingerprint =

@@ -196,6 +196,8 @@ pub(crate) struct Recommendation {
     /// Three, one of each tier.
     options: Vec<EventOption>,
     trends: Trends,
+    /// How the model was connected; null where something stood in for it.
+    mode: Option<Mode>,
     cached: bool,
 }
 

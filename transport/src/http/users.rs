@@ -255,11 +255,12 @@ pub(crate) async fn login(State(app): State<App>, Origin(origin): Origin, Body(b
         .run(move |c| Box::pin(async move { storage::users::credentials(c, &keys, &address).await }))
         .await?;
     let (id, hash) = known.map_or((None, None), |k| (Some(UserId(k.id)), Some(k.password_hash)));
-    // In a task of its own: whoever hangs up has tried all the same.
+    let turn = app.passwords.turn().await.ok_or_else(|| Problem::overloaded("overloaded"))?;
+    // In a task of its own: whoever hangs up now has tried all the same.
     let checked = {
         let app = app.clone();
         tokio::spawn(async move {
-            let right = app.passwords.check(body.password, hash).await;
+            let right = app.passwords.check(turn, body.password, hash).await;
             if !right {
                 app.throttle.failed(key, Instant::now());
             }

@@ -25,7 +25,7 @@ fn a_recommendation_is_one_job_for_one_request_and_then_cached() {
             assert!(job.get("fallback").is_none(), "{job}");
         }
         let cached = api.post("/api/ai/recommendations", ask).await.is(200);
-        assert_eq!(cached["cached"], true);
+        assert_eq!((&cached["cached"], &cached["mode"]), (&json!(true), &json!("SANDBOX")), "whose proposal it is");
         let options = cached["options"].as_array().unwrap();
         assert_eq!(options.iter().map(|o| o["tier"].as_str().unwrap()).collect::<Vec<_>>(), ["LOW", "MEDIUM", "HIGH"]);
         for o in options {

@@ -83,6 +83,7 @@ async function proposals({ page, event, place, to }) {
   });
   if (!result) return;
   result.options.forEach(add);
+  if (result.mode === 'SANDBOX') list.before(el('p', {}, el('span', { class: 'badge sandbox' }, `SANDBOX ${t('SANDBOX')}`)));
   show(trends, el('details', { class: 'card' }, el('summary', {}, t('trends')), el('ul', {}, Object.values(result.trends).flat().map((line) => el('li', {}, line)))));
 
   async function offers() {
