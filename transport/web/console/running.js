@@ -143,7 +143,7 @@ const profile = ({ profile: { newVsReturning: n } }) => [{ label: t('new'), valu
 /** @param {any} data */
 const table = (data) => el('figure', { class: 'card' }, el('figcaption', {}, t('figures')), el('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': t('figures') }, el('table', {},
   el('thead', {}, el('tr', {}, el('th', { scope: 'col' }, t('channel')), [t('participants'), t('impressions'), t('clicks'), t('conversion')].map((h) => el('th', { scope: 'col', class: 'number' }, h)))),
-  el('tbody', {}, data.channels.map((/** @type {any} */ c) => el('tr', {}, el('th', { scope: 'row' }, name(c.channel), c.mode === 'SANDBOX' && el('span', { class: 'badge sandbox' }, 'SANDBOX'), c.stale && el('span', { class: 'badge' }, t('stale')), c.asOf && el('div', { class: 'quiet' }, t('asOf', { t: hour(c.asOf) }))),
+  el('tbody', {}, data.channels.map((/** @type {any} */ c) => el('tr', {}, el('th', { scope: 'row' }, name(c.channel), ' ', c.mode === 'SANDBOX' && el('span', { class: 'badge sandbox' }, 'SANDBOX'), c.stale && el('span', { class: 'badge' }, t('stale')), c.asOf && el('div', { class: 'quiet' }, t('asOf', { t: hour(c.asOf) }))),
     [number(c.entries), number(c.impressions), number(c.clicks), percent(c.conversionRate, 2)].map((v) => el('td', { class: 'number' }, v))))))));
 
 /** @param {any} r */
