@@ -8,13 +8,13 @@ pub type Result<T, E = StorageError> = std::result::Result<T, E>;
 /// A failed query.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
-    /// No connection was free in time; nothing was done.
+    /// No connection was free in time, or a statement took too long and was undone; nothing was done.
     #[error("no database connection was free in time")]
     Busy,
-    /// The database cannot be reached; nothing was done.
+    /// The database cannot be reached, or has no room or memory left; nothing was done.
     #[error("the database cannot be reached: {0}")]
     Unreachable(String),
-    /// The connection was lost in the middle: it may have been done.
+    /// The connection was lost in the middle, or given up on: it may have been done.
     #[error("the connection to the database was lost: {0}")]
     Lost(String),
     /// A constraint refused it.

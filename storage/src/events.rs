@@ -439,7 +439,8 @@ pub async fn due(c: &mut Conn, ahead_seconds: i32) -> Result<Vec<EventId>> {
     Ok(rows.into_iter().map(|r| EventId(r.id)).collect())
 }
 
-/// Is the event of a distribution over, or about to be by its time? Nothing is published for it any more.
+/// Is the event of a distribution over, by its status or by its time on the database's clock? Nothing is published for it
+/// any more.
 ///
 /// # Errors
 /// Whatever the database said.

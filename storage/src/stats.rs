@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::sql::{sql, types as t};
 use crate::store::Conn;
 use diesel::QueryableByName;
-use domain::channel::{Channel, Mode, Source};
+use domain::channel::{Channel, Source};
 use domain::dashboard::{ChannelFigures, Figures};
 use domain::distribution::PublicationStatus;
 use domain::ids::EventId;
@@ -24,16 +24,6 @@ struct Row {
     stale: bool,
     #[diesel(sql_type = t::Nullable<t::Timestamptz>)]
     as_of: Option<Instant>,
-}
-
-#[derive(QueryableByName)]
-struct Publication {
-    #[diesel(sql_type = t::Text)]
-    channel: String,
-    #[diesel(sql_type = t::Text)]
-    mode: String,
-    #[diesel(sql_type = t::Text)]
-    status: String,
 }
 
 #[derive(QueryableByName)]
@@ -58,14 +48,7 @@ pub async fn load(c: &mut Conn, event: EventId) -> Result<Figures> {
         .bind::<t::Uuid, _>(event.0)
         .all(c)
         .await?;
-    let publications: Vec<Publication> =
-        // What was called off before anything was out is as good as skipped.
-        sql("select p.channel, p.mode, case when p.status = 'recalled' and p.external_id is null then 'skipped' else p.status end as status
-               from events.publications p join events.distributions d on d.id = p.distribution_id
-              where d.event_id = ?")
-        .bind::<t::Uuid, _>(event.0)
-        .all(c)
-        .await?;
+    let distribution = crate::distributions::of_event(c, event).await?;
     let reported = rows
         .into_iter()
         .filter_map(|r| {
@@ -74,12 +57,12 @@ pub async fn load(c: &mut Conn, event: EventId) -> Result<Figures> {
         })
         .collect();
     let hits = hits.into_iter().filter_map(|h| Some((Source::parse(&h.source)?, h.hits))).collect();
-    let publications = publications
-        .into_iter()
-        .filter_map(|p| {
-            Some((Channel::parse(&p.channel)?, (Mode::parse(&p.mode)?, PublicationStatus::parse(&p.status)?)))
-        })
-        .collect();
+    let publications = distribution.into_iter().flat_map(|d| d.publications).map(|p| {
+        // What was called off before anything was out is as good as skipped.
+        let never_out = p.status == PublicationStatus::Recalled && p.external_id.is_none();
+        (p.channel, (p.mode, if never_out { PublicationStatus::Skipped } else { p.status }))
+    });
+    let publications = publications.collect();
     Ok(Figures { reported, hits, publications })
 }
 

@@ -168,10 +168,11 @@ impl Store {
         Ok(())
     }
 
-    /// One unit of work on one connection, in a task of its own that is never aborted.
+    /// One unit of work on one connection, in a task of its own that no caller aborts; given up on after ten seconds.
     ///
     /// # Errors
-    /// [`StorageError::Busy`] when no connection is free within 3 s, else what the work says.
+    /// [`StorageError::Busy`] when no connection is free within 3 s, [`StorageError::Lost`] when the work does not end, else
+    /// what the work says.
     pub async fn run<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,

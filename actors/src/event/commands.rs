@@ -221,6 +221,7 @@ impl State {
         let facts = decide(&event, command, now)?;
         let sealed = self.shared.keys.seal("events.seed", event.id, &seed);
         let publications = plan.publications;
+        let skips = publications.iter().any(|p| p.mode == Mode::Off);
         let published = publications.iter().map(|p| (p.channel, (p.mode, p.status))).collect();
         let extra: Extra = Box::new(move |c| {
             Box::pin(async move {
@@ -242,7 +243,9 @@ impl State {
         self.shared.jobs().wake();
         self.loaded()?.figures.publications = published;
         self.changed(myself);
-        self.tell_of_skipped(distribution).await;
+        if skips {
+            self.tell_of_skipped(distribution).await;
+        }
         Ok(Approval { event: self.loaded()?.event.clone(), distribution })
     }
 

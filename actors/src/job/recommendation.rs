@@ -111,7 +111,7 @@ async fn ask_one(
     for _ in 0..2 {
         let call = || async {
             let answered = model.complete(&system, &turns, &schema).await;
-            // What is refused or cut short is billed too, each time.
+            // What is refused is billed too, each time.
             if let Err(UpstreamError { spent: Some(spent), .. }) = &answered {
                 paid(run, input.store, upstream, *spent, false).await;
             }
