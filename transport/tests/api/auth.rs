@@ -1,6 +1,8 @@
 //! US-01 to US-04: signup, login, profile and stores, logout.
 
-use crate::support::{anonymous, at, business_number, email, owner, run, server, signup_body, start, within};
+use crate::support::{
+    anonymous, business_number, email, owner, pending_at, run, server, signup_body, special, start, within,
+};
 use reqwest::Method;
 use serde_json::json;
 use simulator::Fault;
@@ -83,16 +85,6 @@ fn taken_email_comes_before_taken_business() {
 fn the_tax_service_decides() {
     run(async {
         let api = anonymous();
-        let special = |prefix: &str| {
-            let mut body = signup_body();
-            let number = (0..10_000u32)
-                .flat_map(|n| (0..10).map(move |c| (n, c)))
-                .map(|(n, c)| format!("{prefix}{:04}{c}", (n + rand::random::<u16>() as u32) % 10_000))
-                .find(|n| domain::business_number::BusinessNumber::parse(n).is_ok())
-                .unwrap();
-            body["businessNumber"] = json!(number);
-            body
-        };
         api.post("/api/users/signup", special("99901")).await.fails(422, "business-closed");
         api.post("/api/users/signup", special("99902")).await.fails(422, "business-mismatch");
         let pending = api.post("/api/users/signup", special("99903")).await.is(201);
@@ -107,12 +99,9 @@ fn pending_stores_are_verified_by_themselves() {
         let own = start(|_| {}).await;
         let simulator = own.running.simulator().unwrap();
         simulator.set_fault("NTS", Some(Fault::Status { status: 500, retry_after: None, body: None }));
-        let mut api = at(&own.base);
-        let made = api.post("/api/users/signup", signup_body()).await.is(201);
-        assert_eq!(made["store"]["verification"], "PENDING");
-        api.login_with(&made);
+        let api = pending_at(&own.base, signup_body()).await;
         simulator.set_fault("NTS", None);
-        let path = format!("/api/stores/{}", made["store"]["id"].as_str().unwrap());
+        let path = format!("/api/stores/{}", api.store);
         within(Duration::from_secs(30), "verified", || async {
             api.get(&path).await.is(200)["verification"] == "VERIFIED"
         })

@@ -1,15 +1,12 @@
 //! What ends before its time: shops that are rejected, events that are over, drafts that are deleted, winners who erase.
 
-use crate::support::{Api, at, owner, owner_at, phone, run, signup_body, start, within};
+use crate::support::{Api, UNAUTHORISED, admin, owner, owner_at, pending_at, phone, run, special, start, within};
 use chrono::Utc;
-use domain::business_number::BusinessNumber;
 use domain::channel::Channel;
 use reqwest::Method;
 use serde_json::{Value, json};
 use simulator::Fault;
 use std::time::Duration;
-
-const UNAUTHORISED: Fault = Fault::Status { status: 401, retry_after: None, body: None };
 
 async fn facts(api: &Api, id: &str) -> Vec<Value> {
     api.get(&format!("/api/events/{id}/facts?limit=100")).await.is(200)["items"].as_array().unwrap().clone()
@@ -22,13 +19,7 @@ fn a_rejected_shop_runs_nothing() {
         let own = start(|_| {}).await;
         let simulator = own.running.simulator().unwrap();
         simulator.set_fault("NTS", Some(Fault::Status { status: 500, retry_after: None, body: None }));
-        let mut body = signup_body();
-        let mismatch = (0..100_000).map(|n| format!("99902{n:05}")).find(|n| BusinessNumber::parse(n).is_ok()).unwrap();
-        body["businessNumber"] = json!(mismatch);
-        let mut api = at(&own.base);
-        let made = api.post("/api/users/signup", body).await.is(201);
-        assert_eq!(made["store"]["verification"], "PENDING");
-        api.login_with(&made);
+        let api = pending_at(&own.base, special("99902")).await;
         let (live, _) = api.live(json!({})).await;
         let soon = Utc::now() + chrono::Duration::seconds(20);
         let scheduled = api.ready(json!({"startsAt": soon}), json!(["RINGO_BIZ"])).await;
@@ -55,9 +46,7 @@ fn what_is_over_is_not_advertised() {
         let api = owner_at(&own.base).await;
         simulator.set_fault("WOORI_TV", Some(UNAUTHORISED));
         let id = api.ready(json!({}), json!(["WOORI_TV", "RINGO_BIZ"])).await;
-        let approved = api.post(&format!("/api/events/{id}/approve?wait=30"), json!({})).await.is(200);
-        let distribution = approved["distributionId"].as_str().unwrap();
-        let path = format!("/api/distribution/{distribution}");
+        let (approved, path) = api.publish(&id).await;
         let tv = || async { api.get(&path).await.is(200)["channels"][0].clone() };
         assert_eq!(tv().await["status"], "failed");
         within(Duration::from_secs(5), "what did not go out is not paid for", || async {
@@ -71,9 +60,8 @@ fn what_is_over_is_not_advertised() {
         let refused = api.post(&format!("{path}/retry"), json!({"channels": ["WOORI_TV"]})).await;
         assert_eq!(refused.fails(409, "wrong-state")["currentStatus"], "closed");
         // An operator's replay finds it over too.
-        let replay = Api { token: Some(own.running.admin_token().to_owned()), ..at(&own.admin) };
-        let replay = replay.request(Method::POST, &format!("/admin/dlq/{distribution}:WOORI_TV/replay"));
-        assert!(api.send(replay).await.status < 300);
+        let letter = format!("/admin/dlq/{}:WOORI_TV/replay", approved["distributionId"].as_str().unwrap());
+        admin(&own, Method::POST, &letter, None).await;
         within(Duration::from_secs(20), "skipped", || async { tv().await["status"] == "skipped" }).await;
         assert!(tv().await["error"]["messageKo"].as_str().unwrap().contains("이벤트가 끝나"));
         assert!(simulator.posts().of("WOORI_TV").is_empty());

@@ -206,7 +206,7 @@ fn channels_without_a_picture_of_their_own_get_the_first_in_their_size() {
         let content = api.get(&format!("/api/events/{id}")).await.is(200)["content"]["imageIds"].clone();
         let chosen = format!("/api/content/images/{}", content[0].as_str().unwrap());
         api.patch(&chosen, json!({"headline": "손으로 쓴 제목", "palette": "FOREST"})).await.is(200);
-        let approved = api.post(&format!("/api/events/{id}/approve?wait=30"), json!({})).await.is(200);
+        let (approved, _) = api.publish(&id).await;
         assert_eq!(approved["event"]["content"]["imageIds"], content, "what was chosen is what was chosen");
         let images = api.get(&format!("/api/events/{id}/images")).await.is(200);
         let size = |platform: &str| {
@@ -274,9 +274,8 @@ fn a_dead_channel_is_retried_alone() {
         let api = owner_at(&own.base).await;
         let id = api.ready(json!({}), json!(["WOORI_TV", "RINGO_BIZ", "NAVER"])).await;
         simulator.set_fault("WOORI_TV", Some(BAD_REQUEST));
-        let approved = api.post(&format!("/api/events/{id}/approve?wait=30"), json!({})).await.is(200);
+        let (approved, path) = api.publish(&id).await;
         assert_eq!(approved["event"]["status"], "live", "the event is live all the same");
-        let path = format!("/api/distribution/{}", approved["distributionId"].as_str().unwrap());
         let d = api.get(&path).await.is(200);
         assert_eq!(d["status"], "partial");
         let tv = d["channels"].as_array().unwrap().iter().find(|c| c["channel"] == "WOORI_TV").unwrap().clone();

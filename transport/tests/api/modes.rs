@@ -29,8 +29,7 @@ fn the_whole_path_in_mode_live() {
         let api = owner_at(&own.base).await;
         let id =
             api.ready(json!({}), json!(["WOORI_TV", "RINGO_BIZ", "GENIE_TV", "INSTAGRAM", "NAVER", "KAKAO"])).await;
-        let approved = api.post(&format!("/api/events/{id}/approve?wait=30"), json!({})).await.is(200);
-        let path = format!("/api/distribution/{}", approved["distributionId"].as_str().unwrap());
+        let (_, path) = api.publish(&id).await;
         let d = api.get(&path).await.is(200);
         let hangul = own.running.fonts().hangul().is_some();
         for c in d["channels"].as_array().unwrap() {
@@ -81,8 +80,8 @@ fn assisted_and_off_channels_never_block_approval() {
             .map(|c| c["missing"][0]["code"].as_str().unwrap())
             .collect();
         assert_eq!(codes, ["channel-off", "assisted"]);
-        let approved = api.post(&format!("/api/events/{id}/approve?wait=10"), json!({})).await.is(200);
-        let d = api.get(&format!("/api/distribution/{}", approved["distributionId"].as_str().unwrap())).await.is(200);
+        let (_, path) = api.publish(&id).await;
+        let d = api.get(&path).await.is(200);
         assert_eq!(
             (d["channels"][0]["status"].as_str(), d["channels"][1]["status"].as_str()),
             (Some("skipped"), Some("assisted"))

@@ -1,30 +1,16 @@
 //! Upstreams that fail: who is told, what is parked, how it comes back, and where alarms go.
 
-use crate::support::{Api, Server, at, owner_at, run, start, within};
+use crate::support::{Api, Server, UNAUTHORISED, admin, at, owner_at, run, start, within};
 use clients::UpstreamError;
 use diesel_async::RunQueryDsl;
 use domain::channel::Upstream;
 use domain::distribution::ErrorClass;
 use reqwest::Method;
 use serde_json::{Value, json};
-use simulator::Fault;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
-
-const UNAUTHORISED: Fault = Fault::Status { status: 401, retry_after: None, body: None };
-
-async fn admin(own: &Server, method: Method, path: &str, body: Option<Value>) -> Value {
-    let admin = at(&own.admin);
-    let mut request = admin.request(method, path).bearer_auth(own.running.admin_token());
-    if let Some(body) = body {
-        request = request.json(&body);
-    }
-    let answer = admin.send(request).await;
-    assert!(answer.status < 300, "{path}: {} {}", answer.status, answer.body);
-    answer.body
-}
 
 /// Ten failures within a minute open a breaker.
 async fn trip(own: &Server, upstream: Upstream) {
@@ -64,9 +50,8 @@ fn an_open_breaker_is_told_and_not_called_and_comes_back() {
             alarms["items"].as_array().unwrap().iter().any(|a| a["key"] == "open-circuits")
         })
         .await;
-        let approved = api.post(&format!("/api/events/{id}/approve?wait=30"), json!({})).await.is(200);
+        let (approved, path) = api.publish(&id).await;
         assert_eq!(approved["event"]["status"], "live");
-        let path = format!("/api/distribution/{}", approved["distributionId"].as_str().unwrap());
         let d = api.get(&path).await.is(200);
         assert_eq!(channel(&d, "WOORI_TV")["status"], "skipped", "{d}");
         assert_eq!(channel(&d, "WOORI_TV")["error"]["class"], "unavailable");
@@ -106,9 +91,8 @@ fn dead_letters_are_listed_told_and_replayed() {
             simulator.set_fault(dead, Some(UNAUTHORISED));
         }
         let id = api.ready(json!({}), json!(["WOORI_TV", "NAVER", "RINGO_BIZ"])).await;
-        let approved = api.post(&format!("/api/events/{id}/approve?wait=30"), json!({})).await.is(200);
+        let (approved, path) = api.publish(&id).await;
         let distribution = approved["distributionId"].as_str().unwrap();
-        let path = format!("/api/distribution/{distribution}");
         let letters = admin(&own, Method::GET, "/admin/dlq?limit=1", None).await;
         assert_eq!(letters["items"].as_array().unwrap().len(), 1);
         let next = format!("/admin/dlq?cursor={}", letters["nextCursor"].as_str().unwrap());
@@ -154,8 +138,7 @@ fn what_was_under_way_at_a_crash_is_settled_or_asked_about() {
         let own = start(|_| {}).await;
         let api = owner_at(&own.base).await;
         let id = api.ready(json!({}), json!(["NAVER", "RINGO_BIZ"])).await;
-        let approved = api.post(&format!("/api/events/{id}/approve?wait=30"), json!({})).await.is(200);
-        let path = format!("/api/distribution/{}", approved["distributionId"].as_str().unwrap());
+        let (_, path) = api.publish(&id).await;
         assert_eq!(api.get(&path).await.is(200)["status"], "completed");
         let crashed = "update events.publications set status = 'publishing', updated_at = now() - interval '1 minute'";
         let store = own.running.handles().shared.store.clone();

@@ -5,6 +5,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use rand::Rng;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+use simulator::Fault;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::{Arc, LazyLock, Mutex, OnceLock};
@@ -15,6 +16,9 @@ use tokio::runtime::Runtime;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use transport::{Running, Settings};
+
+/// Our key is not accepted: for an operator to mend.
+pub const UNAUTHORISED: Fault = Fault::Status { status: 401, retry_after: None, body: None };
 
 pub struct Server {
     pub running: Running,
@@ -163,18 +167,53 @@ pub fn signup_body() -> Value {
     })
 }
 
+/// A signup with one of the simulator's special business numbers.
+pub fn special(prefix: &str) -> Value {
+    let mut body = signup_body();
+    let number = (0..10_000u32)
+        .flat_map(|n| (0..10).map(move |c| (n, c)))
+        .map(|(n, c)| format!("{prefix}{:04}{c}", (n + rand::random::<u16>() as u32) % 10_000))
+        .find(|n| domain::business_number::BusinessNumber::parse(n).is_ok())
+        .unwrap();
+    body["businessNumber"] = json!(number);
+    body
+}
+
 /// A new owner with a shop.
 pub async fn owner() -> Api {
     owner_at(&server().base).await
 }
 
 pub async fn owner_at(base: &str) -> Api {
+    signed_up(base, signup_body()).await.0
+}
+
+/// A new owner whom the tax service says nothing about.
+pub async fn pending_at(base: &str, body: Value) -> Api {
+    let (api, made) = signed_up(base, body).await;
+    assert_eq!(made["store"]["verification"], "PENDING");
+    api
+}
+
+async fn signed_up(base: &str, body: Value) -> (Api, Value) {
     let mut api = at(base);
-    let made = api.post("/api/users/signup", signup_body()).await.is(201);
+    let made = api.post("/api/users/signup", body).await.is(201);
     api.login_with(&made);
     api.user = made["user"]["id"].as_str().unwrap().to_owned();
     api.store = made["store"]["id"].as_str().unwrap().to_owned();
-    api
+    (api, made)
+}
+
+/// Asks the admin port.
+pub async fn admin(own: &Server, method: Method, path: &str, body: Option<Value>) -> Value {
+    let admin = at(&own.admin);
+    let mut request = admin.request(method, path).bearer_auth(own.running.admin_token());
+    if let Some(body) = body {
+        request = request.json(&body);
+    }
+    let answer = admin.send(request).await;
+    assert!(answer.status < 300, "{path}: {} {}", answer.status, answer.body);
+    answer.body
 }
 
 impl Api {
@@ -270,10 +309,17 @@ impl Api {
         id
     }
 
+    /// Approves an event and waits until its publishing has ended; the answer, and the path of the distribution.
+    pub async fn publish(&self, id: &str) -> (Value, String) {
+        let approved = self.post(&format!("/api/events/{id}/approve?wait=30"), json!({})).await.is(200);
+        let path = format!("/api/distribution/{}", approved["distributionId"].as_str().unwrap());
+        (approved, path)
+    }
+
     /// A live event whose channel was asked for figures once: nothing moves its dashboard by itself for five minutes.
     pub async fn live(&self, plan: Value) -> (String, String) {
         let id = self.ready(plan, json!(["RINGO_BIZ"])).await;
-        let approved = self.post(&format!("/api/events/{id}/approve?wait=30"), json!({})).await.is(200);
+        let (approved, _) = self.publish(&id).await;
         assert_eq!(approved["event"]["status"], "live");
         let path = format!("/api/events/{id}/analytics");
         within(Duration::from_secs(20), "measured", || async {
