@@ -258,7 +258,17 @@ async fn a_job_whose_runner_vanishes_each_time_is_parked() {
         "insert into events.jobs (id, kind, key, status, priority, owner_id, input, attempts, max_attempts, lease_until, epoch)
          values ('{id}', 'recommendation', 'poison', 'running', 1, '{job}', '{{}}', 5, 5, now() - interval '1 second', 5)"
     );
-    store.run(move |c| Box::pin(async move { Ok(c.batch_execute(&lost).await?) })).await.unwrap();
+    // Before it is parked it is not claimed either: nobody else sees the row while this transaction is open.
+    let claimed = store.run(move |c| {
+        Box::pin(async move {
+            c.batch_execute(&format!("begin; {lost}")).await?;
+            let claimed = storage::jobs::claim(c, 100).await;
+            c.batch_execute("rollback").await?;
+            c.batch_execute(&lost).await?;
+            claimed
+        })
+    });
+    assert!(claimed.await.unwrap().iter().all(|j| j.id != id), "it has no attempt left");
     let limit = std::time::Instant::now() + std::time::Duration::from_secs(20);
     loop {
         let found =

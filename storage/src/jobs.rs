@@ -224,7 +224,8 @@ pub async fn bury(c: &mut Conn) -> Result<Vec<Job>> {
     rows.into_iter().map(Job::try_from).collect()
 }
 
-/// Claims up to `limit` due jobs: the most urgent first, and those whose runner's lease ran out.
+/// Claims up to `limit` due jobs: the most urgent first, and those whose runner's lease ran out, unless it was their last
+/// attempt ([`bury`] is for those: their lease may run out between the two).
 ///
 /// # Errors
 /// Whatever the database said.
@@ -233,7 +234,8 @@ pub async fn claim(c: &mut Conn, limit: i64) -> Result<Vec<Job>> {
         "update events.jobs set status = 'running', lease_until = now() + make_interval(secs => ?), epoch = epoch + 1,
                 attempts = attempts + 1, version = version + 1
           where id in (select id from events.jobs
-                        where (status = 'queued' and run_at <= now()) or (status = 'running' and lease_until < now())
+                        where (status = 'queued' and run_at <= now())
+                           or (status = 'running' and lease_until < now() and attempts < max_attempts)
                         order by priority, run_at limit ? for update skip locked)"
     ))
     .bind::<t::Double, _>(LEASE.as_secs_f64())
