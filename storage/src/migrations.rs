@@ -1,13 +1,16 @@
 //! Migrations, embedded in the binary and applied at start.
 
 use crate::error::{Result, StorageError};
-use crate::store::Kind;
+use crate::store::{Kind, START};
 use diesel_async::{AsyncConnection, AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use std::time::Duration;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations");
 /// The advisory lock several nodes queue on: "madang" in ASCII.
 const LOCK: i64 = 0x6d61_6461_6e67;
+/// A server that does not answer within this is none: the address is wrong, or something in between is.
+const REACH: Duration = Duration::from_secs(10);
 
 /// Applies what is pending; the names of what was applied.
 ///
@@ -16,9 +19,10 @@ const LOCK: i64 = 0x6d61_6461_6e67;
 pub async fn apply(url: &str, kind: Kind) -> Result<Vec<String>> {
     let unreachable = |e: diesel::ConnectionError| StorageError::Unreachable(e.to_string());
     let connecting = AsyncPgConnection::establish(url);
-    let mut conn = tokio::time::timeout(std::time::Duration::from_secs(10), connecting)
+    let limit = if kind == Kind::Server { REACH } else { START };
+    let mut conn = tokio::time::timeout(limit, connecting)
         .await
-        .map_err(|_| StorageError::Unreachable("no answer within 10 s".into()))?
+        .map_err(|_| StorageError::Unreachable(format!("no answer within {limit:?}")))?
         .map_err(unreachable)?;
     let lock = kind == Kind::Server;
     if lock {

@@ -24,6 +24,10 @@ pub type Conn = AsyncPgConnection;
 const WAIT: Duration = Duration::from_millis(2_500);
 /// How long establishing a connection may take.
 const CONNECT: Duration = Duration::from_secs(3);
+/// How long a start waits for its first connection: on a busy machine an embedded database takes its time.
+pub(crate) const START: Duration = Duration::from_secs(30);
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(50);
 /// The most units of work that wait for a connection; one more is refused at once.
 const MAX_WAITING: usize = 2_000;
 /// How long a unit of work may take. A server ends single statements after 5 s; one that went silent ends nothing.
@@ -124,9 +128,24 @@ impl Store {
                 embedded: std::sync::Mutex::new(None),
             }),
         };
-        store.epoch().await?;
+        store.reached().await?;
         store.ensure_partitions().await?;
         Ok(store)
+    }
+
+    /// Waits for the first answer.
+    async fn reached(&self) -> Result<()> {
+        let begun = Instant::now();
+        loop {
+            match self.epoch().await {
+                Err(StorageError::Unreachable(_) | StorageError::Busy | StorageError::Lost(_))
+                    if begun.elapsed() < START =>
+                {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                answer => return answer.map(drop),
+            }
+        }
     }
 
     /// Which PostgreSQL this is.
