@@ -19,6 +19,7 @@ pub mod pictures;
 pub mod publishing;
 mod reconciler;
 pub mod requests;
+mod retention;
 pub mod root;
 mod supervise;
 pub mod system;

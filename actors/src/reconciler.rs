@@ -1,12 +1,13 @@
 //! Finds what no one woke: events whose time has come, publications without a job, figures that grew old, rows that
 //! expired. Tree: Root → Reconciler.
 
-use crate::publishing;
 use crate::system::Shared;
+use crate::{publishing, retention};
 use domain::job::JobKind;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde_json::json;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use storage::Result;
 use storage::jobs::NewJob;
@@ -30,7 +31,8 @@ pub(crate) struct Reconciler;
 pub(crate) struct State {
     shared: Arc<Shared>,
     housekept: Instant,
-    looking: Arc<std::sync::atomic::AtomicBool>,
+    looking: Arc<AtomicBool>,
+    destroying: Arc<AtomicBool>,
 }
 
 impl Actor for Reconciler {
@@ -44,7 +46,7 @@ impl Actor for Reconciler {
         shared: Arc<Shared>,
     ) -> std::result::Result<State, ActorProcessingErr> {
         myself.cast(Msg::LookDue)?;
-        Ok(State { shared, housekept: Instant::now(), looking: Arc::default() })
+        Ok(State { shared, housekept: Instant::now(), looking: Arc::default(), destroying: Arc::default() })
     }
 
     async fn handle(
@@ -53,7 +55,6 @@ impl Actor for Reconciler {
         _: Msg,
         s: &mut State,
     ) -> std::result::Result<(), ActorProcessingErr> {
-        use std::sync::atomic::Ordering;
         myself.send_after(EVERY, || Msg::LookDue);
         if s.looking.swap(true, Ordering::AcqRel) {
             return Ok(());
@@ -61,6 +62,16 @@ impl Actor for Reconciler {
         let housekeeping = s.housekept.elapsed() > HOUSEKEEPING;
         if housekeeping {
             s.housekept = Instant::now();
+            if !s.destroying.swap(true, Ordering::AcqRel) {
+                // Of a large event it takes longer than a look may.
+                let (shared, destroying) = (s.shared.clone(), s.destroying.clone());
+                s.shared.tracker.spawn(async move {
+                    if let Err(e) = retention::destroy(&shared).await {
+                        tracing::warn!(error = %e, "what need not be kept was not looked for");
+                    }
+                    destroying.store(false, Ordering::Release);
+                });
+            }
         }
         let (shared, looking) = (s.shared.clone(), s.looking.clone());
         s.shared.tracker.spawn(async move {

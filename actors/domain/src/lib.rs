@@ -13,6 +13,7 @@ pub mod job;
 pub mod notice;
 pub mod offer;
 pub mod phone;
+pub mod retention;
 pub mod roi;
 pub mod rule;
 pub mod text;

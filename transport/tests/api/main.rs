@@ -21,5 +21,6 @@ mod modes;
 mod origins;
 mod outage;
 mod process;
+mod retention;
 mod scans;
 mod support;

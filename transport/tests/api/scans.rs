@@ -116,6 +116,7 @@ fn no_read_goes_through_a_table_that_grows() {
         api.get(&format!("/api/participation/events/{slug}/draw")).await.is(200);
         api.post("/api/users/token/refresh", json!({"refreshToken": api.refresh})).await.is(200);
         api.post("/api/users/logout", json!({})).await;
+        server.running.handles().destroy_due().await.unwrap();
         // The reconciler and its like look once a second.
         tokio::time::sleep(Duration::from_secs(4)).await;
         let after = scans(&server).await;

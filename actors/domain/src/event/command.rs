@@ -76,6 +76,16 @@ pub enum Command {
     },
     /// Call off.
     Cancel,
+    /// Record that the data of those who did not win is destroyed.
+    RecordDestroyed {
+        /// How many entries that left without a name.
+        entries: i64,
+    },
+    /// Retention is over, and all personal data destroyed.
+    Purge {
+        /// Of how many entries.
+        entries: i64,
+    },
 }
 
 /// Why a command was refused. A refusal is an answer, not a failure.
@@ -120,6 +130,11 @@ pub fn decide(event: &Event, command: Command, now: Instant) -> Result<Vec<Fact>
         // How many entries there are is known where the gate is shut, in the same transaction.
         Command::Close { by_time } => step(event, Move::Close, Fact::Closed { by_time, entries: 0 }),
         Command::Cancel => step(event, Move::Cancel, Fact::Cancelled {}),
+        Command::RecordDestroyed { entries } => match event.status {
+            Status::Drawn | Status::Settled | Status::Cancelled => Ok(vec![Fact::Destroyed { entries }]),
+            other => Err(Rejection::WrongState(other)),
+        },
+        Command::Purge { entries } => step(event, Move::Purge, Fact::Purged { entries }),
     }
 }
 

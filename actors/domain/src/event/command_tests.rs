@@ -119,6 +119,27 @@ fn approval_opens_now_or_later() {
     );
 }
 
+#[test]
+fn personal_data_is_destroyed_of_what_is_over_only() {
+    let mut e = ready();
+    let (record, purge) = (Command::RecordDestroyed { entries: 2 }, Command::Purge { entries: 3 });
+    for command in [&record, &purge] {
+        assert_eq!(decide(&e, command.clone(), at(0)), Err(Rejection::WrongState(Status::Ready)));
+    }
+    run(&mut e, approve_now(), at(1)).unwrap();
+    run(&mut e, Command::Close { by_time: false }, at(2)).unwrap();
+    let refused = decide(&e, record.clone(), at(3));
+    assert_eq!(refused, Err(Rejection::WrongState(Status::Closed)), "nobody has lost yet");
+    e.apply(&Fact::Drawn { round: 1, winners: 1 }, at(3));
+    assert_eq!(run(&mut e, record.clone(), at(4)).unwrap(), [Fact::Destroyed { entries: 2 }]);
+    assert_eq!(e.status, Status::Drawn);
+    assert_eq!(run(&mut e, purge.clone(), at(5)).unwrap(), [Fact::Purged { entries: 3 }]);
+    assert_eq!(e.status, Status::Purged);
+    for command in [record, purge] {
+        assert_eq!(decide(&e, command, at(6)), Err(Rejection::WrongState(Status::Purged)));
+    }
+}
+
 fn any_command() -> impl Strategy<Value = Command> {
     prop_oneof![
         (0i64..30, 0i64..60).prop_map(|(s, d)| plan_of(|p| {
@@ -135,6 +156,8 @@ fn any_command() -> impl Strategy<Value = Command> {
         Just(Command::Resume),
         Just(Command::Close { by_time: false }),
         Just(Command::Cancel),
+        Just(Command::RecordDestroyed { entries: 3 }),
+        Just(Command::Purge { entries: 3 }),
     ]
 }
 

@@ -145,6 +145,16 @@ pub enum Fact {
     },
     /// It was called off.
     Cancelled {},
+    /// Names and numbers of those who did not win were destroyed.
+    Destroyed {
+        /// How many entries that left without them.
+        entries: i64,
+    },
+    /// All personal data was destroyed.
+    Purged {
+        /// Of how many entries.
+        entries: i64,
+    },
 }
 
 impl Fact {
@@ -169,6 +179,8 @@ impl Fact {
             Self::Forfeited { .. } => "forfeited",
             Self::Distributed { .. } => "distributed",
             Self::Cancelled {} => "cancelled",
+            Self::Destroyed { .. } => "destroyed",
+            Self::Purged { .. } => "purged",
         }
     }
 }

@@ -145,7 +145,8 @@ impl Event {
             Fact::Rooted { root, entries } => self.root = hex32(root).map(|r| (r, *entries)),
             Fact::Drawn { .. } => self.status = Status::Drawn,
             Fact::Cancelled {} => self.status = Status::Cancelled,
-            Fact::Created { .. } | Fact::Forfeited { .. } | Fact::Distributed { .. } => {}
+            Fact::Purged { .. } => self.status = Status::Purged,
+            Fact::Created { .. } | Fact::Forfeited { .. } | Fact::Distributed { .. } | Fact::Destroyed { .. } => {}
         }
     }
 

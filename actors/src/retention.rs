@@ -1,0 +1,54 @@
+//! Destroys what need not be kept any more, as the notice promises, and records that it did: a fact of the event.
+
+use crate::EventError;
+use crate::system::{Handles, Shared};
+use domain::event::{Command, Who};
+use domain::ids::EventId;
+use storage::Result;
+use storage::retention::{Scope, blank, blanked, due, numbers};
+
+/// Events of one look: the rest is found by the next.
+const EVENTS: i64 = 100;
+/// Rows of one statement: some tenth of a second, in which whoever erases one of them waits.
+const ROWS: i64 = 5_000;
+
+impl Handles {
+    /// Destroys what is due now, as housekeeping does by itself every five minutes.
+    ///
+    /// # Errors
+    /// The database did not say what is due.
+    pub async fn destroy_due(&self) -> Result<()> {
+        destroy(&self.shared).await
+    }
+}
+
+/// Destroys what is due. What fails is tried again by the next look; what was cut off goes on there.
+pub(crate) async fn destroy(shared: &Shared) -> Result<()> {
+    for scope in [Scope::Losers, Scope::All] {
+        let events = shared.store.run(move |c| Box::pin(async move { due(c, scope, EVENTS).await })).await?;
+        for event in events {
+            match destroy_of(shared, scope, event).await {
+                Ok(entries) => tracing::info!(%event, ?scope, entries, "personal data is destroyed"),
+                Err(e) => tracing::warn!(%event, ?scope, error = %e, "personal data was not destroyed"),
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn destroy_of(shared: &Shared, scope: Scope, event: EventId) -> std::result::Result<i64, EventError> {
+    let last = shared.store.run(move |c| Box::pin(async move { numbers(c, event).await })).await?;
+    let mut from = 1;
+    while from <= last {
+        let to = from + ROWS - 1;
+        shared.store.run(move |c| Box::pin(async move { blank(c, scope, event, from, to).await })).await?;
+        from = to + 1;
+    }
+    let entries = shared.store.run(move |c| Box::pin(async move { blanked(c, event).await })).await?;
+    let record = match scope {
+        Scope::Losers => Command::RecordDestroyed { entries },
+        Scope::All => Command::Purge { entries },
+    };
+    shared.events().get(event).command(Who::System, record, None).await?;
+    Ok(entries)
+}

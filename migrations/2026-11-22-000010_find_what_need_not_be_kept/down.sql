@@ -1,0 +1,1 @@
+drop index events.events_over;

@@ -1,0 +1,126 @@
+//! What the notice promises: data of those who did not win is destroyed after the draw, everything personal in the end, and
+//! both are recorded.
+
+use crate::support::{Api, Server, owner_at, phone, run, start};
+use diesel_async::SimpleAsyncConnection;
+use domain::draw::proof::DrawProof;
+use serde_json::{Value, json};
+
+/// As if everything so far had happened so many days earlier.
+async fn days_pass(own: &Server, days: u32) {
+    let shift = format!("update events.facts set at = at - interval '{days} days'");
+    let store = own.running.handles().shared.store.clone();
+    store.run(move |c| Box::pin(async move { Ok(c.batch_execute(&shift).await?) })).await.unwrap();
+}
+
+async fn destroy(own: &Server) {
+    own.running.handles().destroy_due().await.unwrap();
+}
+
+/// What is stored of an event's entries: number, and whether name and phone are there.
+async fn named(own: &Server, id: &str) -> Vec<(i64, bool)> {
+    let id = domain::ids::EventId(id.parse().unwrap());
+    let store = own.running.handles().shared.store.clone();
+    let numbers: Vec<i64> = (1..=10).collect();
+    let rows = store.run(move |c| Box::pin(async move { storage::entries::by_number(c, id, numbers).await })).await;
+    let keys = &own.running.handles().shared.keys;
+    rows.unwrap().iter().map(|r| (r.entry_no, r.open(keys).unwrap().is_some())).collect()
+}
+
+async fn records(api: &Api, id: &str) -> Vec<Value> {
+    let facts = api.get(&format!("/api/events/{id}/facts?limit=100")).await.is(200);
+    let facts = facts["items"].as_array().unwrap().iter();
+    facts.filter(|f| ["destroyed", "purged"].contains(&f["kind"].as_str().unwrap())).cloned().collect()
+}
+
+async fn enter(api: &Api, slug: &str, people: std::ops::Range<usize>) -> Vec<String> {
+    let mut receipts = Vec::new();
+    for n in people {
+        receipts.push(api.enter(slug, &phone(n)).await.is(201)["receipt"].as_str().unwrap().to_owned());
+    }
+    receipts
+}
+
+/// The life of a draw's data: a day later losers are nameless, with proofs and counts as they were; after ninety nobody is
+/// known, and the draw still verifies.
+#[test]
+fn losers_are_forgotten_after_the_draw_and_everybody_in_the_end() {
+    run(async {
+        let own = start(|_| {}).await;
+        let api = owner_at(&own.base).await;
+        let (id, slug) = api.live(json!({"prizes": [{"name": "대상", "quantity": 1, "unitValueWon": 1000}]})).await;
+        let receipts = enter(&api, &slug, 0..6).await;
+        api.post(&format!("/api/events/{id}/close"), json!({})).await.is(200);
+        days_pass(&own, 2).await;
+        destroy(&own).await;
+        assert!(named(&own, &id).await.iter().all(|(_, there)| *there), "nobody has lost yet");
+        let draw = api.post(&format!("/api/events/{id}/draws"), json!({"alternates": 2})).await.is(201);
+        destroy(&own).await;
+        assert!(named(&own, &id).await.iter().all(|(_, there)| *there), "the day is not over");
+
+        days_pass(&own, 2).await;
+        destroy(&own).await;
+        let people = draw["winners"].as_array().unwrap().iter().chain(draw["alternates"].as_array().unwrap());
+        let kept: Vec<i64> = people.map(|w| w["entryNo"].as_i64().unwrap()).collect();
+        assert_eq!(kept.len(), 3);
+        for (no, there) in named(&own, &id).await {
+            assert_eq!(there, kept.contains(&no), "no. {no} of {kept:?}");
+        }
+        destroy(&own).await;
+        let record = records(&api, &id).await;
+        assert_eq!(record.len(), 1, "once: {record:?}");
+        assert_eq!((&record[0]["who"], &record[0]["data"]["entries"]), (&json!("system"), &json!(3)));
+        let loser = (1..=6).find(|no| !kept.contains(no)).unwrap();
+        let receipt = api.get(&format!("/api/participation/receipts/{}", receipts[loser as usize - 1])).await.is(200);
+        assert_eq!(
+            (&receipt["draw"]["result"], &receipt["draw"]["inclusionProof"]["count"]),
+            (&json!("not-won"), &json!(6))
+        );
+        let list = api.get(&format!("/api/events/{id}/participants?limit=100")).await.is(200);
+        let row = |no: i64| list["items"].as_array().unwrap().iter().find(|p| p["entryNo"] == no).unwrap().clone();
+        assert_eq!((&row(loser)["maskedName"], &row(loser)["maskedPhone"]), (&json!(""), &json!("")));
+        assert_eq!(row(kept[0])["maskedPhone"], draw["winners"][0]["maskedPhone"]);
+
+        days_pass(&own, 91).await;
+        destroy(&own).await;
+        assert_eq!(api.status(&id).await, "purged");
+        assert!(named(&own, &id).await.iter().all(|(_, there)| !there));
+        assert_eq!(records(&api, &id).await.iter().find(|f| f["kind"] == "purged").unwrap()["data"]["entries"], 6);
+        api.get(&format!("/api/participation/receipts/{}", receipts[0])).await.fails(404, "not-found");
+        let public = api.get(&format!("/api/participation/events/{slug}/draw")).await.is(200);
+        let proof: DrawProof = serde_json::from_value(public).unwrap();
+        assert_eq!(domain::draw::proof::verify(&proof), Ok(()));
+        assert_eq!(api.get(&format!("/api/events/{id}/analytics")).await.is(200)["cards"]["participants"], 6);
+        own.running.stop().await;
+    });
+}
+
+/// Of a cancelled event nobody wins: all names go. Until the purge the shop knows who returns, then no more.
+#[test]
+fn a_cancelled_event_keeps_no_names_and_a_purged_one_no_index() {
+    run(async {
+        let own = start(|_| {}).await;
+        let api = owner_at(&own.base).await;
+        let (cancelled, slug) = api.live(json!({})).await;
+        enter(&api, &slug, 0..2).await;
+        api.post(&format!("/api/events/{cancelled}/cancel"), json!({})).await.is(200);
+        days_pass(&own, 2).await;
+        destroy(&own).await;
+        assert!(named(&own, &cancelled).await.iter().all(|(_, there)| !there));
+        assert_eq!(records(&api, &cancelled).await[0]["data"]["entries"], 2);
+        let returning = async || {
+            let (id, slug) = api.live(json!({})).await;
+            enter(&api, &slug, 0..2).await;
+            let body = api.get(&format!("/api/events/{id}/analytics")).await.is(200);
+            api.post(&format!("/api/events/{id}/cancel"), json!({})).await.is(200);
+            body["profile"]["newVsReturning"]["returning"].clone()
+        };
+        assert_eq!(returning().await, 2);
+        days_pass(&own, 91).await;
+        // Both that are over: no name is left, and no index.
+        destroy(&own).await;
+        assert_eq!(api.status(&cancelled).await, "purged");
+        assert_eq!(returning().await, 0);
+        own.running.stop().await;
+    });
+}
