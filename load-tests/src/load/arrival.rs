@@ -17,9 +17,17 @@ pub(super) fn note(stream: &TcpStream) -> io::Result<()> {
 pub(super) async fn read(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<(usize, Duration)> {
     loop {
         stream.readable().await?;
-        match stream.try_io(tokio::io::Interest::READABLE, || receive(stream, buffer)) {
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-            read => return read,
+        let mut read = None;
+        let tried = stream.try_io(tokio::io::Interest::READABLE, || {
+            let (n, lay) = receive(stream, buffer)?;
+            read = Some((n, lay));
+            // As in tokio's own reads: what leaves room was all there is, and nobody asks again before more arrives.
+            if n == 0 || n == buffer.len() { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+        });
+        match (read, tried) {
+            (Some(read), _) => return Ok(read),
+            (None, Err(e)) if e.kind() != io::ErrorKind::WouldBlock => return Err(e),
+            (None, _) => {}
         }
     }
 }
