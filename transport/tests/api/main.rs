@@ -18,6 +18,7 @@ mod input;
 mod journey;
 mod live;
 mod modes;
+mod ops;
 mod origins;
 mod outage;
 mod process;
