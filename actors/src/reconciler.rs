@@ -30,7 +30,8 @@ pub(crate) struct Reconciler;
 
 pub(crate) struct State {
     shared: Arc<Shared>,
-    housekept: Instant,
+    /// When rows that expired were removed last; not yet since the start.
+    housekept: Option<Instant>,
     looking: Arc<AtomicBool>,
     destroying: Arc<AtomicBool>,
 }
@@ -46,7 +47,7 @@ impl Actor for Reconciler {
         shared: Arc<Shared>,
     ) -> std::result::Result<State, ActorProcessingErr> {
         myself.cast(Msg::LookDue)?;
-        Ok(State { shared, housekept: Instant::now(), looking: Arc::default(), destroying: Arc::default() })
+        Ok(State { shared, housekept: None, looking: Arc::default(), destroying: Arc::default() })
     }
 
     async fn handle(
@@ -56,31 +57,49 @@ impl Actor for Reconciler {
         s: &mut State,
     ) -> std::result::Result<(), ActorProcessingErr> {
         myself.send_after(EVERY, || Msg::LookDue);
-        if s.looking.swap(true, Ordering::AcqRel) {
-            return Ok(());
-        }
-        let housekeeping = s.housekept.elapsed() > HOUSEKEEPING;
-        if housekeeping {
-            s.housekept = Instant::now();
-            if !s.destroying.swap(true, Ordering::AcqRel) {
-                // Of a large event it takes longer than a look may.
-                let (shared, destroying) = (s.shared.clone(), s.destroying.clone());
-                s.shared.tracker.spawn(async move {
-                    if let Err(e) = retention::destroy(&shared).await {
-                        tracing::warn!(error = %e, "what need not be kept was not looked for");
-                    }
-                    destroying.store(false, Ordering::Release);
-                });
-            }
-        }
-        let (shared, looking) = (s.shared.clone(), s.looking.clone());
+        let Some(busy) = Busy::with(&s.looking) else { return Ok(()) };
+        let housekeeping = s.housekept.is_none_or(|at| at.elapsed() > HOUSEKEEPING);
+        let shared = s.shared.clone();
         s.shared.tracker.spawn(async move {
             if let Err(e) = look(&shared, housekeeping).await {
                 tracing::warn!(error = %e, "the reconciler could not look");
             }
-            looking.store(false, Ordering::Release);
+            drop(busy);
         });
+        if housekeeping {
+            s.housekept = Some(Instant::now());
+            s.destroy();
+        }
         Ok(())
+    }
+}
+
+/// One at a time; free again whatever happens.
+struct Busy(Arc<AtomicBool>);
+
+impl Busy {
+    fn with(what: &Arc<AtomicBool>) -> Option<Self> {
+        (!what.swap(true, Ordering::AcqRel)).then(|| Self(what.clone()))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+impl State {
+    /// Destroys what need not be kept, beside the looks: of a large event it takes longer than one may.
+    fn destroy(&self) {
+        let Some(busy) = Busy::with(&self.destroying) else { return };
+        let shared = self.shared.clone();
+        self.shared.tracker.spawn(async move {
+            if let Err(e) = retention::destroy(&shared).await {
+                tracing::warn!(error = %e, "what need not be kept was not looked for");
+            }
+            drop(busy);
+        });
     }
 }
 

@@ -2,15 +2,15 @@
 
 use crate::EventError;
 use crate::system::{Handles, Shared};
-use domain::event::{Command, Who};
+use domain::event::{Command, Rejection, Status, Who};
 use domain::ids::EventId;
-use storage::Result;
-use storage::retention::{Scope, blank, blanked, due, numbers};
+use storage::retention::{Scope, blank, due, nameless};
+use storage::{Result, StorageError};
 
 /// Events of one look: the rest is found by the next.
 const EVENTS: i64 = 100;
-/// Rows of one statement: some tenth of a second, in which whoever erases one of them waits.
-const ROWS: i64 = 5_000;
+/// Rows of one statement: some tens of milliseconds, in which whoever erases one of them waits, and embedded everybody.
+const ROWS: i64 = 1_000;
 
 impl Handles {
     /// Destroys what is due now, as housekeeping does by itself every five minutes.
@@ -29,6 +29,11 @@ pub(crate) async fn destroy(shared: &Shared) -> Result<()> {
         for event in events {
             match destroy_of(shared, scope, event).await {
                 Ok(entries) => tracing::info!(%event, ?scope, entries, "personal data is destroyed"),
+                // Another process was there first.
+                Err(
+                    EventError::Storage(StorageError::Conflict { .. })
+                    | EventError::Rejected(Rejection::WrongState(Status::Purged)),
+                ) => {}
                 Err(e) => tracing::warn!(%event, ?scope, error = %e, "personal data was not destroyed"),
             }
         }
@@ -37,17 +42,20 @@ pub(crate) async fn destroy(shared: &Shared) -> Result<()> {
 }
 
 async fn destroy_of(shared: &Shared, scope: Scope, event: EventId) -> std::result::Result<i64, EventError> {
-    let last = shared.store.run(move |c| Box::pin(async move { numbers(c, event).await })).await?;
+    let store = shared.events().get(event).read().await?.store;
+    let numbers = shared.store.run(move |c| Box::pin(async move { storage::tally::last_no(c, event).await })).await?;
     let mut from = 1;
-    while from <= last {
+    while from <= numbers {
         let to = from + ROWS - 1;
-        shared.store.run(move |c| Box::pin(async move { blank(c, scope, event, from, to).await })).await?;
+        shared.store.run(move |c| Box::pin(async move { blank(c, scope, event, store, from, to).await })).await?;
         from = to + 1;
     }
-    let entries = shared.store.run(move |c| Box::pin(async move { blanked(c, event).await })).await?;
-    let record = match scope {
-        Scope::Losers => Command::RecordDestroyed { entries },
-        Scope::All => Command::Purge { entries },
+    let (entries, record) = match scope {
+        Scope::Losers => {
+            let entries = shared.store.run(move |c| Box::pin(async move { nameless(c, event).await })).await?;
+            (entries, Command::RecordDestroyed { entries })
+        }
+        Scope::All => (numbers, Command::Purge { entries: numbers }),
     };
     shared.events().get(event).command(Who::System, record, None).await?;
     Ok(entries)

@@ -25,6 +25,8 @@ pub mod flag {
     pub const NIGHT: i16 = 2;
     /// Entered in the shop.
     pub const VISITED: i16 = 4;
+    /// Known from another event of the shop when its phone was destroyed.
+    pub const RETURNED: i16 = 8;
 }
 
 /// A row as the journal sends it, ready but for its number.
@@ -228,7 +230,7 @@ pub struct Participant {
 }
 
 impl Participant {
-    /// Name and phone in the clear; `None` after erasure.
+    /// Name and phone in the clear; `None` once they are destroyed.
     ///
     /// # Errors
     /// Ciphertext that does not open.

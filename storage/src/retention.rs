@@ -4,7 +4,8 @@
 use crate::error::Result;
 use crate::sql::{Id, Number, sql, types as t};
 use crate::store::Conn;
-use domain::ids::EventId;
+use crate::tally;
+use domain::ids::{EventId, StoreId};
 use domain::retention::{ALL_DAYS, LOSERS_DAYS};
 
 /// Whose data.
@@ -17,7 +18,7 @@ pub enum Scope {
     All,
 }
 
-/// Events whose time has come, at most `limit`: it runs from the draw, or from the end while there is none.
+/// Events that were drawn or cancelled long enough ago, at most `limit`. What was closed waits for its draw.
 ///
 /// # Errors
 /// Whatever the database said.
@@ -26,7 +27,7 @@ pub async fn due(c: &mut Conn, scope: Scope, limit: i64) -> Result<Vec<EventId>>
         Scope::Losers => (
             "select e.id from events.events e
               where e.status in ('drawn', 'settled', 'cancelled') and e.commitment is not null
-                and (select max(f.at) from events.facts f where f.event_id = e.id and f.kind in ('closed', 'drawn', 'cancelled'))
+                and (select max(f.at) from events.facts f where f.event_id = e.id and f.kind in ('drawn', 'cancelled'))
                     < now() - make_interval(days => ?)
                 and not exists (select 1 from events.facts d where d.event_id = e.id and d.kind = 'destroyed')
               order by e.id limit ?",
@@ -34,8 +35,8 @@ pub async fn due(c: &mut Conn, scope: Scope, limit: i64) -> Result<Vec<EventId>>
         ),
         Scope::All => (
             "select e.id from events.events e
-              where e.status in ('closed', 'drawn', 'settled', 'cancelled') and e.commitment is not null
-                and (select max(f.at) from events.facts f where f.event_id = e.id and f.kind in ('closed', 'drawn', 'cancelled'))
+              where e.status in ('drawn', 'settled', 'cancelled') and e.commitment is not null
+                and (select max(f.at) from events.facts f where f.event_id = e.id and f.kind in ('drawn', 'cancelled'))
                     < now() - make_interval(days => ?)
               order by e.id limit ?",
             ALL_DAYS,
@@ -45,49 +46,45 @@ pub async fn due(c: &mut Conn, scope: Scope, limit: i64) -> Result<Vec<EventId>>
     Ok(rows.into_iter().map(|r| EventId(r.id)).collect())
 }
 
-/// Blanks the numbered entries of an event; how many were not blank.
+/// Blanks the numbered entries of an event, as far as they are not blank.
 ///
 /// # Errors
 /// Whatever the database said.
-pub async fn blank(c: &mut Conn, scope: Scope, event: EventId, from: i64, to: i64) -> Result<usize> {
+pub async fn blank(c: &mut Conn, scope: Scope, event: EventId, store: StoreId, from: i64, to: i64) -> Result<()> {
+    let numbered =
+        |s: crate::sql::Sql| s.bind::<t::Uuid, _>(event.0).bind::<t::BigInt, _>(from).bind::<t::BigInt, _>(to);
     let statement = match scope {
-        Scope::Losers => {
-            sql("update participation.entries e set sealed = ''::bytea, request_key = null, flags = e.flags & 4
+        Scope::Losers => numbered(sql(
+            "update participation.entries e set sealed = ''::bytea, request_key = null, flags = e.flags & 4
               where e.event_id = ? and e.entry_no between ? and ? and octet_length(e.sealed) > 0
                 and not exists (select 1 from participation.draws d join participation.winners w on w.draw_id = d.id
-                                 where d.event_id = e.event_id and w.entry_no = e.entry_no and w.forfeited_at is null)")
-        }
-        Scope::All => {
-            sql("update participation.entries e set sealed = ''::bytea, request_key = null, flags = e.flags & 4,
-                    phone_index = uuid_send(gen_random_uuid()), erased_at = clock_timestamp()
-              where e.event_id = ? and e.entry_no between ? and ? and e.erased_at is null")
-        }
+                                 where d.event_id = e.event_id and w.entry_no = e.entry_no and w.forfeited_at is null)",
+        )),
+        // Who returned is remembered as a yes or no: without the index nobody could tell.
+        Scope::All => numbered(
+            sql("update participation.entries e
+                    set sealed = ''::bytea, request_key = null, phone_index = uuid_send(gen_random_uuid()), erased_at = clock_timestamp(),
+                        flags = (e.flags & 4)::smallint | (case when exists (
+                          select 1 from unnest(?) o(event_id), lateral (select 1 from participation.entries y
+                           where y.event_id = o.event_id and y.phone_index = e.phone_index and y.erased_at is null limit 1) k)
+                          then 8 else 0 end)::smallint
+                  where e.event_id = ? and e.entry_no between ? and ? and e.erased_at is null")
+            .bind::<t::Array<t::Uuid>, _>(tally::others(c, event, store).await?),
+        ),
     };
-    statement.bind::<t::Uuid, _>(event.0).bind::<t::BigInt, _>(from).bind::<t::BigInt, _>(to).run(c).await
+    statement.run(c).await?;
+    Ok(())
 }
 
-/// How many numbers an event gave out.
+/// How many entries of an event hold neither name nor phone, those left out whose customers had them erased.
 ///
 /// # Errors
 /// Whatever the database said.
-pub async fn numbers(c: &mut Conn, event: EventId) -> Result<i64> {
-    let last: Option<Number> =
-        sql("select last_no as n from participation.log where event_id = ? order by version desc limit 1")
-            .bind::<t::Uuid, _>(event.0)
-            .first(c)
-            .await?;
-    Ok(last.map_or(0, |n| n.n))
-}
-
-/// How many entries of an event hold neither name nor phone.
-///
-/// # Errors
-/// Whatever the database said.
-pub async fn blanked(c: &mut Conn, event: EventId) -> Result<i64> {
-    let blank: Option<Number> =
-        sql("select count(*) as n from participation.entries where event_id = ? and octet_length(sealed) = 0")
-            .bind::<t::Uuid, _>(event.0)
-            .first(c)
-            .await?;
+pub async fn nameless(c: &mut Conn, event: EventId) -> Result<i64> {
+    let blank: Option<Number> = sql("select count(*) as n from participation.entries
+                                      where event_id = ? and octet_length(sealed) = 0 and erased_at is null")
+    .bind::<t::Uuid, _>(event.0)
+    .first(c)
+    .await?;
     Ok(blank.map_or(0, |n| n.n))
 }

@@ -7,6 +7,7 @@ use diesel::QueryableByName;
 use domain::dashboard::Tally;
 use domain::ids::{EventId, StoreId};
 use domain::time::Instant;
+use uuid::Uuid;
 
 #[derive(QueryableByName)]
 struct Last {
@@ -93,12 +94,11 @@ pub async fn version(c: &mut Conn, event: EventId) -> Result<i64> {
 /// Other events of the shop that a phone is looked for in: the newest.
 const OTHERS: i64 = 50;
 
-/// Of the entries numbered `from` to `to`, those whose phone is known from another unpurged event of the shop, of its
-/// newest 50. `None`: the shop has no other.
+/// Other unpurged events of the shop, the newest 50.
 ///
 /// # Errors
 /// Whatever the database said.
-pub async fn returning(c: &mut Conn, event: EventId, store: StoreId, from: i64, to: i64) -> Result<Option<i64>> {
+pub(crate) async fn others(c: &mut Conn, event: EventId, store: StoreId) -> Result<Vec<Uuid>> {
     let others: Vec<Id> = sql("select h.event_id as id from participation.heads h join events.events e on e.id = h.event_id
                                 where h.store_id = ? and h.event_id <> ? and e.status not in ('draft', 'planned', 'ready', 'purged')
                                 order by h.event_id desc limit ?")
@@ -107,20 +107,38 @@ pub async fn returning(c: &mut Conn, event: EventId, store: StoreId, from: i64, 
     .bind::<t::BigInt, _>(OTHERS)
     .all(c)
     .await?;
-    if others.is_empty() {
+    Ok(others.into_iter().map(|o| o.id).collect())
+}
+
+/// Of the entries numbered `from` to `to`, those whose phone is known from another unpurged event of the shop, of its
+/// newest 50; of a purged event, those that were when it was purged. `None`: nobody can be.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn returning(c: &mut Conn, event: EventId, store: StoreId, from: i64, to: i64) -> Result<Option<i64>> {
+    let others = others(c, event, store).await?;
+    if others.is_empty() && !is_purged(c, event).await? {
         return Ok(None);
     }
     let row: Option<Number> = sql(
         "select count(*) as n from participation.entries x
-          where x.event_id = ? and x.entry_no between ? and ? and x.erased_at is null
+          where x.event_id = ? and x.entry_no between ? and ? and (x.flags & 8 <> 0 or x.erased_at is null
             and exists (select 1 from unnest(?) o(event_id), lateral (select 1 from participation.entries y
-                         where y.event_id = o.event_id and y.phone_index = x.phone_index and y.erased_at is null limit 1) k)",
+                         where y.event_id = o.event_id and y.phone_index = x.phone_index and y.erased_at is null limit 1) k))",
     )
     .bind::<t::Uuid, _>(event.0)
     .bind::<t::BigInt, _>(from)
     .bind::<t::BigInt, _>(to)
-    .bind::<t::Array<t::Uuid>, _>(others.into_iter().map(|o| o.id).collect::<Vec<_>>())
+    .bind::<t::Array<t::Uuid>, _>(others)
     .first(c)
     .await?;
     Ok(Some(row.map_or(0, |r| r.n)))
+}
+
+async fn is_purged(c: &mut Conn, event: EventId) -> Result<bool> {
+    let purged: Option<Id> = sql("select id from events.events where id = ? and status = 'purged'")
+        .bind::<t::Uuid, _>(event.0)
+        .first(c)
+        .await?;
+    Ok(purged.is_some())
 }

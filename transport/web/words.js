@@ -50,7 +50,7 @@ const t = words({
   NAVER: ['네이버', 'Naver'], KAKAO: ['카카오', 'Kakao'], QR: ['QR 코드', 'QR code'], DIRECT: ['링크', 'Link'],
   NEW_CUSTOMERS: ['신규 고객 유치', 'Win new customers'], REVISIT: ['재방문 유도', 'Bring customers back'], SALES: ['매출 증대', 'Raise sales'], AWARENESS: ['인지도 향상', 'Become known'],
   draft: ['작성중', 'Draft'], planned: ['작성중', 'Draft'], ready: ['작성중', 'Draft'], scheduled: ['예정', 'Upcoming'], live: ['진행중', 'Live'], paused: ['잠시 멈춤', 'Paused'],
-  closed: ['마감', 'Closed'], drawn: ['추첨 완료', 'Drawn'], settled: ['정산 완료', 'Settled'], cancelled: ['취소됨', 'Cancelled'], purged: ['파기됨', 'Purged'],
+  closed: ['마감', 'Closed'], drawn: ['추첨 완료', 'Drawn'], settled: ['정산 완료', 'Settled'], cancelled: ['취소됨', 'Cancelled'], purged: ['개인정보 파기됨', 'Data destroyed'],
   LOW: ['저비용', 'Low cost'], MEDIUM: ['중비용', 'Medium cost'], HIGH: ['고비용', 'High cost'],
   SIMPLE: ['심플', 'Simple'], VIVID: ['화려한', 'Vivid'], TRENDY: ['트렌디', 'Trendy'],
 });

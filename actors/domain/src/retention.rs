@@ -3,6 +3,6 @@
 /// Days after the draw, or after a cancellation, until names and numbers of those who did not win are destroyed: long enough
 /// for an owner to look once more who took part. Korean law asks for five at most (표준 개인정보 보호지침, article 10).
 pub const LOSERS_DAYS: i32 = 1;
-/// Days after the draw, or after the end where there was none, until everything personal is: winners' names and numbers, and
+/// Days after the draw, or after a cancellation, until everything personal is: names and numbers of winners and alternates, and
 /// the keyed index by which a shop's returning customers are counted. Prizes are handed over by then.
 pub const ALL_DAYS: i32 = 90;

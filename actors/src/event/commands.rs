@@ -49,13 +49,20 @@ impl State {
         command: Command,
         if_match: Option<i64>,
     ) -> Result<Arc<Event>, EventError> {
-        for _ in 0..TRIES {
+        for tried in 0..TRIES {
             let event = &self.owned(who)?.event;
             if if_match.is_some_and(|version| version != event.revision) {
                 return Err(Rejection::Stale.into());
             }
             let now = crate::system::now();
-            let mut facts = decide(event, command.clone(), now)?;
+            let mut facts = match decide(event, command.clone(), now) {
+                // Whoever asks read the row: this actor may believe something older.
+                Err(_) if who == Who::System && tried == 0 => {
+                    self.reload(myself).await?;
+                    continue;
+                }
+                decided => decided?,
+            };
             if facts.is_empty() {
                 return Ok(event.clone());
             }

@@ -55,8 +55,9 @@ impl State {
             }
             status = self.loaded().map_or(status, |l| l.event.status);
         }
+        let drawn = self.loaded().is_ok_and(|l| l.event.is_drawn());
         match status {
-            Status::Drawn | Status::Settled | Status::Purged => super::answer(reply, Ok(false)),
+            _ if drawn => super::answer(reply, Ok(false)),
             Status::Closed => {
                 self.drawing.push((request, reply));
                 self.next_draw(myself);

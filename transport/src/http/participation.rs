@@ -11,8 +11,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::channel::Source;
 use domain::entry::EntryForm;
+use domain::event::Event;
 use domain::event::state::hex;
-use domain::event::{Event, Status};
 use domain::ids::EventId;
 use domain::phone::Phone;
 use domain::text::PersonName;
@@ -102,7 +102,7 @@ pub(crate) async fn receipt(State(app): State<App>, Id(receipt): Id<String>) -> 
         "entryNo": r.entry_no, "enteredAt": r.entered_at,
         "event": {"slug": event.slug, "title": event.title, "status": event.status, "endsAt": event.ends_at},
     });
-    if matches!(event.status, Status::Drawn | Status::Settled) {
+    if event.is_drawn() {
         body["draw"] = result_of(&app, &event, r.entry_no).await?;
     }
     Ok(Json(body))

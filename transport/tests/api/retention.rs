@@ -90,6 +90,10 @@ fn losers_are_forgotten_after_the_draw_and_everybody_in_the_end() {
         let public = api.get(&format!("/api/participation/events/{slug}/draw")).await.is(200);
         let proof: DrawProof = serde_json::from_value(public).unwrap();
         assert_eq!(domain::draw::proof::verify(&proof), Ok(()));
+        let page = api.get(&format!("/api/participation/events/{slug}")).await.is(200);
+        assert_eq!((&page["status"], &page["draw"]["drawn"]), (&json!("purged"), &json!(true)));
+        let again = api.post(&format!("/api/events/{id}/draws"), json!({})).await.is(200);
+        assert_eq!((&again["id"], &again["winners"][0]["maskedPhone"]), (&draw["id"], &json!(null)));
         assert_eq!(api.get(&format!("/api/events/{id}/analytics")).await.is(200)["cards"]["participants"], 6);
         own.running.stop().await;
     });
@@ -108,19 +112,30 @@ fn a_cancelled_event_keeps_no_names_and_a_purged_one_no_index() {
         destroy(&own).await;
         assert!(named(&own, &cancelled).await.iter().all(|(_, there)| !there));
         assert_eq!(records(&api, &cancelled).await[0]["data"]["entries"], 2);
-        let returning = async || {
-            let (id, slug) = api.live(json!({})).await;
-            enter(&api, &slug, 0..2).await;
-            let body = api.get(&format!("/api/events/{id}/analytics")).await.is(200);
-            api.post(&format!("/api/events/{id}/cancel"), json!({})).await.is(200);
-            body["profile"]["newVsReturning"]["returning"].clone()
+        // As an actor that is loaded anew counts them.
+        let shop = domain::ids::StoreId(api.store.parse().unwrap());
+        let returning = async |id: &str| {
+            let (store, id) = (own.running.handles().shared.store.clone(), domain::ids::EventId(id.parse().unwrap()));
+            let count =
+                store.run(move |c| Box::pin(async move { storage::tally::returning(c, id, shop, 1, 10).await }));
+            count.await.unwrap().unwrap_or(0)
         };
-        assert_eq!(returning().await, 2);
+        let (second, slug) = api.live(json!({})).await;
+        enter(&api, &slug, 0..3).await;
+        assert_eq!(returning(&second).await, 2);
+        api.post(&format!("/api/events/{second}/cancel"), json!({})).await.is(200);
         days_pass(&own, 91).await;
-        // Both that are over: no name is left, and no index.
+        let (third, slug) = api.live(json!({})).await;
+        enter(&api, &slug, 0..3).await;
+        assert_eq!(returning(&third).await, 3);
         destroy(&own).await;
-        assert_eq!(api.status(&cancelled).await, "purged");
-        assert_eq!(returning().await, 0);
+        for over in [&cancelled, &second] {
+            assert_eq!(api.status(over).await, "purged");
+            api.post(&format!("/api/events/{over}/draws"), json!({})).await.fails(409, "wrong-state");
+        }
+        assert_eq!(returning(&third).await, 0, "without their index nobody is known");
+        // As it was when each was purged: what was known from the third, too.
+        assert_eq!((returning(&cancelled).await, returning(&second).await), (2, 3));
         own.running.stop().await;
     });
 }

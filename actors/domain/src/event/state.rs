@@ -156,6 +156,16 @@ impl Event {
         self.status.is_over() || self.ends_at.is_some_and(|at| at <= now)
     }
 
+    /// Were its winners drawn? One that was cancelled, and is purged by now, has no root.
+    #[must_use]
+    pub fn is_drawn(&self) -> bool {
+        match self.status {
+            Status::Drawn | Status::Settled => true,
+            Status::Purged => self.root.is_some(),
+            _ => false,
+        }
+    }
+
     /// Planned or ready, by what is there.
     fn settle_draft(&mut self) {
         let complete =
