@@ -13,7 +13,7 @@ const EVENTS: i64 = 100;
 const ROWS: i64 = 1_000;
 
 impl Handles {
-    /// Destroys what is due now, as housekeeping does by itself every five minutes.
+    /// Destroys what is due now, as housekeeping does by itself at the start and every five minutes.
     ///
     /// # Errors
     /// The database did not say what is due.

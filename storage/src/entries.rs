@@ -25,7 +25,7 @@ pub mod flag {
     pub const NIGHT: i16 = 2;
     /// Entered in the shop.
     pub const VISITED: i16 = 4;
-    /// Known from another event of the shop when its phone was destroyed.
+    /// Known from another event of the shop when its phone was destroyed: set and read by SQL only.
     pub const RETURNED: i16 = 8;
 }
 

@@ -4,7 +4,7 @@
 use crate::error::Result;
 use crate::sql::{Id, Number, sql, types as t};
 use crate::store::Conn;
-use crate::tally;
+use crate::tally::{self, known_elsewhere};
 use domain::ids::{EventId, StoreId};
 use domain::retention::{ALL_DAYS, LOSERS_DAYS};
 
@@ -23,26 +23,21 @@ pub enum Scope {
 /// # Errors
 /// Whatever the database said.
 pub async fn due(c: &mut Conn, scope: Scope, limit: i64) -> Result<Vec<EventId>> {
-    let (query, days) = match scope {
-        Scope::Losers => (
-            "select e.id from events.events e
-              where e.status in ('drawn', 'settled', 'cancelled') and e.commitment is not null
-                and (select max(f.at) from events.facts f where f.event_id = e.id and f.kind in ('drawn', 'cancelled'))
-                    < now() - make_interval(days => ?)
-                and not exists (select 1 from events.facts d where d.event_id = e.id and d.kind = 'destroyed')
-              order by e.id limit ?",
-            LOSERS_DAYS,
-        ),
-        Scope::All => (
-            "select e.id from events.events e
-              where e.status in ('drawn', 'settled', 'cancelled') and e.commitment is not null
-                and (select max(f.at) from events.facts f where f.event_id = e.id and f.kind in ('drawn', 'cancelled'))
-                    < now() - make_interval(days => ?)
-              order by e.id limit ?",
-            ALL_DAYS,
-        ),
+    let days = match scope {
+        Scope::Losers => LOSERS_DAYS,
+        Scope::All => ALL_DAYS,
     };
-    let rows: Vec<Id> = sql(query).bind::<t::Integer, _>(days).bind::<t::BigInt, _>(limit).all(c).await?;
+    let rows: Vec<Id> = sql("select e.id from events.events e
+                              where e.status in ('drawn', 'settled', 'cancelled') and e.commitment is not null
+                                and (select max(f.at) from events.facts f
+                                      where f.event_id = e.id and f.kind in ('drawn', 'cancelled')) < now() - make_interval(days => ?)
+                                and (? or not exists (select 1 from events.facts d where d.event_id = e.id and d.kind = 'destroyed'))
+                              order by e.id limit ?")
+    .bind::<t::Integer, _>(days)
+    .bind::<t::Bool, _>(scope == Scope::All)
+    .bind::<t::BigInt, _>(limit)
+    .all(c)
+    .await?;
     Ok(rows.into_iter().map(|r| EventId(r.id)).collect())
 }
 
@@ -62,13 +57,14 @@ pub async fn blank(c: &mut Conn, scope: Scope, event: EventId, store: StoreId, f
         )),
         // Who returned is remembered as a yes or no: without the index nobody could tell.
         Scope::All => numbered(
-            sql("update participation.entries e
+            sql(concat!(
+                "update participation.entries x
                     set sealed = ''::bytea, request_key = null, phone_index = uuid_send(gen_random_uuid()), erased_at = clock_timestamp(),
-                        flags = (e.flags & 4)::smallint | (case when exists (
-                          select 1 from unnest(?) o(event_id), lateral (select 1 from participation.entries y
-                           where y.event_id = o.event_id and y.phone_index = e.phone_index and y.erased_at is null limit 1) k)
-                          then 8 else 0 end)::smallint
-                  where e.event_id = ? and e.entry_no between ? and ? and e.erased_at is null")
+                        flags = (x.flags & 4)::smallint | (case when ",
+                known_elsewhere!(),
+                " then 8 else 0 end)::smallint
+                  where x.event_id = ? and x.entry_no between ? and ? and x.erased_at is null"
+            ))
             .bind::<t::Array<t::Uuid>, _>(tally::others(c, event, store).await?),
         ),
     };

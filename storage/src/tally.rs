@@ -94,6 +94,15 @@ pub async fn version(c: &mut Conn, event: EventId) -> Result<i64> {
 /// Other events of the shop that a phone is looked for in: the newest.
 const OTHERS: i64 = 50;
 
+/// Is the phone of the entry `x` known from one of the events bound here?
+macro_rules! known_elsewhere {
+    () => {
+        "exists (select 1 from unnest(?) o(event_id), lateral (select 1 from participation.entries y
+                  where y.event_id = o.event_id and y.phone_index = x.phone_index and y.erased_at is null limit 1) k)"
+    };
+}
+pub(crate) use known_elsewhere;
+
 /// Other unpurged events of the shop, the newest 50.
 ///
 /// # Errors
@@ -120,12 +129,12 @@ pub async fn returning(c: &mut Conn, event: EventId, store: StoreId, from: i64, 
     if others.is_empty() && !is_purged(c, event).await? {
         return Ok(None);
     }
-    let row: Option<Number> = sql(
+    let row: Option<Number> = sql(concat!(
         "select count(*) as n from participation.entries x
-          where x.event_id = ? and x.entry_no between ? and ? and (x.flags & 8 <> 0 or x.erased_at is null
-            and exists (select 1 from unnest(?) o(event_id), lateral (select 1 from participation.entries y
-                         where y.event_id = o.event_id and y.phone_index = x.phone_index and y.erased_at is null limit 1) k))",
-    )
+          where x.event_id = ? and x.entry_no between ? and ? and (x.flags & 8 <> 0 or x.erased_at is null and ",
+        known_elsewhere!(),
+        ")"
+    ))
     .bind::<t::Uuid, _>(event.0)
     .bind::<t::BigInt, _>(from)
     .bind::<t::BigInt, _>(to)

@@ -29,8 +29,8 @@ pub fn text_en(shop: &str) -> String {
          Purpose: finding double entries, the draw, telling the winners, counting returning customers; nothing else. \
          Kept: name and number of those who are neither winner nor alternate are deleted without delay after the draw or a \
          cancellation; those of winners and alternates, and the number in an unreadable form by which returning customers are \
-         counted, {ALL_DAYS} days after it. With your receipt you may have your entry deleted at any time. Receiving advertising is your choice, and not needed to enter. \
-         Only for people of 14 years or more."
+         counted, {ALL_DAYS} days after it. With your receipt you may have your entry deleted at any time. Receiving \
+         advertising is your choice, and not needed to enter. Only for people of 14 years or more."
     )
 }
 
