@@ -76,6 +76,14 @@ pub(crate) struct Pending {
     pub(crate) ticket: Ticket,
 }
 
+/// What came with an entry for its event to judge.
+pub(crate) struct Brought {
+    /// The digits shown in the shop.
+    pub(crate) visit_code: Option<String>,
+    /// Another notice was read than is shown now.
+    pub(crate) outdated: bool,
+}
+
 /// Who waits for an entry, and its place among those in flight.
 pub(crate) struct Ticket {
     pub(crate) reply: oneshot::Sender<Result<Entered, EnterError>>,
@@ -150,9 +158,6 @@ pub(crate) fn prepare(
 ) -> Result<(NewEntry, String), EnterError> {
     if !form.consents.privacy {
         return Err(EnterError::ConsentRequired);
-    }
-    if form.notice_version.as_deref().is_some_and(|v| v != meta.notice_version) {
-        return Err(EnterError::NoticeChanged);
     }
     let phone = form.phone.expose();
     let phone_index = keys.phone_index(&meta.index_kid, meta.store, phone).map_err(|_| EnterError::Overloaded)?;

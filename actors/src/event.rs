@@ -12,7 +12,7 @@ pub(crate) mod pages;
 mod returning;
 mod timing;
 
-use crate::entry::{EntryMeta, Pending};
+use crate::entry::{Brought, EntryMeta, Pending};
 use crate::events::Events;
 use crate::system::Shared;
 use bytes::Bytes;
@@ -100,7 +100,7 @@ pub(crate) enum Msg {
     /// Answers when it is gone.
     Delete { owner: UserId, reply: Reply<()> },
     /// An entry, with the visit code it came with; answered through its own port.
-    Enter(Box<Pending>, Option<String>),
+    Enter(Box<Pending>, Brought),
     /// A phone whose visit code was counted as wrong repeated what was stored before.
     NoWrongCode([u8; 16]),
     /// The journal stored entries.
@@ -162,8 +162,8 @@ pub(crate) struct State {
     /// Changes outside the log that this state has seen.
     generation: u64,
     last_used: Instant,
-    /// Log kinds that changed since the last update; empty: nothing to publish.
-    unpublished: Option<&'static str>,
+    /// What changed since the last update; `None`: nothing to publish.
+    unpublished: Option<dashboard::Change>,
     last_published: Option<Instant>,
     returning: returning::Pace,
     gate: Option<(Instant, Gate)>,
@@ -272,7 +272,7 @@ impl Actor for EventActor {
                 let result = s.delete(&myself, owner).await;
                 answer(reply, result);
             }
-            Msg::Enter(pending, code) => s.enter(&myself, *pending, code).await,
+            Msg::Enter(pending, brought) => s.enter(&myself, *pending, brought).await,
             Msg::NoWrongCode(phone) => s.forgive_code(&phone),
             Msg::Committed(commit) => s.committed(&myself, &commit),
             Msg::Overlooked => s.overlooked(&myself),

@@ -5,7 +5,7 @@
 
 use crate::admission::Admission;
 use crate::ask::{PATIENCE, Unavailable, ask};
-use crate::entry::{EnterError, EnterRequest, Entered, Pending, Ticket, prepare};
+use crate::entry::{Brought, EnterError, EnterRequest, Entered, Pending, Ticket, prepare};
 pub use crate::event::pages::dashboard_of;
 use crate::event::pages::{Known, Page, Public, dashboard_key, join_versions, split_versions};
 use crate::event::{self, Approval, DrawRequest, EventActor, EventError, Msg};
@@ -324,12 +324,14 @@ impl EventHandle {
             }
         };
         let (row, receipt) = prepare(&self.events.inner.shared.keys, self.id, &meta, &form)?;
+        let outdated = form.notice_version.is_some_and(|read| read != meta.notice_version);
+        let brought = Brought { visit_code: form.visit_code, outdated };
         let (reply, answer) = oneshot::channel();
         let pending = Pending {
             row,
             ticket: Ticket { reply, receipt, maybe_stored: false, since: Instant::now(), _place: place },
         };
-        slot.actor.cast(Msg::Enter(Box::new(pending), form.visit_code)).map_err(|_| EnterError::Overloaded)?;
+        slot.actor.cast(Msg::Enter(Box::new(pending), brought)).map_err(|_| EnterError::Overloaded)?;
         match tokio::time::timeout(ENTRY_LIMIT, answer).await {
             Ok(Ok(Err(EnterError::NotStarted))) => Err(Box::pin(self.why_not_open()).await),
             Ok(Ok(result)) => result,

@@ -246,12 +246,13 @@ pub async fn recall(
         })
         .await?;
     if let Some(d) = &begun {
-        shared.hub.publish(&Topic::Distribution(id), d.version, "channel.changed", chrono::Utc::now(), || recalling(d));
+        // An update of a channel like any other, of the first: nothing about it has changed yet but what is to come.
+        shared.hub.publish(&Topic::Distribution(id), d.version, "channel.changed", chrono::Utc::now(), || {
+            let mut body = d.publications.first().map_or_else(|| json!({}), crate::view::publication);
+            (body["recalling"], body["distribution"]) = (json!(true), crate::view::distribution(d));
+            body
+        });
         shared.jobs().wake();
     }
     Ok(begun)
-}
-
-fn recalling(d: &Distribution) -> Value {
-    json!({"recalling": true, "distribution": crate::view::distribution(d)})
 }

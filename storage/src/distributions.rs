@@ -61,7 +61,7 @@ impl Distribution {
     #[must_use]
     pub fn status(&self) -> DistributionStatus {
         let statuses: Vec<_> = self.publications.iter().map(|p| p.status).collect();
-        overall(&statuses, self.recalling)
+        overall(&statuses, self.recalling && self.publications.iter().all(|p| p.status.is_back(p.error.as_ref())))
     }
 
     /// One channel.

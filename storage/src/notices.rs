@@ -87,15 +87,16 @@ pub async fn insert(c: &mut Conn, n: NewNotice) -> Result<Notice> {
     .ok_or_else(|| corrupt("insert returned nothing"))
 }
 
-/// A page of an owner's notices, newest first, below `before`.
+/// A page of an owner's notices, newest first, below `before`: those that wait to be read, or all.
 ///
 /// # Errors
 /// Whatever the database said.
-pub async fn list(c: &mut Conn, owner: UserId, before: Option<i64>, limit: i64) -> Result<Vec<Notice>> {
+pub async fn list(c: &mut Conn, owner: UserId, all: bool, before: Option<i64>, limit: i64) -> Result<Vec<Notice>> {
     sql("select id, seq, kind, level, message_ko, message_en, data, created_at, read_at from events.notices
-          where owner_id = ? and seq < ? order by seq desc limit ?")
+          where owner_id = ? and seq < ? and (? or read_at is null) order by seq desc limit ?")
     .bind::<t::Uuid, _>(owner.0)
     .bind::<t::BigInt, _>(before.unwrap_or(i64::MAX))
+    .bind::<t::Bool, _>(all)
     .bind::<t::BigInt, _>(limit)
     .all(c)
     .await

@@ -128,6 +128,17 @@ async fn store(settings: &Settings) -> Result<Store, BootError> {
     Err("DATABASE_URL is unset and this binary was built without the embedded database".into())
 }
 
+/// What the actors must know of the settings.
+fn config(settings: &Settings, public_url: &str) -> Config {
+    Config {
+        public_url: public_url.to_owned(),
+        entries_in_flight: settings.entries_in_flight,
+        recommendations_per_day: settings.recommendations_per_day,
+        image_jobs_per_day: settings.image_jobs_per_day,
+        journal_rows_per_second: settings.journal_rows_per_second,
+    }
+}
+
 impl Running {
     /// Starts everything; returns when it can serve.
     ///
@@ -174,14 +185,7 @@ impl Running {
             sinks: sinks(&settings)?,
             keys: keys.clone(),
         };
-        let config = Config {
-            public_url: public_url.clone(),
-            entries_in_flight: settings.entries_in_flight,
-            recommendations_per_day: settings.recommendations_per_day,
-            image_jobs_per_day: settings.image_jobs_per_day,
-            journal_rows_per_second: settings.journal_rows_per_second,
-        };
-        let system = System::start(deps, config).await?;
+        let system = System::start(deps, config(&settings, &public_url)).await?;
         let app: App = Arc::new(State {
             handles: system.handles().clone(),
             origins: Origins::new(&public_url, &settings),
@@ -206,9 +210,16 @@ impl Running {
             early: crate::gateway::early(app.clone()),
             routes: crate::http::router(app.clone(), more(&app.handles)),
         };
+        // What goes beyond this machine is encrypted, tokens of operators too.
+        let admin_tls = tls.clone().filter(|_| !admin.ip().is_loopback());
         let servers = vec![
             tokio::spawn(crate::server::serve(listener, service, tls, stop.clone())),
-            tokio::spawn(crate::server::serve(admin_listener, crate::admin::router(app.clone()), None, stop.clone())),
+            tokio::spawn(crate::server::serve(
+                admin_listener,
+                crate::admin::router(app.clone()),
+                admin_tls,
+                stop.clone(),
+            )),
         ];
         app.tracker.spawn(crate::http::ops::watch_database(app.clone()));
         app.tracker.spawn(crate::ws::keep(app.clone()));
@@ -257,9 +268,11 @@ impl Running {
         self.app.handles.shared.keys.admin_token().to_owned()
     }
 
-    /// Drains: not ready, sockets told to go, requests finished, actors drained, database closed.
+    /// Drains: not ready, sockets told to go, no more connections once who sends them could have seen it, requests finished,
+    /// actors drained, database closed.
     pub async fn stop(self) {
         self.app.draining.cancel();
+        tokio::time::sleep(Duration::from_secs(self.app.settings.drain_seconds)).await;
         self.stop.cancel();
         for server in self.servers {
             let _ = tokio::time::timeout(STOP / 2, server).await;

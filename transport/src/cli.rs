@@ -217,8 +217,8 @@ async fn serve(flags: &Flags) -> Result<(), CliError> {
     banner(&running, embedded);
     let failed = running.failed();
     tokio::select! {
-        () = signals.wait() => eprintln!("stopping; a second signal ends at once"),
-        () = failed.cancelled() => eprintln!("an actor failed for good: stopping"),
+        () = signals.wait() => tracing::info!("stopping; a second signal ends at once"),
+        () = failed.cancelled() => tracing::error!("an actor failed for good: stopping"),
     }
     tokio::spawn(async move {
         signals.wait().await;

@@ -20,6 +20,9 @@ pub struct UpstreamSettings {
     pub mode: Option<Mode>,
 }
 
+/// The longest [`Settings::drain_seconds`]: the whole end must fit into 30 s.
+const MAX_DRAIN: u64 = 5;
+
 /// The settings, read and checked.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -57,6 +60,8 @@ pub struct Settings {
     pub body_bytes: usize,
     /// The longest a request may take, in seconds.
     pub request_seconds: u64,
+    /// How long it answers as not ready before it takes no more connections, in seconds.
+    pub drain_seconds: u64,
     /// Entries in flight.
     pub entries_in_flight: usize,
     /// Sockets of a user.
@@ -210,6 +215,7 @@ impl Settings {
             requests_per_minute: n("MADANG_LIMIT_REQUESTS_PER_MINUTE")? as usize,
             body_bytes: n("MADANG_LIMIT_BODY_BYTES")? as usize,
             request_seconds: n("MADANG_LIMIT_REQUEST_SECONDS")?,
+            drain_seconds: number("MADANG_DRAIN_SECONDS", text("MADANG_DRAIN_SECONDS"))?,
             entries_in_flight: n("MADANG_LIMIT_ENTRIES_IN_FLIGHT")? as usize,
             sockets: n("MADANG_LIMIT_SOCKETS")? as usize,
             sockets_per_user: n("MADANG_LIMIT_SOCKETS_PER_USER")? as usize,
@@ -236,10 +242,14 @@ impl Settings {
         if self.topics_per_socket > actors::hub::MOST_TOPICS {
             return Err(bad("MADANG_LIMIT_TOPICS_PER_SOCKET: must be 1 to 48"));
         }
+        if self.drain_seconds > MAX_DRAIN {
+            return Err(bad("MADANG_DRAIN_SECONDS: must be 0 to 5"));
+        }
         if !(0.0..=100.0).contains(&self.simulator_latency) {
             return Err(bad("MADANG_SIMULATOR_LATENCY: must be 0 to 100"));
         }
-        if self.production && !self.listen.ip().is_loopback() && self.tls.is_none() && self.trusted_proxies.is_empty() {
+        let beyond = [self.listen, self.admin_listen].iter().any(|a| !a.ip().is_loopback());
+        if self.production && beyond && self.tls.is_none() && self.trusted_proxies.is_empty() {
             return Err(bad(
                 "in production a listener beyond loopback needs MADANG_TLS_CERT and MADANG_TLS_KEY, or MADANG_TRUSTED_PROXIES",
             ));

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use domain::event::Rejection;
 use domain::rule::Broken;
 use domain::text::grouped;
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::time::Duration;
 use storage::StorageError;
@@ -46,13 +47,15 @@ pub(crate) struct Problem {
     pub(crate) status: StatusCode,
     pub(crate) code: &'static str,
     pub(crate) errors: Vec<FieldError>,
+    /// Whose words it is said in, where a general code has better ones here.
+    words: &'static str,
     retry_after: Option<Duration>,
     extra: Vec<(&'static str, Value)>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str) -> Self {
-        Self { status, code, errors: Vec::new(), retry_after: None, extra: Vec::new() }
+        Self { status, code, errors: Vec::new(), words: code, retry_after: None, extra: Vec::new() }
     }
 
     pub(crate) fn not_found() -> Self {
@@ -61,6 +64,12 @@ impl Problem {
 
     pub(crate) fn unauthenticated() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthenticated")
+    }
+
+    /// Not in the state that it is in.
+    pub(crate) fn wrong_state(present: impl Serialize) -> Self {
+        let present = json!(present);
+        Self::conflict("wrong-state").with("present", present.clone()).with("currentStatus", present)
     }
 
     pub(crate) fn conflict(code: &'static str) -> Self {
@@ -80,6 +89,11 @@ impl Problem {
 
     pub(crate) fn retry_after(self, wait: Duration) -> Self {
         Self { retry_after: Some(wait), ..self }
+    }
+
+    /// The same in other words.
+    pub(crate) fn said(self, words: &'static str) -> Self {
+        Self { words, ..self }
     }
 
     pub(crate) fn with(mut self, key: &'static str, value: Value) -> Self {
@@ -104,7 +118,7 @@ impl Problem {
             let w = words(code);
             if english { w.en } else { w.ko }
         };
-        let (title, detail) = say(self.code);
+        let (title, detail) = say(self.words);
         let mut body = json!({
             "type": "about:blank", "title": title, "status": self.status.as_u16(), "detail": detail, "code": self.code, "traceId": trace,
         });
@@ -125,13 +139,18 @@ impl Problem {
         headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(if english { "en" } else { "ko" }));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(wait) = self.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(wait).max(1)));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         headers
     }
+}
+
+/// Seconds for a header, rounded up: who comes back after them is not too early.
+pub(crate) fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 /// Does the caller read English rather than Korean?
@@ -178,9 +197,7 @@ impl From<StorageError> for Problem {
 impl From<Rejection> for Problem {
     fn from(r: Rejection) -> Self {
         match r {
-            Rejection::WrongState(status) => {
-                Self::conflict("wrong-state").with("present", json!(status)).with("currentStatus", json!(status))
-            }
+            Rejection::WrongState(status) => Self::wrong_state(status),
             Rejection::Invalid { field, broken } => Self::field(field, broken),
             Rejection::Stale => Self::new(StatusCode::PRECONDITION_FAILED, "stale"),
         }

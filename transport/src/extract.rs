@@ -26,15 +26,19 @@ impl<T: DeserializeOwned + JsonSchema> FromRequest<App> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
-        let typed =
-            request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("application/json");
-        let is_json = typed.starts_with("application/json") || typed.starts_with("application/merge-patch+json");
-        if !is_json {
+        let typed = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
+        if !typed.is_none_or(is_json) {
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type"));
         }
         let RawBody(bytes) = RawBody::from_request(request, app).await?;
         parse(&bytes).map(Self)
     }
+}
+
+/// Is that a media type of ours, whatever its parameters and case?
+fn is_json(typed: &str) -> bool {
+    let essence = typed.split(';').next().unwrap_or_default().trim();
+    ["application/json", "application/merge-patch+json"].iter().any(|ours| essence.eq_ignore_ascii_case(ours))
 }
 
 /// A body as it came, within the limit.
@@ -215,6 +219,12 @@ impl Query {
     pub(crate) fn limit(&self) -> ApiResult<i64> {
         let Some(text) = self.0.get("limit") else { return Ok(20) };
         text.parse().ok().filter(|n| (1..=100).contains(n)).ok_or_else(|| Problem::field("limit", "limit-invalid"))
+    }
+
+    /// `true` or `false`; left out: `false`.
+    pub(crate) fn flag(&self, name: &str) -> ApiResult<bool> {
+        let text = self.get(name).unwrap_or("false");
+        text.parse().map_err(|_| Problem::field(name, "invalid-value"))
     }
 
     /// `cursor`, as it was made by [`cursor`].

@@ -170,7 +170,7 @@ pub(crate) async fn owners_only(State(app): State<App>, mut request: Request, ne
 
 /// The headers of draft-ietf-httpapi-ratelimit-headers.
 fn say_standing(standing: &Standing, headers: &mut HeaderMap) {
-    let seconds = standing.reset.as_secs() + u64::from(standing.reset.subsec_nanos() > 0);
+    let seconds = crate::error::whole_seconds(standing.reset);
     let left = format!("\"user\";r={};t={seconds}", standing.remaining);
     let policy = format!("\"user\";q={};w={}", standing.limit, crate::ratelimit::WINDOW.as_secs());
     for (name, value) in [("ratelimit", left), ("ratelimit-policy", policy)] {

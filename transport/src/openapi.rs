@@ -101,6 +101,7 @@ fn parameters(o: &Operation) -> Vec<Value> {
             "wait" => (whole(60), "Holds so many seconds until it ended"),
             "status" => (text(), "A status, or drafting, upcoming, running, ended"),
             "q" => (text(), "A part of the title"),
+            "all" => (json!({"type": "boolean"}), "Those that were read, too"),
             "channel" => (text(), "One of the six channels, QR or DIRECT"),
             _ => (json!({"type": "boolean"}), ""),
         };

@@ -105,6 +105,14 @@ codes! {
     }
 }
 
+impl Mode {
+    /// Is anybody called in it?
+    #[must_use]
+    pub fn calls(self) -> bool {
+        matches!(self, Self::Live | Self::Sandbox)
+    }
+}
+
 codes! {
     /// Where an entry came from: a channel, a printed code, or the bare link.
     Source {

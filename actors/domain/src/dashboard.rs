@@ -205,7 +205,7 @@ pub struct NewVsReturning {
 
 fn rate(entries: i64, impressions: Option<i64>) -> Option<f64> {
     let shown = impressions.filter(|i| *i > 0)?;
-    Some(((entries as f64 / shown as f64).min(1.0) * 10_000.0).round() / 10_000.0)
+    Some((entries as f64 / shown as f64).min(1.0))
 }
 
 /// Folds everything known into what is shown.

@@ -37,6 +37,18 @@ impl PublicationStatus {
         matches!(self, Self::Queued | Self::Publishing | Self::Retrying)
     }
 
+    /// Called off: is nothing left to take back? What cannot be says so, with an error of ours ([`ChannelError::left_up`]).
+    #[must_use]
+    pub fn is_back(self, error: Option<&ChannelError>) -> bool {
+        match self {
+            Self::Recalled | Self::Skipped | Self::Failed => true,
+            Self::Published | Self::AwaitingReview | Self::Unknown => {
+                error.is_some_and(|e| e.class == ErrorClass::Caller)
+            }
+            Self::Queued | Self::Publishing | Self::Retrying | Self::Assisted => false,
+        }
+    }
+
     /// May the owner ask for another try? `unknown` needs `confirm` where the channel cannot be asked.
     #[must_use]
     pub fn may_retry(self, channel: Channel) -> bool {
@@ -60,14 +72,14 @@ codes! {
     }
 }
 
-/// What the channels add up to. `recalling` says that the owner called the event off.
+/// What the channels add up to. `recalled`: the owner called the event off, and nothing is left to take back.
 #[must_use]
-pub fn overall(channels: &[PublicationStatus], recalling: bool) -> DistributionStatus {
+pub fn overall(channels: &[PublicationStatus], recalled: bool) -> DistributionStatus {
     use PublicationStatus as P;
     if channels.iter().any(|s| s.is_pending()) {
         return DistributionStatus::Publishing;
     }
-    if recalling {
+    if recalled {
         return DistributionStatus::Recalled;
     }
     let out = |s: &&P| matches!(s, P::Published | P::AwaitingReview | P::Assisted);
@@ -189,6 +201,16 @@ impl ChannelError {
         }
     }
 
+    /// It was called off and cannot be taken back.
+    #[must_use]
+    pub fn left_up(channel: Channel) -> Self {
+        Self {
+            class: ErrorClass::Caller,
+            message_ko: format!("{} 게시물은 자동으로 내릴 수 없어 남아 있습니다. 직접 삭제해 주세요.", channel.ko()),
+            message_en: "This post cannot be taken back automatically and is still there. Please delete it.".into(),
+        }
+    }
+
     /// Its event was over before it could be published.
     #[must_use]
     pub fn too_late(channel: Channel) -> Self {
@@ -293,7 +315,7 @@ mod tests {
 
     #[test]
     fn what_channels_add_up_to() {
-        for (channels, recalling, all) in [
+        for (channels, recalled, all) in [
             (vec![P::Published, P::Assisted, P::AwaitingReview], false, DistributionStatus::Completed),
             (vec![P::Published, P::Failed], false, DistributionStatus::Partial),
             (vec![P::Skipped, P::Failed], false, DistributionStatus::Failed),
@@ -302,7 +324,25 @@ mod tests {
             (vec![P::Published, P::Retrying], false, DistributionStatus::Publishing),
             (vec![P::Recalled, P::Published], true, DistributionStatus::Recalled),
         ] {
-            assert_eq!(overall(&channels, recalling), all);
+            assert_eq!(overall(&channels, recalled), all);
+        }
+    }
+
+    #[test]
+    fn called_off_is_what_is_gone_or_says_that_it_stays() {
+        let stays = ChannelError::left_up(Channel::Kakao);
+        let unknown = ChannelError::of(ErrorClass::UnknownOutcome, Channel::Naver);
+        for (status, error, back) in [
+            (P::Recalled, None, true),
+            (P::Failed, Some(&unknown), true),
+            (P::Published, None, false),
+            (P::Published, Some(&stays), true),
+            (P::Unknown, Some(&unknown), false),
+            (P::Unknown, Some(&stays), true),
+            (P::Assisted, None, false),
+            (P::Retrying, Some(&stays), false),
+        ] {
+            assert_eq!(status.is_back(error), back, "{status} {error:?}");
         }
     }
 

@@ -4,20 +4,15 @@ use crate::channel::Source;
 use crate::phone::Phone;
 use crate::text::PersonName;
 use crate::time::Instant;
-use serde::{Deserialize, Serialize};
 
 /// What the customer agreed to. `privacy` acknowledges the notice; the rest are separate opt-ins, off by default.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Consents {
     /// The notice was read.
-    #[serde(default)]
     pub privacy: bool,
     /// May send advertising.
-    #[serde(default)]
     pub marketing: bool,
     /// May send it between 21:00 and 08:00 as well.
-    #[serde(default)]
     pub night: bool,
 }
 

@@ -65,10 +65,10 @@ impl Roi {
     }
 }
 
-/// (revenue − cost) ÷ cost × 100, rounded to a tenth; `None` without a cost.
+/// (revenue − cost) ÷ cost × 100; `None` without a cost.
 #[must_use]
 pub fn percent(revenue_won: i64, cost_won: i64) -> Option<f64> {
-    (cost_won > 0).then(|| ((revenue_won - cost_won) as f64 / cost_won as f64 * 1000.0).round() / 10.0)
+    (cost_won > 0).then(|| (revenue_won - cost_won) as f64 / cost_won as f64 * 100.0)
 }
 
 #[cfg(test)]
@@ -83,6 +83,6 @@ mod tests {
         assert_eq!(percent(5, 0), None);
         let roi = Roi::estimate(industry_of("CAFE").unwrap(), 100, 40, 50_000, 30_000);
         assert_eq!((roi.sales_increase_won, roi.new_customers, roi.ltv_won), (262_500, 6, 360_000));
-        assert_eq!(roi.percent(), Some(678.1));
+        assert_eq!(roi.percent(), Some(678.125));
     }
 }

@@ -1,5 +1,6 @@
 //! Commands: decide, persist, apply, publish.
 
+use super::dashboard::Change;
 use super::{EventError, Loaded, Msg, Phase, REJECTED, State};
 use crate::publishing;
 use crate::{Approval, draw};
@@ -159,7 +160,7 @@ impl State {
         self.know();
         self.arm(myself);
         self.ensure_root(myself);
-        self.touch(myself, "event.changed");
+        self.touch(myself, Change::Moved);
     }
 
     /// Reads the row again, and the log as far as it may not be known; what follows from a change by somebody else follows.
@@ -350,7 +351,7 @@ impl State {
             loaded.logged(version, before);
             loaded.tally.returning = (loaded.tally.returning - i64::from(erasure.returned)).max(0);
             self.args.known.latest.fetch_max(version, Ordering::AcqRel);
-            self.touch(myself, "entries.counted");
+            self.touch(myself, Change::Counted);
         }
         if let Some(PassedOn { fact, after, version }) = erasure.passed_on {
             self.stored(after, version, now);

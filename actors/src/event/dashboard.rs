@@ -13,6 +13,25 @@ use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+/// What changed since the last update. One update stands for all of it, and is called by the last of these: the figures of
+/// channels are told to the owner only, so an entry must not hide behind them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Change {
+    Measured,
+    Counted,
+    Moved,
+}
+
+impl Change {
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Measured => "channels.measured",
+            Self::Counted => "entries.counted",
+            Self::Moved => "event.changed",
+        }
+    }
+}
+
 impl State {
     pub(super) fn committed(&mut self, myself: &ActorRef<Msg>, commit: &Commit) {
         if let Ok(l) = self.loaded() {
@@ -20,22 +39,20 @@ impl State {
             l.tally.apply_commit(commit);
             l.logged(commit.version, before);
         }
-        self.touch(myself, "entries.counted");
+        self.touch(myself, Change::Counted);
     }
 
     pub(super) fn overlooked(&mut self, myself: &ActorRef<Msg>) {
         if let Ok(l) = self.loaded() {
             l.stale = true;
         }
-        self.touch(myself, "entries.counted");
+        self.touch(myself, Change::Counted);
     }
 
     /// Something changed: publish now, or when the last update is old enough.
-    pub(super) fn touch(&mut self, myself: &ActorRef<Msg>, kind: &'static str) {
-        let waiting = self.unpublished.replace(kind);
-        if waiting == Some("event.changed") {
-            self.unpublished = waiting;
-        }
+    pub(super) fn touch(&mut self, myself: &ActorRef<Msg>, change: Change) {
+        let waiting = self.unpublished;
+        self.unpublished = waiting.max(Some(change));
         if waiting.is_some() {
             return;
         }
@@ -48,18 +65,18 @@ impl State {
     }
 
     pub(super) async fn publish(&mut self, myself: &ActorRef<Msg>) {
-        let Some(kind) = self.unpublished.take() else { return };
+        let Some(change) = self.unpublished.take() else { return };
         // An update must not show less than was acknowledged.
         if self.loaded().is_ok_and(|l| l.stale)
             && let Err(e) = self.reload(myself).await
         {
             tracing::warn!(event = %self.args.id, error = %e, "a missed commit could not be read; trying again");
-            self.unpublished = Some(kind);
+            self.unpublished = Some(change);
             myself.send_after(LOAD_RETRY, || Msg::PublishDue);
             return;
         }
         // What was found in it is told as what it is.
-        let kind = self.unpublished.take().unwrap_or(kind);
+        let change = self.unpublished.take().max(Some(change)).unwrap_or(change);
         self.last_published = Some(Instant::now());
         let hub = self.shared.hub.clone();
         let owner_topic = Topic::Event(self.args.id);
@@ -69,14 +86,14 @@ impl State {
         let Ok(l) = self.loaded() else { return };
         let public_topic = Topic::Public(l.event.slug.clone());
         let (version, at) = (l.tally.version, l.tally.at.unwrap_or_else(Utc::now));
-        hub.publish(&owner_topic, version, kind, at, || {
+        hub.publish(&owner_topic, version, change.kind(), at, || {
             let d = dashboard(l);
             view::event_update(&l.event, &d)
         });
-        let public_kind =
-            if kind == "event.changed" && l.event.status == Status::Drawn { "draw.published" } else { kind };
-        if public_kind != "channels.measured" {
-            hub.publish(&public_topic, version, public_kind, at, || public(l));
+        if change != Change::Measured {
+            let drawn = change == Change::Moved && l.event.status == Status::Drawn;
+            let kind = if drawn { "draw.published" } else { change.kind() };
+            hub.publish(&public_topic, version, kind, at, || public(l));
         }
         self.counted_shown();
     }
@@ -105,7 +122,7 @@ impl State {
                 }
                 self.generation = self.generation.max(generation);
                 self.know();
-                self.touch(myself, "channels.measured");
+                self.touch(myself, Change::Measured);
             }
             Err(e) => self.refresh_again(myself, generation, &e.into()),
         }
@@ -145,7 +162,7 @@ impl State {
                     }
                 }
                 self.logged(version);
-                self.touch(myself, "channels.measured");
+                self.touch(myself, Change::Measured);
             }
             Err(e) => tracing::warn!(event = %id, error = %e, "link visits were not counted"),
         }

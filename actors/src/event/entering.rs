@@ -1,7 +1,7 @@
 //! Entries on their way to the journal: refused here only when storage agrees.
 
 use super::{EventError, GATE_TTL, Msg, State, visit_key};
-use crate::entry::{EnterError, Entered, Pending};
+use crate::entry::{Brought, EnterError, Entered, Pending};
 use crate::system::Shared;
 use chrono::Utc;
 use domain::event::Status;
@@ -78,7 +78,7 @@ async fn stored_before(shared: &Shared, pending: &Pending) -> Option<Entered> {
 
 impl State {
     /// Takes an entry to the journal, unless the event is known not to take any.
-    pub(super) async fn enter(&mut self, myself: &ActorRef<Msg>, mut pending: Pending, code: Option<String>) {
+    pub(super) async fn enter(&mut self, myself: &ActorRef<Msg>, mut pending: Pending, brought: Brought) {
         let status = match self.loaded() {
             Ok(l) => l.event.status,
             Err(EventError::NotFound) => return pending.refuse_or(Err(EnterError::NotFound)),
@@ -87,14 +87,12 @@ impl State {
         if status != Status::Live
             && let Some(refusal) = self.refusal(myself, status).await
         {
-            let shared = self.shared.clone();
-            self.shared.tracker.spawn(async move {
-                let result = stored_before(&shared, &pending).await.ok_or(refusal);
-                pending.refuse_or(result);
-            });
-            return;
+            return self.refuse_unless_stored(pending, refusal);
         }
-        if let Some(code) = code.filter(|_| !self.wrong_codes.exhausted(&pending.row.phone_index)) {
+        if brought.outdated {
+            return self.refuse_unless_stored(pending, EnterError::NoticeChanged);
+        }
+        if let Some(code) = brought.visit_code.filter(|_| !self.wrong_codes.exhausted(&pending.row.phone_index)) {
             if !visit_code::accepts(&visit_key(&self.shared, self.args.id), &code, Utc::now()) {
                 return self.wrong_code(myself, pending);
             }
@@ -109,8 +107,16 @@ impl State {
         }
     }
 
-    /// A repetition may come with a code that was good when it was first sent: it is no wrong try after all. Storage is asked
-    /// on the side, for everybody else's entries wait behind this one.
+    /// Storage is asked on the side, for everybody else's entries wait behind this one.
+    fn refuse_unless_stored(&self, pending: Pending, refusal: EnterError) {
+        let shared = self.shared.clone();
+        self.shared.tracker.spawn(async move {
+            let result = stored_before(&shared, &pending).await.ok_or(refusal);
+            pending.refuse_or(result);
+        });
+    }
+
+    /// A repetition may come with a code that was good when it was first sent: it is no wrong try after all.
     fn wrong_code(&mut self, myself: &ActorRef<Msg>, pending: Pending) {
         let (shared, myself, phone) = (self.shared.clone(), myself.clone(), pending.row.phone_index);
         self.wrong_codes.count(phone);

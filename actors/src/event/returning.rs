@@ -1,5 +1,6 @@
 //! Who returns: phones looked up among the shop's other events, in steps behind the entries.
 
+use super::dashboard::Change;
 use super::{CONFLATE, EventError, Msg, State};
 use domain::topic::Topic;
 use ractor::ActorRef;
@@ -90,7 +91,7 @@ impl State {
         match self.shared.store.run(move |c| Box::pin(async move { storage::events::log_fact(c, id).await })).await {
             Ok(version) => {
                 self.logged(version);
-                self.touch(myself, "entries.counted");
+                self.touch(myself, Change::Counted);
             }
             Err(e) => tracing::warn!(event = %id, error = %e, "who returns was counted, but not shown"),
         }

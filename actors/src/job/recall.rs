@@ -4,7 +4,7 @@ use super::distribution::{Loaded, load};
 use super::{Run, is_passing};
 use clients::channel::{Published, Recall};
 use domain::channel::{Channel, Mode};
-use domain::distribution::{ChannelError, ErrorClass, PublicationStatus};
+use domain::distribution::{ChannelError, PublicationStatus};
 use serde_json::json;
 use storage::StorageError;
 use storage::distributions::{Change, Distribution, Publication};
@@ -111,20 +111,12 @@ fn to_delete(loaded: &Loaded, channel: Channel) -> NewNotice {
 
 /// Says on the channel itself that its post is still there, and tells the owner, once.
 async fn stays_up(run: &Run, loaded: &Loaded, p: &Publication) -> Result<(), StorageError> {
-    if p.error.as_ref() == Some(&left_up(p.channel)) {
+    if p.error.as_ref() == Some(&ChannelError::left_up(p.channel)) {
         return Ok(());
     }
-    let change = Change { error: Some(left_up(p.channel)), ..Change::to(p.status) };
+    let change = Change { error: Some(ChannelError::left_up(p.channel)), ..Change::to(p.status) };
     let told = Some(to_delete(loaded, p.channel));
     write(run, &loaded.distribution, p.channel, p.status, change, told).await.map(|_| ())
-}
-
-fn left_up(channel: Channel) -> ChannelError {
-    ChannelError {
-        class: ErrorClass::Caller,
-        message_ko: format!("{} 게시물은 자동으로 내릴 수 없어 남아 있습니다. 직접 삭제해 주세요.", channel.ko()),
-        message_en: "This post cannot be taken back automatically and is still there. Please delete it.".into(),
-    }
 }
 
 /// It is gone. One that changed meanwhile is looked at again.

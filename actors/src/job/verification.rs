@@ -26,6 +26,9 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
             json!({"code": "user-gone", "messageKo": "계정이 없습니다.", "messageEn": "The account is gone."}),
         ));
     };
+    if !run.shared.upstreams.mode(Upstream::Nts).calls() {
+        return Ok(run.again("nts", "국세청 확인이 꺼져 있습니다.", "Asking the tax service is switched off."));
+    }
     let nts = &run.shared.upstreams.nts;
     let asked = run
         .shared

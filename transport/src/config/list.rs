@@ -37,6 +37,11 @@ pub const SETTINGS: &[Setting] = &[
     setting("MADANG_SIMULATOR_LATENCY", "1", "Scale of the simulator's latency; 0 is none"),
     setting("MADANG_LIMIT_REQUESTS_PER_MINUTE", "100", "Requests of a user in any minute"),
     setting("MADANG_LIMIT_BODY_BYTES", "1048576", "The largest body"),
+    setting(
+        "MADANG_DRAIN_SECONDS",
+        "1",
+        "How long a server that is told to stop still takes connections while it says that it is not ready, for a load balancer to notice",
+    ),
     setting("MADANG_LIMIT_REQUEST_SECONDS", "10", "The longest a request may take, unless it asks to wait"),
     setting(
         "MADANG_LIMIT_ENTRIES_IN_FLIGHT",

@@ -213,7 +213,7 @@ pub(crate) struct Enter {
     pub(crate) phone: String,
     #[serde(default)]
     #[schemars(with = "ConsentsBody")]
-    pub(crate) consents: Consents,
+    pub(crate) consents: Maybe<ConsentsBody>,
     /// One of the channels, `QR` or `DIRECT` (default).
     #[serde(default)]
     pub(crate) channel: Maybe<String>,
@@ -223,14 +223,22 @@ pub(crate) struct Enter {
     pub(crate) notice_version: Maybe<String>,
 }
 
-/// Consents, for the document only.
-#[derive(JsonSchema)]
+/// `privacy` must be true; what is left out of the others, or null, is not agreed to.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 #[schemars(rename = "Consents")]
-#[allow(dead_code, reason = "its shape is the document's")]
 pub(crate) struct ConsentsBody {
-    privacy: bool,
-    marketing: Option<bool>,
-    night: Option<bool>,
+    #[schemars(with = "bool")]
+    privacy: Maybe<bool>,
+    marketing: Maybe<bool>,
+    night: Maybe<bool>,
+}
+
+impl From<ConsentsBody> for Consents {
+    fn from(given: ConsentsBody) -> Self {
+        let yes = |answer: Maybe<bool>| answer.unwrap_or(false);
+        Self { privacy: yes(given.privacy), marketing: yes(given.marketing), night: yes(given.night) }
+    }
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -14,7 +14,6 @@ use domain::distribution::PublicationStatus;
 use domain::event::Rejection;
 use domain::ids::DistributionId;
 use domain::topic::Topic;
-use serde_json::json;
 use std::time::Duration;
 use storage::distributions::Distribution;
 
@@ -66,7 +65,7 @@ async fn accepted(app: &App, id: DistributionId) -> ApiResult {
 }
 
 fn wrong_state(d: &Distribution) -> Problem {
-    Problem::conflict("wrong-state").with("present", json!(d.status())).with("currentStatus", json!(d.status()))
+    Problem::wrong_state(d.status())
 }
 
 pub(crate) async fn retry(

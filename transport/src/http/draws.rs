@@ -4,7 +4,7 @@ use super::bodies::Draw;
 use super::events::owned;
 use super::participation::by_slug;
 use crate::error::{ApiResult, Problem};
-use crate::extract::{Body, Id, IfMatch, Origin, Owner};
+use crate::extract::{Body, Id, IfMatch, Origin, Owner, Query, versioned};
 use crate::state::App;
 use actors::DrawRequest;
 use actors::trees::Entries;
@@ -41,7 +41,11 @@ pub(crate) async fn draw(
         Some(text) => Some(hex32(&text.to_lowercase()).ok_or_else(|| Problem::field("external", "invalid-value"))?),
         None => None,
     };
-    super::events::current(version, owned(&app, who, id).await?.revision)?;
+    let event = owned(&app, who, id).await?;
+    // A repetition comes with the version of before the draw, and hears what was drawn.
+    if !event.is_drawn() {
+        super::events::current(version, event.revision)?;
+    }
     let drew = app.handles.events.get(id).draw(DrawRequest { owner: who.user, alternates, external }).await?;
     if drew {
         app.audit(Some(who), origin, "winners-drawn", format!("event:{id}"), json!({"alternates": alternates}));
@@ -50,10 +54,16 @@ pub(crate) async fn draw(
     let all = bodies(&app, &event).await?;
     let body = all.into_iter().next().ok_or_else(Problem::not_found)?;
     let status = if drew { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(body)).into_response())
+    Ok(versioned(status, event.revision, &body))
 }
 
-pub(crate) async fn list(State(app): State<App>, Owner(who): Owner, Id(id): Id<EventId>) -> ApiResult<Json<Value>> {
+pub(crate) async fn list(
+    State(app): State<App>,
+    Owner(who): Owner,
+    Id(id): Id<EventId>,
+    query: Query,
+) -> ApiResult<Json<Value>> {
+    query.limit()?;
     let event = owned(&app, who, id).await?;
     Ok(Json(json!({"items": bodies(&app, &event).await?, "nextCursor": null})))
 }

@@ -142,6 +142,7 @@ pub(crate) async fn plan(
     Body(body): Body<Plan>,
 ) -> ApiResult {
     let event = owned(&app, who, id).await?;
+    current(version, event.revision)?;
     if !event.status.is_drafting() {
         return Err(domain::event::Rejection::WrongState(event.status).into());
     }
@@ -200,6 +201,7 @@ pub(crate) async fn content(
     Body(body): Body<Content>,
 ) -> ApiResult {
     let event = owned(&app, who, id).await?;
+    current(version, event.revision)?;
     if !matches!(event.status, Status::Planned | Status::Ready) {
         return Err(domain::event::Rejection::WrongState(event.status).into());
     }

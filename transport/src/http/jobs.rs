@@ -46,15 +46,15 @@ pub(crate) async fn cancel(State(app): State<App>, Owner(who): Owner, Id(id): Id
     let job = owned(&app, who, id).await?;
     match app.handles.jobs.cancel(id).await? {
         Some(_) => Ok(StatusCode::NO_CONTENT),
-        None => Err(Problem::conflict("job-over").with("currentStatus", job.body["status"].clone())),
+        None => Err(Problem::wrong_state(&job.body["status"]).said("job-over")),
     }
 }
 
 pub(crate) async fn notices(State(app): State<App>, Owner(who): Owner, query: Query) -> ApiResult<Json<Value>> {
-    let (limit, before) = (query.limit()?, query.cursor::<i64>()?);
+    let (limit, before, all) = (query.limit()?, query.cursor::<i64>()?, query.flag("all")?);
     let rows = app
         .store()
-        .run(move |c| Box::pin(async move { storage::notices::list(c, who.user, before, limit + 1).await }))
+        .run(move |c| Box::pin(async move { storage::notices::list(c, who.user, all, before, limit + 1).await }))
         .await?;
     Ok(Json(page(rows, limit, |n: &Notice| n.seq.to_string(), |n| json!(n))))
 }

@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::channel::Source;
-use domain::entry::EntryForm;
+use domain::entry::{Consents, EntryForm};
 use domain::event::Event;
 use domain::event::state::hex;
 use domain::ids::EventId;
@@ -53,7 +53,8 @@ pub(crate) async fn enter(
     let mut check = Check::default();
     let name = check.take("name", PersonName::parse(&body.name));
     let phone = check.take("phone", Phone::parse(&body.phone).map_err(|_| "phone-invalid"));
-    check.take("consents.privacy", if body.consents.privacy { Ok(()) } else { Err("consent-required") });
+    let consents = body.consents.map_or_else(Consents::default, Consents::from);
+    check.take("consents.privacy", if consents.privacy { Ok(()) } else { Err("consent-required") });
     let source = body.channel.as_deref().map_or(Ok(Source::Direct), |c| Source::parse(c).ok_or("invalid-value"));
     let source = check.take("channel", source);
     let key = match headers.get("idempotency-key") {
@@ -66,15 +67,14 @@ pub(crate) async fn enter(
             .ok_or("idempotency-key-invalid"),
     };
     let key = check.take("Idempotency-Key", key);
-    let (true, Some(name), Some(phone), Some(source), Some(key)) = (body.consents.privacy, name, phone, source, key)
-    else {
+    let (true, Some(name), Some(phone), Some(source), Some(key)) = (consents.privacy, name, phone, source, key) else {
         return Err(check.problem());
     };
     let id = app.slugs.id(&app, &slug).await?;
     let form = EntryForm {
         name,
         phone,
-        consents: body.consents,
+        consents,
         source,
         visit_code: body.visit_code.map(|c| c.trim().to_owned()).filter(|c| !c.is_empty()),
         notice_version: body.notice_version,

@@ -56,10 +56,11 @@ pub(crate) async fn owned(app: &App, user: UserId, id: StoreId) -> ApiResult<Sho
     list.into_iter().find(|s| s.id == id).ok_or_else(Problem::not_found)
 }
 
-pub(crate) async fn industries() -> Json<Value> {
+pub(crate) async fn industries(query: Query) -> ApiResult<Json<Value>> {
+    query.limit()?;
     let items: Vec<Value> =
         INDUSTRIES.iter().map(|i| json!({"code": i.code, "nameKo": i.name_ko, "nameEn": i.name_en})).collect();
-    Json(json!({"items": items, "nextCursor": null}))
+    Ok(Json(json!({"items": items, "nextCursor": null})))
 }
 
 pub(crate) async fn list(State(app): State<App>, Owner(who): Owner, query: Query) -> ApiResult<Json<Value>> {

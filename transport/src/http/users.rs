@@ -246,8 +246,9 @@ pub(crate) fn me_body(u: &User) -> Value {
 pub(crate) async fn login(State(app): State<App>, Origin(origin): Origin, Body(body): Body<Login>) -> ApiResult {
     let address = email(&body.email).unwrap_or_else(|_| body.email.to_lowercase());
     let key = app.handles.shared.keys.mac("login", &[address.as_bytes(), origin.to_string().as_bytes()]);
+    let throttled = |wait| Problem::new(StatusCode::TOO_MANY_REQUESTS, "login-throttled").retry_after(wait);
     if let Some(wait) = app.throttle.blocked(key, Instant::now()) {
-        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "login-throttled").retry_after(wait));
+        return Err(throttled(wait));
     }
     let keys = app.handles.shared.keys.clone();
     let known = app
@@ -256,14 +257,13 @@ pub(crate) async fn login(State(app): State<App>, Origin(origin): Origin, Body(b
         .await?;
     let (id, hash) = known.map_or((None, None), |k| (Some(UserId(k.id)), Some(k.password_hash)));
     let turn = app.passwords.turn().await.ok_or_else(|| Problem::overloaded("overloaded"))?;
+    app.throttle.begin(key).await.map_err(throttled)?;
     // In a task of its own: whoever hangs up now has tried all the same.
     let checked = {
         let app = app.clone();
         tokio::spawn(async move {
             let right = app.passwords.check(turn, body.password, hash).await;
-            if !right {
-                app.throttle.failed(key, Instant::now());
-            }
+            app.throttle.ended(key, right, Instant::now());
             right
         })
     };
@@ -277,9 +277,8 @@ pub(crate) async fn login(State(app): State<App>, Origin(origin): Origin, Body(b
             id.map_or_else(|| "user:unknown".into(), |u| format!("user:{u}")),
             json!({}),
         );
-        return Err(Problem::new(StatusCode::UNAUTHORIZED, "login-failed"));
+        return Err(Problem::unauthenticated().said("login-failed"));
     };
-    app.throttle.succeeded(key);
     let session = SessionId::new();
     app.store().run(move |c| Box::pin(async move { storage::sessions::insert(c, session, user).await })).await?;
     let who = Session { user, session };

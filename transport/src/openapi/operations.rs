@@ -109,7 +109,7 @@ pub const OPERATIONS: &[Operation] = &[
     get("/api/stores/{id}", "A shop", &[200, 404]).gives(of::<a::Store>),
     patch("/api/stores/{id}", "Change a shop", &[200, 404, 412, 422]).takes(of::<b::EditStore>).gives(of::<a::Store>),
     delete("/api/stores/{id}", "Remove a shop without open events", &[204, 404, 409, 412]),
-    get("/api/industries", "Industries", &[200]).public().gives(of::<a::Page<a::Industry>>),
+    get("/api/industries", "Industries", &[200, 422]).public().query(&["limit"]).gives(of::<a::Page<a::Industry>>),
     get("/api/events", "Events, newest first", &[200, 422])
         .query(&["status", "q", "cursor", "limit"])
         .gives(of::<a::Page<a::Event>>),
@@ -145,7 +145,7 @@ pub const OPERATIONS: &[Operation] = &[
     get("/api/events/{id}/participants", "Participants, masked", &[200, 404, 422])
         .query(&["channel", "visited", "cursor", "limit"])
         .gives(of::<a::Page<a::Participant>>),
-    get("/api/events/{id}/draws", "Draws", &[200, 404]).gives(of::<a::Page<a::Draw>>),
+    get("/api/events/{id}/draws", "Draws", &[200, 404, 422]).query(&["limit"]).gives(of::<a::Page<a::Draw>>),
     post("/api/events/{id}/draws", "Draw, once ever", &[200, 201, 404, 409, 412, 422])
         .takes(of::<b::Draw>)
         .gives(of::<a::Draw>),
@@ -165,7 +165,9 @@ pub const OPERATIONS: &[Operation] = &[
         .gives(of::<a::Image>),
     get("/api/jobs/{id}", "A job; Prefer: wait holds", &[200, 304, 404]).gives(of::<a::Job>),
     delete("/api/jobs/{id}", "Call a job off", &[204, 404, 409]),
-    get("/api/notices", "Notices, newest first", &[200, 422]).query(LIST).gives(of::<a::Page<a::Notice>>),
+    get("/api/notices", "Notices that were not read, or all, newest first", &[200, 422])
+        .query(&["all", "cursor", "limit"])
+        .gives(of::<a::Page<a::Notice>>),
     post("/api/notices/{id}/read", "Mark a notice as read", &[200, 404]).gives(of::<a::Notice>),
     get("/api/distribution/{id}", "A distribution", &[200, 304, 404]).gives(of::<a::Distribution>),
     post("/api/distribution/{id}/retry", "Try failed channels again", &[202, 404, 409, 412, 422])

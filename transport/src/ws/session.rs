@@ -158,8 +158,8 @@ struct Socket<S> {
     topics: Vec<Option<Box<Live>>>,
     unanswered: u8,
     sent: u64,
-    /// Since when messages are counted, and how many there were.
-    messages: Option<(Instant, u32)>,
+    /// How many more messages may come, as of when.
+    messages: Option<(Instant, f32)>,
 }
 
 /// What a socket waits for.
@@ -275,14 +275,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
         }
     }
 
-    /// Messages have a limit, pings too.
+    /// Messages have a limit, pings too: a second's worth may come at once, and it comes back all the time.
     fn count(&mut self) -> Result<(), End> {
-        let (since, count) = self.messages.get_or_insert_with(|| (Instant::now(), 0));
-        if since.elapsed() > Duration::from_secs(1) {
-            (*since, *count) = (Instant::now(), 0);
-        }
-        *count += 1;
-        if *count > self.app.settings.messages_per_second { Err(code::TOO_MANY) } else { Ok(()) }
+        let (limit, now) = (self.app.settings.messages_per_second as f32, Instant::now());
+        let (at, left) = self.messages.unwrap_or((now, limit));
+        let left = (left + now.duration_since(at).as_secs_f32() * limit).min(limit) - 1.0;
+        self.messages = Some((now, left));
+        if left < 0.0 { Err(code::TOO_MANY) } else { Ok(()) }
     }
 
     async fn hear(&mut self, text: &str) -> Result<(), End> {

@@ -67,18 +67,17 @@ pub(super) async fn show(app: &App, user: Option<UserId>, topic: &Topic) -> Resu
         }
         Topic::Owner(id) => {
             let owner = user.filter(|u| u == id).ok_or(Hidden::Forbidden)?;
-            let (offset, all) = app
+            let (offset, unread) = app
                 .store()
                 .run(move |c| {
                     Box::pin(async move {
                         let offset = storage::notices::newest(c, owner).await?;
-                        Ok((offset, storage::notices::list(c, owner, None, 50).await?))
+                        Ok((offset, storage::notices::list(c, owner, false, None, 50).await?))
                     })
                 })
                 .await?;
             // What the snapshot shows is not said again: one may have come between the two reads.
-            let offset = all.first().map_or(offset, |newest| newest.seq);
-            let unread: Vec<Value> = all.iter().filter(|n| n.read_at.is_none()).map(|n| json!(n)).collect();
+            let offset = unread.first().map_or(offset, |newest| newest.seq.max(offset));
             Ok(Shown { offset, snapshot: json!({"notices": unread}) })
         }
     }

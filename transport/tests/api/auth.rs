@@ -124,9 +124,9 @@ fn login_is_uniform_and_throttled_but_never_locked() {
         let unknown = api
             .post("/api/users/login", json!({"email": email(), "password": "wrong password"}))
             .await
-            .fails(401, "login-failed");
+            .fails(401, "unauthenticated");
         for _ in 0..5 {
-            let known = api.post("/api/users/login", wrong.clone()).await.fails(401, "login-failed");
+            let known = api.post("/api/users/login", wrong.clone()).await.fails(401, "unauthenticated");
             assert_eq!(known["detail"], unknown["detail"]);
         }
         let throttled = api.post("/api/users/login", wrong).await;

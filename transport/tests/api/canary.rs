@@ -60,7 +60,7 @@ fn nothing_personal_leaks() {
         api.post("/api/users/signup", signup.clone()).await.fails(409, "email-taken");
         api.post("/api/users/login", json!({"email": address, "password": "canary-password-78"}))
             .await
-            .fails(401, "login-failed");
+            .fails(401, "unauthenticated");
         api.patch("/api/users/me", json!({"phone": owner_phone})).await.is(200);
         let (id, slug) = api.live(json!({})).await;
         let entered = api

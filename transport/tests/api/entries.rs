@@ -30,6 +30,7 @@ fn entries_are_checked_and_counted() {
         }
         with(json!({"consents": {}})).await.fails(422, "consent-required");
         with(json!({"consents": {"privacy": false}})).await.fails(422, "consent-required");
+        with(json!({"consents": null})).await.fails(422, "consent-required");
         with(json!({"name": "a\u{0}b"})).await.fails(422, "invalid-characters");
         with(json!({"channel": "MARS"})).await.fails(422, "invalid-value");
         with(json!({"age": 3})).await.fails(422, "unknown-field");
@@ -37,6 +38,8 @@ fn entries_are_checked_and_counted() {
         let first = with(json!({"noticeVersion": notice, "channel": "NAVER"})).await.is(201);
         assert_eq!(first["entryNo"], 1);
         with(json!({"phone": "+82 10 0000 0001"})).await.fails(409, "already-entered");
+        let undecided = json!({"privacy": true, "marketing": null, "night": null});
+        with(json!({"consents": undecided})).await.fails(409, "already-entered");
         let path = format!("/api/participation/events/{slug}/entries");
         let keyed = |key: &'static str, n: usize| {
             let body = json!({"name": "이손님", "phone": phone(n), "consents": {"privacy": true}});
@@ -349,5 +352,33 @@ fn visit_codes_earn_weight_and_five_wrong_ones_earn_nothing() {
         let draw = api.post(&format!("/api/events/{id}/draws"), json!({})).await.is(201);
         assert_eq!((&draw["proof"]["leaves"][0][0], &draw["proof"]["leaves"][1][0]), (&json!(5), &json!(1)));
         verify(&serde_json::from_value(draw["proof"].clone()).unwrap()).unwrap();
+    });
+}
+
+/// What was answered once is answered again, under a notice that changed meanwhile too.
+#[test]
+fn a_repetition_hears_the_same_after_the_notice_changed() {
+    run(async {
+        let api = owner().await;
+        let (_, slug) = api.live(json!({})).await;
+        let public = anonymous();
+        let page = format!("/api/participation/events/{slug}");
+        let notice = public.get(&page).await.is(200)["notice"]["version"].clone();
+        let keyed = |key: &'static str, n: usize| {
+            let body =
+                json!({"name": "이손님", "phone": phone(n), "consents": {"privacy": true}, "noticeVersion": notice});
+            public.send(
+                public.request(Method::POST, &format!("{page}/entries")).header("idempotency-key", key).json(&body),
+            )
+        };
+        let first = keyed("k", 1).await.is(201);
+        api.patch(&format!("/api/stores/{}", api.store), json!({"name": "새 이름"})).await.is(200);
+        within(Duration::from_secs(5), "the notice has the new name", || async {
+            public.get(&page).await.is(200)["notice"]["version"] != notice
+        })
+        .await;
+        assert_eq!(keyed("k", 1).await.is(201), first);
+        keyed("k", 2).await.fails(409, "notice-changed");
+        keyed("other", 1).await.fails(409, "notice-changed");
     });
 }

@@ -90,6 +90,11 @@ fn plan_pictures_and_channels_follow_the_rules() {
         plan(json!({"startsAt": Utc::now() + Days::days(2), "endsAt": Utc::now() + Days::days(1)}))
             .await
             .fails(422, "period-invalid");
+        let last = "+262142-12-31T23:00:00Z";
+        for never in [json!({"startsAt": last}), json!({"endsAt": last}), json!({"startsAt": last, "endsAt": last})] {
+            plan(never).await.fails(422, "period-invalid");
+        }
+        plan(json!({"startsAt": "-262143-01-02T00:00:00Z"})).await.fails(422, "period-invalid");
         plan(json!({"visitBonus": {"weight": 11}})).await.fails(422, "out-of-range");
         assert_eq!(
             plan(json!({"prizes": [{"name": "x", "quantity": 0, "unitValueWon": 1}]})).await.fails(422, "out-of-range")
@@ -260,8 +265,14 @@ fn publishing_ends_with_a_status_and_a_mode_per_channel() {
             .fails(409, "wrong-state");
         let cancelled = api.post(&format!("/api/events/{id}/cancel"), json!({})).await.is(200);
         assert_eq!(cancelled["status"], "cancelled");
-        within(Duration::from_secs(20), "recalled", || async { api.get(&path).await.is(200)["status"] == "recalled" })
-            .await;
+        within(Duration::from_secs(20), "recalled", || async {
+            let d = api.get(&path).await.is(200);
+            let up = |c: &Value| c["status"] == "published" && c["error"].is_null();
+            let recalled = d["status"] == "recalled";
+            assert!(!recalled || !d["channels"].as_array().unwrap().iter().any(up), "said before it was done: {d}");
+            recalled
+        })
+        .await;
     });
 }
 
@@ -288,6 +299,10 @@ fn a_dead_channel_is_retried_alone() {
         let notice = api.get("/api/notices").await.is(200)["items"][0].clone();
         let read = api.post(&format!("/api/notices/{}/read", notice["id"].as_str().unwrap()), json!({})).await.is(200);
         assert!(read["readAt"].is_string());
+        let listed = |answer: Value| answer["items"].as_array().unwrap().iter().any(|n| n["id"] == notice["id"]);
+        assert!(!listed(api.get("/api/notices").await.is(200)), "it was kept until it was read");
+        assert!(listed(api.get("/api/notices?all=true").await.is(200)));
+        api.get("/api/notices?all=perhaps").await.fails(422, "invalid-value");
         simulator.set_fault("WOORI_TV", None);
         api.post(&format!("{path}/retry"), json!({"channels": ["WOORI_TV"]})).await.is(202);
         within(Duration::from_secs(20), "published", || async {

@@ -1,6 +1,6 @@
 //! The WebSocket: tickets, snapshots, updates, limits.
 
-use crate::support::{Api, anonymous, owner, phone, run, server};
+use crate::support::{Api, anonymous, at, owner, owner_at, phone, run, server, start};
 use futures_util::SinkExt;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -195,7 +195,10 @@ fn job_updates_are_consecutive() {
         assert!(images >= 1);
         let done = api.get(&format!("/api/jobs/{job}")).await;
         assert_eq!(done.headers["etag"], format!("\"{offset}\""));
-        assert_eq!(api.delete(&format!("/api/jobs/{job}")).await.fails(409, "job-over")["currentStatus"], "succeeded");
+        assert_eq!(
+            api.delete(&format!("/api/jobs/{job}")).await.fails(409, "wrong-state")["currentStatus"],
+            "succeeded"
+        );
     });
 }
 
@@ -263,5 +266,34 @@ fn foreign_origins_are_refused_before_the_upgrade() {
             }
         }
         anonymous().get("/ws").await.fails(426, "upgrade-required");
+    });
+}
+
+/// The figures of channels are told to the owner only: what changes with them on the public page must not hide behind them.
+#[test]
+fn the_public_page_hears_of_the_last_entry_whatever_else_changed_with_it() {
+    run(async {
+        let own = start(|_| {}).await;
+        let api = owner_at(&own.base).await;
+        let (id, slug) = api.live(json!({})).await;
+        let event = own.running.handles().events.get(id.parse().unwrap());
+        let mut socket = at(&own.base).raw_socket().await;
+        socket.send(json!({"type": "hello"})).await;
+        socket.until("welcome").await;
+        let subscribed = socket.subscribe(&format!("public:{slug}")).await;
+        assert_eq!(subscribed["snapshot"]["count"], 0, "{subscribed}");
+        for n in 1..=10 {
+            api.enter(&slug, &phone(2 * n)).await.is(201);
+            api.enter(&slug, &phone(2 * n + 1)).await.is(201);
+            event.refresh(0).await;
+            loop {
+                let update = socket.until("update").await;
+                assert_eq!(update["kind"], "entries.counted", "{update}");
+                if update["data"]["count"] == 2 * n {
+                    break;
+                }
+            }
+        }
+        own.running.stop().await;
     });
 }

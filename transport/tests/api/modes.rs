@@ -1,6 +1,6 @@
 //! Every real client in mode LIVE, end to end: only the address differs from the providers'.
 
-use crate::support::{owner_at, run, start, within};
+use crate::support::{owner_at, pending_at, run, signup_body, start, within};
 use domain::channel::{Mode, Upstream};
 use serde_json::json;
 use simulator::Simulator;
@@ -104,5 +104,35 @@ fn assisted_and_off_channels_never_block_approval() {
         })
         .await;
         own.running.stop().await;
+    });
+}
+
+/// A tax service that is switched off is not asked, at signup or later: name and number stay here.
+#[test]
+fn a_tax_service_that_is_off_is_never_called() {
+    run(async {
+        let listen = ([127, 0, 0, 1], 0).into();
+        let providers = Simulator::start(simulator::Config { listen, data: None, latency: 0.0 }).await.unwrap();
+        for mode in [Mode::Off, Mode::Assisted] {
+            let at = UpstreamSettings { url: Some(providers.base("NTS")), key: None, mode: Some(mode) };
+            let own = start(|s| {
+                s.upstreams.insert(Upstream::Nts, at);
+            })
+            .await;
+            let api = pending_at(&own.base, signup_body()).await;
+            let store = api.get(&format!("/api/stores/{}", api.store)).await.is(200);
+            assert_eq!(store["verification"], "PENDING", "{store}");
+            let key = format!("verification:{}", api.user);
+            let store = &own.running.handles().shared.store;
+            within(Duration::from_secs(10), "looked at by its job", || async {
+                let key = key.clone();
+                let job = store.run(move |c| Box::pin(async move { storage::jobs::active(c, &key).await }));
+                job.await.unwrap().is_some_and(|j| j.attempts > 0)
+            })
+            .await;
+            own.running.stop().await;
+        }
+        assert_eq!(providers.calls("NTS"), 0);
+        providers.stop();
     });
 }

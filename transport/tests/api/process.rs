@@ -87,6 +87,14 @@ fn a_kill_loses_nothing_acknowledged_and_a_second_start_finds_its_data() {
         }
         let mut socket = api.socket().await;
         second.signal("-TERM");
+        // Whoever asks anew, as a load balancer does, is still told.
+        let base = second.base.clone();
+        let told = tokio::spawn(async move {
+            crate::support::within(Duration::from_secs(1), "not ready", || async {
+                at(&base).get("/readyz").await.status == 503
+            })
+            .await;
+        });
         let goaway = loop {
             match socket.next().await {
                 Ok(message) if message["type"] == "goaway" => break message,
@@ -96,6 +104,7 @@ fn a_kill_loses_nothing_acknowledged_and_a_second_start_finds_its_data() {
         };
         assert!(goaway["reconnectAfterMs"].as_u64().unwrap() > 0);
         assert_eq!(socket.next().await, Err(1012));
+        told.await.unwrap();
         let begun = Instant::now();
         let status = tokio::task::spawn_blocking(move || second.child.wait().unwrap()).await.unwrap();
         assert!(status.success() && begun.elapsed() < Duration::from_secs(30), "{status}");

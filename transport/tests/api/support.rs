@@ -55,6 +55,7 @@ pub fn settings(database: &Database) -> Settings {
     settings.redis_url = std::env::var("REDIS_URL").ok();
     settings.data_dir = database.folder().to_owned();
     settings.simulator_latency = 0.0;
+    settings.drain_seconds = 0;
     settings
 }
 

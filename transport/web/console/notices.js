@@ -13,7 +13,7 @@ export default async function notices({ main }) {
   const load = async () => {
     show(list, loading());
     try {
-      const first = await get('/api/notices?limit=30');
+      const first = await get('/api/notices?all=true&limit=30');
       show(list, first.items.length ? rows(first) : empty(t('none'), t('noneText')));
       countUnread(unreadOf(first.items));
     } catch (error) {
@@ -30,14 +30,14 @@ const unreadOf = (items) => items.filter((n) => !n.readAt).map((n) => n.id);
 
 /** @param {any} page @returns {any[]} */
 function rows({ items, nextCursor }) {
-  const more = nextCursor && el('div', { class: 'row' }, button(t('more'), async () => more.replaceWith(...rows(await get(`/api/notices?limit=30&cursor=${nextCursor}`))), { class: 'plain' }));
+  const more = nextCursor && el('div', { class: 'row' }, button(t('more'), async () => more.replaceWith(...rows(await get(`/api/notices?all=true&limit=30&cursor=${nextCursor}`))), { class: 'plain' }));
   return [...items.map((/** @type {any} */ n) => {
     const node = el('article', { class: `card notice ${n.level}${n.readAt ? ' read' : ''}` }, el('p', {}, said(n)), el('p', { class: 'quiet' }, when(n.createdAt)),
       !n.readAt && button(t('read'), async () => {
         await post(`/api/notices/${n.id}/read`);
         node.classList.add('read');
         node.querySelector('button').parentElement.remove();
-        const { items: all } = await get('/api/notices?limit=30');
+        const { items: all } = await get('/api/notices?all=true&limit=30');
         countUnread(unreadOf(all));
       }, { class: 'link' }));
     return node;

@@ -179,7 +179,7 @@ fn plan(event: &Event, input: PlanInput, now: Instant) -> Result<Vec<Fact>, Reje
     let start = starts_at.or(old_start).unwrap_or(now);
     let end = match (ends_at, starts_at, old_end) {
         (Some(end), _, _) | (None, None, Some(end)) => end,
-        _ => start + Duration::days(i64::from(option.duration_days)),
+        _ => later(start, i64::from(option.duration_days)),
     };
     check_period(start, end, now)?;
     let keeps_content = same_option && event.title.as_deref() == Some(title.as_str()) && event.prizes == prizes;
@@ -187,13 +187,18 @@ fn plan(event: &Event, input: PlanInput, now: Instant) -> Result<Vec<Fact>, Reje
 }
 
 fn check_period(start: Instant, end: Instant, now: Instant) -> Result<(), Rejection> {
-    if start > now + Duration::days(MAX_DAYS) {
+    if start > later(now, MAX_DAYS) {
         return Err(invalid("startsAt", "period-invalid"));
     }
-    if end <= start || end <= now || end > start + Duration::days(MAX_DAYS) {
+    if end <= start || end <= now || end > later(start, MAX_DAYS) {
         return Err(invalid("endsAt", "period-invalid"));
     }
     Ok(())
+}
+
+/// So many days later, or the last moment there is: anybody may ask for the year 262142.
+fn later(start: Instant, days: i64) -> Instant {
+    start.checked_add_signed(Duration::days(days)).unwrap_or(Instant::MAX_UTC)
 }
 
 /// All of it or nothing.
@@ -227,7 +232,7 @@ fn move_end(event: &Event, ends_at: Instant) -> Result<Vec<Fact>, Rejection> {
     if ends_at == end {
         return Ok(Vec::new());
     }
-    if ends_at < end || ends_at > start + Duration::days(MAX_DAYS) {
+    if ends_at < end || ends_at > later(start, MAX_DAYS) {
         return Err(invalid("endsAt", "period-invalid"));
     }
     Ok(vec![Fact::EndMoved { ends_at }])
