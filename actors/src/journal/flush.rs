@@ -22,8 +22,11 @@ const PATIENCE: Duration = Duration::from_millis(2_500);
 /// Customers answered before others have their turn: a whole batch at once would keep everybody else waiting.
 const AT_ONCE: usize = 32;
 /// In a storm who is answered makes place for somebody else, and both are work: so long until the next few, while refusals go
-/// out. A batch takes four of these, a twentieth of what an entry waits then.
+/// out.
 const BREATH: Duration = Duration::from_millis(1);
+/// Of the time that a batch takes the answers are spread over so much, so that they are no storm of their own: they end
+/// before the next ones begin, and an entry waits a tenth longer than it does then anyway.
+const SPREAD: f64 = 0.75;
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -61,12 +64,13 @@ type Answer = (Ticket, Uuid, Result<Verdict, EnterError>);
 pub(super) async fn flush(deps: &Arc<Deps>, lane: Lane, batch: Vec<Pending>, mut back: FlushGuard) {
     let (started, size) = (Instant::now(), batch.len());
     let judged = store(deps, lane, batch).await;
-    metrics::histogram!("journal_flush_seconds").record(started.elapsed().as_secs_f64());
+    let took = started.elapsed();
+    metrics::histogram!("journal_flush_seconds").record(took.as_secs_f64());
     metrics::histogram!("journal_batch_rows").record(size as f64);
     back.held = judged.held;
     // The next batch goes out first: the database works while these are answered.
     drop(back);
-    answer(deps, judged.answers).await;
+    answer(deps, judged.answers, took).await;
 }
 
 fn store(deps: &Arc<Deps>, lane: Lane, batch: Vec<Pending>) -> BoxFuture<'_, Judged> {
@@ -104,7 +108,7 @@ fn store(deps: &Arc<Deps>, lane: Lane, batch: Vec<Pending>) -> BoxFuture<'_, Jud
                 let right = left.split_off(left.len() / 2);
                 let left = store(deps, lane, left).await;
                 // The other half may take long: nobody who is stored waits for it.
-                answer(deps, left.answers).await;
+                answer(deps, left.answers, Duration::ZERO).await;
                 let mut judged = store(deps, lane, right).await;
                 judged.held.splice(..0, left.held);
                 judged
@@ -178,28 +182,50 @@ fn judge(rows: Vec<NewEntry>, tickets: Vec<Ticket>, verdicts: Vec<Option<Verdict
     judged
 }
 
-/// A few at a time.
-async fn answer(deps: &Deps, answers: Vec<Answer>) {
+/// A few at a time; in a storm spread over the time that the next batch takes.
+async fn answer(deps: &Deps, answers: Vec<Answer>, took: Duration) {
     let storm = deps.events.is_full();
+    let at_once = if storm { share(answers.len(), took) } else { AT_ONCE };
+    let mut breath = tokio::time::interval(BREATH);
     let mut answers = answers.into_iter().peekable();
     while answers.peek().is_some() {
-        for (ticket, row, verdict) in answers.by_ref().take(AT_ONCE) {
+        if storm {
+            breath.tick().await;
+        }
+        for (ticket, row, verdict) in answers.by_ref().take(at_once) {
             match verdict {
                 Ok(verdict) => ticket.judged(&deps.keys, row, verdict),
                 Err(why) => ticket.refuse(why),
             }
         }
-        if storm {
-            tokio::time::sleep(BREATH).await;
-        } else {
-            tokio::task::yield_now().await;
-        }
+        tokio::task::yield_now().await;
     }
     tracing::trace!(target: "journal", point = "answered");
+}
+
+/// How many answers go out between two breaths.
+fn share(answers: usize, took: Duration) -> usize {
+    let breaths = (took.mul_f64(SPREAD).as_nanos() / BREATH.as_nanos()).max(1);
+    answers.div_ceil(usize::try_from(breaths).unwrap_or(usize::MAX)).clamp(1, AT_ONCE)
 }
 
 fn refuse(rows: Vec<NewEntry>, tickets: Vec<Ticket>, e: &StorageError) -> Judged {
     tracing::error!(error = %e, rows = tickets.len(), "a batch of entries was not stored");
     let refused = tickets.into_iter().zip(rows).map(|(ticket, row)| (ticket, row.id, Err(EnterError::Overloaded)));
     Judged { held: Vec::new(), answers: refused.collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_spread_over_what_a_batch_takes() {
+        let ms = Duration::from_millis;
+        for (answers, took, at_once) in
+            [(128, ms(24), 8), (128, ms(4), 32), (128, ms(0), 32), (1, ms(24), 1), (128, ms(10_000), 1), (20, ms(8), 4)]
+        {
+            assert_eq!(share(answers, took), at_once, "{answers} after {took:?}");
+        }
+    }
 }

@@ -45,8 +45,8 @@ impl Finished {
     }
 }
 
-/// Refusals a second and processor: at some 27 µs each, two fifths of it. The rest is for those who got in.
-const PER_PROCESSOR: u64 = 15_000;
+/// Refusals a second and processor: at some 20 µs each, half of it. The rest is for those who got in.
+const PER_PROCESSOR: u64 = 25_000;
 /// So many nanoseconds of turns may be taken at once.
 const AT_ONCE: u64 = 50_000_000;
 /// Nobody waits longer for a turn, in nanoseconds.
