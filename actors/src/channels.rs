@@ -3,16 +3,19 @@
 //! The intent is recorded before each call. A publication that was under way when the process died may have happened:
 //! it is asked for, never repeated blindly.
 
+mod outcome;
+
 use crate::ask::Unavailable;
 use crate::publishing::announce;
 use crate::root::{Address, Beyond, Child, Root};
 use crate::system::Shared;
 use clients::UpstreamError;
-use clients::channel::{Post, Published};
+use clients::channel::{PUBLISH_LIMIT, Post, Published};
 use domain::channel::{Channel, Upstream};
 use domain::distribution::{ChannelError, ErrorClass, Next, Outcome, PublicationStatus, next, on_recovery};
 use domain::ids::{DistributionId, JobId};
 use domain::job::LEASE;
+use outcome::{outcome_of, within_limit};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
@@ -31,9 +34,14 @@ const QUESTIONS: u32 = 4;
 /// Between two rounds of questions.
 const ASK_AGAIN: Duration = Duration::from_secs(30);
 
-/// A call that was recorded is sent within this, or not at all: with its own limit of ten seconds it ends before the lease
-/// does, and nobody asks about a call that is still under way.
-const SENT_WITHIN: Duration = Duration::from_secs(LEASE.as_secs() - 10);
+/// A call to a channel ends within this, however many requests it is made of; each has a limit of its own below it.
+const CALL: Duration = Duration::from_secs(PUBLISH_LIMIT.as_secs() + 1);
+/// A call that was recorded is sent within this, or not at all: it ends before the lease does, and nobody asks about a call
+/// that is still under way.
+const SENT_WITHIN: Duration = Duration::from_secs(LEASE.as_secs() - CALL.as_secs());
+/// A publication is settled within this, so that a distribution ends within a minute (US-09): what does not fit any more is
+/// not begun. What is unknown then is asked about again later.
+const SETTLED_WITHIN: Duration = Duration::from_secs(55);
 
 /// One channel of one distribution, to be settled.
 pub(crate) struct Task {
@@ -134,10 +142,10 @@ impl Actor for ChannelActor {
         while !s.waiting.is_empty() {
             let Ok(place) = s.args.bulkhead.clone().try_acquire_owned() else { break };
             let Some((task, reply)) = s.waiting.pop_front() else { break };
-            let mut publishing =
-                Publishing { shared: shared.clone(), channel: s.args.channel, task, leased: Instant::now() };
+            let (shared, begun) = (shared.clone(), Instant::now());
+            let mut publishing = Publishing { shared, channel: s.args.channel, task, begun, leased: begun };
             let room = Room { place: Some(place), at: s.args.at.clone() };
-            shared.tracker.spawn(async move {
+            publishing.shared.tracker.clone().spawn(async move {
                 let _room = room;
                 match publishing.settle().await {
                     Ok(()) => {
@@ -181,6 +189,7 @@ struct Publishing {
     shared: Arc<Shared>,
     channel: Channel,
     task: Task,
+    begun: Instant,
     /// When the lease was last renewed for a call.
     leased: Instant,
 }
@@ -188,6 +197,11 @@ struct Publishing {
 impl Publishing {
     fn upstream(&self) -> Upstream {
         self.channel.into()
+    }
+
+    /// Can that still be done in time?
+    fn fits(&self, more: Duration) -> bool {
+        self.begun.elapsed() + more <= SETTLED_WITHIN
     }
 
     async fn settle(&mut self) -> Result<(), StorageError> {
@@ -240,7 +254,8 @@ impl Publishing {
     async fn attempt(&mut self, attempt: i32) -> Result<Option<Result<Published, UpstreamError>>, StorageError> {
         let client = self.shared.upstreams.channel(self.channel);
         if client.prepares() {
-            match self.shared.breakers.once(self.upstream(), client.prepare(&self.task.post)).await {
+            let preparing = within_limit(client.prepare(&self.task.post), ErrorClass::Transient);
+            match self.shared.breakers.once(self.upstream(), preparing).await {
                 Ok(None) => {}
                 Ok(Some(remote)) => {
                     self.task.post.remote = remote.clone();
@@ -260,7 +275,8 @@ impl Publishing {
             }
             client.publish(post).await
         };
-        Ok(Some(self.shared.breakers.once(self.upstream(), publish).await))
+        let publishing = within_limit(publish, ErrorClass::UnknownOutcome);
+        Ok(Some(self.shared.breakers.once(self.upstream(), publishing).await))
     }
 
     async fn remember(&self, attempt: i32, remote: Value) -> Result<bool, StorageError> {
@@ -322,15 +338,20 @@ impl Publishing {
         Ok(begun)
     }
 
-    /// Asks the channel whether the post arrived, a few times.
+    /// Asks the channel whether the post arrived, a few times, as far as there is time.
     async fn ask(&self) -> Result<Option<Published>, UpstreamError> {
         let client = self.shared.upstreams.channel(self.channel);
         let mut last = UpstreamError::new(ErrorClass::UnknownOutcome, "not asked");
         for attempt in 0..QUESTIONS {
             if attempt > 0 {
-                tokio::time::sleep(Duration::from_secs(1 << attempt)).await;
+                let pause = Duration::from_secs(1 << attempt);
+                if !self.fits(pause + CALL) {
+                    break;
+                }
+                tokio::time::sleep(pause).await;
             }
-            match self.shared.breakers.once(self.upstream(), client.find(&self.task.post)).await {
+            let asking = within_limit(client.find(&self.task.post), ErrorClass::Transient);
+            match self.shared.breakers.once(self.upstream(), asking).await {
                 Ok(found) => return Ok(found),
                 Err(e) => last = e,
             }
@@ -357,7 +378,11 @@ impl Publishing {
         };
         let over = chrono::Utc::now() >= self.task.post.ends_at;
         let mut step = next(self.channel, outcome, if over { i32::MAX } else { calls }, rand::random());
-        if matches!(step, Next::RetryAfter(_)) && !self.shared.breakers.may_retry(self.upstream()) {
+        // Another attempt is what comes before, the call, and a question about it.
+        let calls = if self.shared.upstreams.channel(self.channel).prepares() { 3 } else { 2 };
+        if let Next::RetryAfter(wait) = step
+            && !(self.fits(wait + calls * CALL) && self.shared.breakers.may_retry(self.upstream()))
+        {
             step = Next::Settle(PublicationStatus::Failed);
         }
         match &step {
@@ -445,30 +470,4 @@ impl Publishing {
             }
         }
     }
-}
-
-fn outcome_of(published: Published, channel: Channel) -> (Outcome, Change) {
-    let mut change = Change::to(PublicationStatus::Published);
-    let outcome = match published {
-        Published::Out { id, url, remote } => {
-            change.external_id = Some(id);
-            change.url = url;
-            change.remote = (remote != Value::Null && remote != serde_json::json!({})).then_some(remote);
-            Outcome::Published
-        }
-        Published::InReview { id } => {
-            change.external_id = Some(id);
-            Outcome::InReview
-        }
-        Published::HandedOver { id, url } => {
-            change.external_id = Some(id);
-            change.url = Some(url);
-            Outcome::HandedOver
-        }
-        Published::Refused => {
-            change.error = Some(ChannelError::of(ErrorClass::Refused, channel));
-            Outcome::Failed { class: ErrorClass::Refused, retry_after: None }
-        }
-    };
-    (outcome, change)
 }
