@@ -129,10 +129,10 @@ impl State {
             if let Some(ratio) = redis_memory {
                 metrics::gauge!("redis_memory_ratio").set(ratio);
             }
-            let open = shared.breakers.open();
+            let (open, refusing) = (shared.breakers.open(), shared.breakers.refusing());
             let counted = shared.store.run(|c| Box::pin(async move { storage::dead::count(c).await })).await;
             let dead = counted.ok().inspect(|n| metrics::gauge!("dead_letters").set(*n as f64));
-            let _ = myself.cast(Msg::Saw(Seen { lately, redis_memory, open, dead }));
+            let _ = myself.cast(Msg::Saw(Seen { lately, redis_memory, open, refusing, dead }));
         });
     }
 

@@ -40,6 +40,8 @@ struct One {
     budget: std::sync::Mutex<Budget>,
     /// Known to be open, and told so; outside the actor, which comes back closed.
     open: Arc<AtomicBool>,
+    /// Its last answer was that our key or bill is not accepted, which no breaker waits for.
+    refuses: AtomicBool,
 }
 
 /// What a breaker shows.
@@ -72,7 +74,10 @@ impl Breakers {
             let args = Args { upstream, open: open.clone(), shared: shared.clone() };
             root.adopt(Child::new("breaker", name, Beyond::Quarantine, &at, move || (Breaker, args.clone()))).await?;
             let budget = std::sync::Mutex::new(Budget::default());
-            each.insert(upstream, One { at, bulkhead: Arc::new(Semaphore::new(BULKHEAD)), budget, open });
+            each.insert(
+                upstream,
+                One { at, bulkhead: Arc::new(Semaphore::new(BULKHEAD)), budget, open, refuses: false.into() },
+            );
         }
         Ok(Self { each: Arc::new(each), shared })
     }
@@ -86,6 +91,13 @@ impl Breakers {
     pub fn open(&self) -> Vec<&'static str> {
         let open = |u: &&Upstream| self.each[*u].open.load(Ordering::Acquire);
         Upstream::ALL.iter().filter(open).map(|u| u.code()).collect()
+    }
+
+    /// Names of the upstreams that did not accept our key or bill when they answered last.
+    #[must_use]
+    pub fn refusing(&self) -> Vec<&'static str> {
+        let refuses = |u: &&Upstream| self.each[*u].refuses.load(Ordering::Relaxed);
+        Upstream::ALL.iter().filter(refuses).map(|u| u.code()).collect()
     }
 
     /// Makes one call through the breaker and the bulkhead of an upstream.
@@ -109,6 +121,11 @@ impl Breakers {
         let (result, sent) = clients::http::watching(call).await;
         permit.complete(outcome_of(&result, sent));
         one.budget.lock().expect("nobody panics holding it").called(Instant::now());
+        match result.as_ref().map_err(|e| e.class) {
+            Ok(_) => one.refuses.store(false, Ordering::Relaxed),
+            Err(ErrorClass::Auth | ErrorClass::Quota) => one.refuses.store(true, Ordering::Relaxed),
+            Err(_) => {}
+        }
         let label = result.as_ref().map_or_else(|e| e.class.code(), |_| "ok");
         metrics::counter!("upstream_calls_total", "upstream" => upstream.code(), "outcome" => label).increment(1);
         metrics::histogram!("upstream_seconds", "upstream" => upstream.code()).record(started.elapsed().as_secs_f64());

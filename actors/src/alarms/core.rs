@@ -101,6 +101,8 @@ pub(crate) struct Seen {
     pub(crate) redis_memory: Option<f64>,
     /// Names of the upstreams whose breaker is open.
     pub(crate) open: Vec<&'static str>,
+    /// Names of those that do not accept our key or bill.
+    pub(crate) refusing: Vec<&'static str>,
     /// Dead letters, if the database could say.
     pub(crate) dead: Option<i64>,
 }
@@ -115,7 +117,7 @@ fn graded(key: &str, value: f64, warning: f64, critical: f64, text: impl Fn(f64)
     Some(Finding { key: key.to_owned(), severity, text: text(value), weight: 0 })
 }
 
-/// The conditions of ALM-01 to ALM-05, and dead letters. `transport/ops/prometheus/rules.yml` has the same ones.
+/// The conditions of ALM-01 to ALM-05, dead letters, and keys that are not accepted. `transport/ops/prometheus/rules.yml` has the same ones.
 pub(crate) fn judge(seen: &Seen) -> Vec<Finding> {
     let lately = seen.lately;
     let looked = lately.cache_hits + lately.cache_misses;
@@ -147,6 +149,13 @@ pub(crate) fn judge(seen: &Seen) -> Vec<Finding> {
             text: format!("Breakers are open: {}", seen.open.join(", ")),
             weight: open as i64,
         }),
+        // Others stand in meanwhile, so nobody else would notice.
+        (!seen.refusing.is_empty()).then(|| Finding {
+            key: "upstream-refuses".into(),
+            severity: Severity::Warning,
+            text: format!("Our key or bill is not accepted by: {}", seen.refusing.join(", ")),
+            weight: seen.refusing.len() as i64,
+        }),
         enough
             .then(|| graded("availability", answered, 99.0, 95.0, |a| format!("Only {a:.1} % of the requests succeed")))
             .flatten(),
@@ -171,7 +180,7 @@ mod tests {
     use super::*;
 
     fn seen() -> Seen {
-        Seen { lately: Totals::default(), redis_memory: None, open: Vec::new(), dead: Some(0) }
+        Seen { lately: Totals::default(), redis_memory: None, open: Vec::new(), refusing: Vec::new(), dead: Some(0) }
     }
 
     fn severity_of(seen: &Seen, key: &str) -> Option<Severity> {
@@ -205,6 +214,8 @@ mod tests {
         let few = Totals { requests: 10, failures: 10, cache_misses: 10, over_1000_ms: 10, ..Totals::default() };
         assert!(judge(&Seen { lately: few, ..seen() }).is_empty(), "a handful says nothing");
         assert_eq!(severity_of(&Seen { dead: Some(1), ..seen() }, "dead-letters"), Some(Warning));
+        let refused = Seen { refusing: vec!["CLAUDE"], ..seen() };
+        assert_eq!(severity_of(&refused, "upstream-refuses"), Some(Warning));
         let lately = Totals { quarantines: 1, ..Totals::default() };
         assert_eq!(severity_of(&Seen { lately, ..seen() }, "actors-quarantined"), Some(Critical));
     }

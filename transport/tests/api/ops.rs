@@ -52,3 +52,13 @@ fn rules_and_dashboard_ask_for_what_is_counted() {
         assert!(code.contains(&format!("\"{base}\"")), "nothing counts {name}");
     }
 }
+
+#[test]
+fn every_alarm_has_its_runbook() {
+    let rules = read_to_string("ops/prometheus/rules.yml").unwrap();
+    let books: Vec<&str> = rules.lines().filter_map(|l| l.trim().strip_prefix("runbook_url: ")).collect();
+    assert_eq!(books.len(), rules.matches("- alert:").count());
+    for book in books {
+        assert!(Path::new("..").join(book.trim_matches('"')).is_file(), "{book}");
+    }
+}

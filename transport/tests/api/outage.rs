@@ -7,6 +7,7 @@ use domain::channel::Upstream;
 use domain::distribution::ErrorClass;
 use reqwest::Method;
 use serde_json::{Value, json};
+use simulator::Fault;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -237,4 +238,52 @@ async fn mail_server() -> (String, Heard) {
         }
     });
     (url, heard)
+}
+
+/// US-09, PERF-05: a distribution ends within a minute, whatever a channel does. One that never answers is unknown then.
+#[test]
+fn a_channel_that_never_answers_holds_a_distribution_up_for_less_than_a_minute() {
+    run(async {
+        let own = start(|_| {}).await;
+        let api = owner_at(&own.base).await;
+        let id = api.ready(json!({}), json!(["WOORI_TV", "INSTAGRAM", "NAVER"])).await;
+        for silent in ["WOORI_TV", "INSTAGRAM"] {
+            own.running.simulator().unwrap().set_fault(silent, Some(Fault::Hang));
+        }
+        let begun = std::time::Instant::now();
+        let approved = api.post(&format!("/api/events/{id}/approve?wait=60"), json!({})).await.is(200);
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+        let path = format!("/api/distribution/{}", approved["distributionId"].as_str().unwrap());
+        let d = api.get(&path).await.is(200);
+        assert_eq!(d["status"], "partial", "{d}");
+        assert_eq!(channel(&d, "WOORI_TV")["status"], "unknown", "{d}");
+        assert!(["failed", "assisted"].map(Value::from).contains(&channel(&d, "INSTAGRAM")["status"]), "{d}");
+        assert_eq!(channel(&d, "NAVER")["status"], "published", "{d}");
+        own.running.stop().await;
+    });
+}
+
+/// Keys that expired: no breaker opens, others stand in, so nobody would notice; operators are told until it is over.
+#[test]
+fn a_key_that_is_not_accepted_is_alarmed_until_it_is() {
+    run(async {
+        let own = start(|s| s.redis_url = None).await;
+        let simulator = own.running.simulator().unwrap();
+        let api = owner_at(&own.base).await;
+        let alarmed = async || {
+            let alarms = admin(&own, Method::GET, "/admin/alarms", None).await;
+            alarms["items"].as_array().unwrap().iter().find(|a| a["key"] == "upstream-refuses").cloned()
+        };
+        simulator.set_fault("CLAUDE", Some(UNAUTHORISED));
+        let ask = |region| json!({"industry": "BAR", "region": region, "objective": "AWARENESS", "season": "AUTUMN"});
+        let started = api.post("/api/ai/recommendations", ask("강원 강릉시")).await.is(202);
+        assert_eq!(api.job(&started["jobId"]).await["status"], "succeeded", "the second source stands in");
+        within(Duration::from_secs(15), "alarmed", || async { alarmed().await.is_some() }).await;
+        assert!(alarmed().await.unwrap()["text"].as_str().unwrap().contains("CLAUDE"));
+        simulator.set_fault("CLAUDE", None);
+        let started = api.post("/api/ai/recommendations", ask("강원 속초시")).await.is(202);
+        api.job(&started["jobId"]).await;
+        within(Duration::from_secs(15), "over", || async { alarmed().await.is_none() }).await;
+        own.running.stop().await;
+    });
 }
