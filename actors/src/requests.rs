@@ -5,6 +5,7 @@ use crate::job::{images_input, recommendation_key};
 use crate::system::Handles;
 use domain::catalog::{Objective, Region};
 use domain::channel::{Channel, Platform, Style};
+use domain::event::Event;
 use domain::ids::{EventId, StoreId, UserId};
 use domain::job::JobKind;
 use domain::time::Season;
@@ -94,31 +95,24 @@ impl Handles {
             .await
     }
 
-    /// Asks for pictures of an event.
+    /// Asks for pictures of an event: of the option that was chosen (CT-06).
     ///
     /// # Errors
     /// Whatever the database said.
-    pub async fn draw_images(
-        &self,
-        event: EventId,
-        store: StoreId,
-        owner: UserId,
-        styles: &[Style],
-        platforms: &[Platform],
-        title: &str,
-    ) -> Result<Recommended> {
-        let input = json!({"styles": styles, "platforms": platforms, "store": store});
+    pub async fn draw_images(&self, event: &Event, styles: &[Style], platforms: &[Platform]) -> Result<Recommended> {
+        let (option, title) = (event.option.as_ref().map(|o| &o.id), event.title.as_deref().unwrap_or_default());
+        let input = json!({"styles": styles, "platforms": platforms, "store": event.store, "option": option});
         debug_assert!(images_input(&input).is_some());
         let wanted: Vec<&str> = styles.iter().map(|s| s.code()).chain(platforms.iter().map(|p| p.code())).collect();
         let job = NewJob {
             kind: JobKind::Images,
-            key: format!("images:{event}:{}:{title}", wanted.join(",")),
-            owner: Some(owner),
-            event: Some(event),
+            key: format!("images:{}:{}:{title}", event.id, wanted.join(",")),
+            owner: Some(event.owner),
+            event: Some(event.id),
             input,
             after: Duration::ZERO,
         };
-        self.within_quota(job, Some(store), self.shared.config.image_jobs_per_day).await
+        self.within_quota(job, Some(event.store), self.shared.config.image_jobs_per_day).await
     }
 
     async fn within_quota(&self, job: NewJob, store: Option<StoreId>, limit: i64) -> Result<Recommended> {

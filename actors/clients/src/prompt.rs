@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 /// The version of the recommendation prompt. Change it with the words below.
 pub const RECOMMENDATION: &str = "rec-2026-11-1";
 /// The version of the picture prompt.
-pub const PICTURE: &str = "pic-2026-11-1";
+pub const PICTURE: &str = "pic-2026-11-2";
 
 /// Instructions to the model. What the owner typed is never part of them.
 #[must_use]
@@ -61,14 +61,21 @@ pub fn schema() -> Value {
 
 /// What a background should show: no text, ever (diffusion models distort Hangul; ours is a vector layer).
 #[must_use]
-pub fn picture(industry: &Industry, style: Style, season: Season) -> String {
+pub fn picture(industry: &Industry, style: Style, season: Season, objective: Objective, prize: Option<&str>) -> String {
     let look = match style {
         Style::Simple => "minimal flat illustration, generous empty space, soft pastel",
         Style::Vivid => "vibrant festive illustration, confetti, rich saturated colours",
         Style::Trendy => "modern editorial gradient, grain, bold abstract shapes",
     };
+    let aim = match objective {
+        Objective::NewCustomers => "welcomes new customers",
+        Objective::Revisit => "welcomes regulars back",
+        Objective::Sales => "celebrates a sale",
+        Objective::Awareness => "makes the shop known",
+    };
+    let prize = prize.map_or_else(String::new, |p| format!(", objects that hint at the prize \"{p}\""));
     format!(
-        "Background for a small Korean {} shop's {} promotion, {look}, empty centre for a headline, no text, no letters, no logos, no people",
+        "Background for a small Korean {} shop's {} promotion that {aim}, {look}{prize}, empty centre for a headline, no text, no letters, no logos, no people",
         industry.name_en.to_lowercase(),
         season.code().to_lowercase(),
     )
@@ -79,3 +86,19 @@ pub const PLAIN_PICTURE: &str = "Soft abstract gradient background, gentle shape
 
 /// What a background must not show.
 pub const NEGATIVE: &str = "text, letters, words, watermark, logo, signature, people, faces, hands";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::catalog::INDUSTRIES;
+
+    #[test]
+    fn a_picture_is_of_what_was_chosen() {
+        let picture = |objective, prize| picture(&INDUSTRIES[0], Style::Simple, Season::Autumn, objective, prize);
+        let coffee = picture(Objective::Revisit, Some("아메리카노 쿠폰"));
+        assert!(coffee.contains("아메리카노 쿠폰") && coffee.contains("regulars"), "{coffee}");
+        let aims: std::collections::HashSet<String> = Objective::ALL.iter().map(|o| picture(*o, None)).collect();
+        assert_eq!(aims.len(), 4);
+        assert!(aims.iter().all(|words| words.contains("no text") && !words.contains("prize")), "{aims:?}");
+    }
+}

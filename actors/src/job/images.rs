@@ -30,6 +30,9 @@ pub(crate) struct Input {
     pub(crate) platforms: Vec<Platform>,
     #[serde(default)]
     pub(crate) store: Option<StoreId>,
+    /// The option that was chosen then.
+    #[serde(default)]
+    pub(crate) option: Option<String>,
 }
 
 /// Reads what pictures were asked with.
@@ -62,7 +65,7 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
     let (mut images, mut stood_in, mut mode) = (Vec::new(), false, None);
     for style in &input.styles {
         run.progress(percent(images.len(), total, 5), "drawing", None).await?;
-        let background = background(run, &shop, *style).await;
+        let background = background(run, &shop, &event, *style).await;
         stood_in |= background.is_none();
         mode = background.as_ref().map(|(_, painter)| run.shared.upstreams.mode(*painter)).or(mode);
         for platform in &input.platforms {
@@ -88,9 +91,11 @@ fn percent(done: usize, total: usize, plus: i16) -> i16 {
 }
 
 /// Draws a background and stores it under a name of its own; who drew it. `None`: the built-in one must do.
-async fn background(run: &Run, shop: &Shop, style: Style) -> Option<(String, Upstream)> {
+async fn background(run: &Run, shop: &Shop, event: &Event, style: Style) -> Option<(String, Upstream)> {
     let industry = industry_of(&shop.industry).unwrap_or(&INDUSTRIES[0]);
-    let words = prompt::picture(industry, style, Season::at(chrono::Utc::now()));
+    // The proposal's own prize: what the owner typed is never part of a prompt.
+    let prize = event.option.as_ref().and_then(|o| o.prizes.first()).map(|p| p.name.as_str());
+    let words = prompt::picture(industry, style, Season::at(chrono::Utc::now()), event.objective, prize);
     let seed: u32 = rand::random::<u32>() >> 1;
     let (png, painter) = draw(run, shop, &words, seed).await?;
     let name = format!("{}.png", crate::pictures::unguessable());

@@ -59,7 +59,7 @@ pub(crate) async fn make(State(app): State<App>, Owner(who): Owner, Body(body): 
         let images: Vec<Value> = fitting.into_iter().map(|i| body_of(&app, i)).collect();
         return Ok(Json(json!({"images": images})).into_response());
     }
-    answer(app.handles.draw_images(event.id, event.store, who.user, &styles, &platforms, &title).await?)
+    answer(app.handles.draw_images(&event, &styles, &platforms).await?)
 }
 
 /// All pictures asked for, from the cache; `None` when one is missing or was made for another title.
