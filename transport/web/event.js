@@ -11,7 +11,7 @@ const t = words({
   busy: ['응모가 몰리고 있습니다. 자리가 나는 대로 응모됩니다. 이 화면을 닫지 마세요.', 'Many are entering right now. You will be in as soon as there is room: please keep this page open.'],
   enter: ['응모하기', 'Enter'], thanks: ['{n}번으로 응모되었습니다', 'You are in, as number {n}'], receipt: ['응모 확인증', 'Your receipt'], keep: ['당첨 확인과 삭제 요청에 쓰입니다. 이 화면을 저장해 두세요.', 'It shows whether you won, and deletes your entry: keep it.'], copy: ['확인증 복사', 'Copy the receipt'], mine: ['내 응모 확인', 'My entry'], look: ['확인하기', 'Look'],
   won: ['축하합니다! {p}에 당첨되었습니다', 'Congratulations! You won: {p}'], alternate: ['예비 당첨자입니다', 'You are an alternate'], lost: ['아쉽지만 당첨되지 않았습니다', 'Not this time'], wait: ['아직 추첨하지 않았습니다', 'Not drawn yet'], erase: ['내 응모 지우기', 'Delete my entry'], eraseSure: ['이름과 전화번호가 바로 지워지고 응모가 취소됩니다. 되돌릴 수 없습니다.', 'Name and phone are deleted at once and the entry is gone. This cannot be undone.'], another: ['다른 사람 응모하기', 'Enter somebody else'], anotherSure: ['이 확인증은 이 기기에 더 보이지 않습니다. 먼저 복사하거나 적어 두세요.', 'This receipt is no longer shown on this device: copy it or write it down first.'], eraseWon: ['당첨({p})도 사라지고 다음 순번에게 넘어갑니다.', 'The prize ({p}) is lost with it, and goes to the next in line.'], other_event: ['다른 이벤트의 확인증입니다: {e}', 'This receipt belongs to another event: {e}'], mineOdds: ['매장 코드를 쓴 분이 있으면 실제 확률은 달라집니다', 'Codes from the shop change the actual odds'], member: ['당첨자 명단과 같은 목록에 이 응모가 들어 있음이 증명되었습니다.', 'It is proved to be in the list the winners were drawn from.'],
-  winners: ['당첨자', 'Winners'], no: ['{n}번', 'No. {n}'], proof: ['증명 파일', 'Proof file'], fair: ['공정한 추첨', 'A fair draw'], fairText: ['추첨에 쓸 난수의 해시를 이벤트 전에 공개했습니다. 추첨 뒤 누구나 결과를 다시 계산할 수 있습니다.', 'The hash of the number that decides the draw was published before it began. Afterwards anybody can recompute the result.'], other: ['English', '한국어'], gone: ['없거나 아직 공개되지 않은 이벤트입니다.', 'There is no such event, or it is not public yet.'],
+  winners: ['당첨자', 'Winners'], no: ['{n}번', 'No. {n}'], proof: ['증명 파일', 'Proof file'], fair: ['공정한 추첨', 'A fair draw'], fairText: ['추첨에 쓸 난수의 해시를 이벤트 전에 공개했습니다. 추첨 뒤 누구나 결과를 다시 계산할 수 있습니다.', 'The hash of the number that decides the draw was published before it began. Afterwards anybody can recompute the result.'], rooted: ['응모를 마감하며 만든 명단의 지문입니다. 지금 적어 두면, 추첨 뒤에 명단이 바뀌지 않았는지 확인할 수 있습니다.', 'The fingerprint of the list as it was at the close. Note it now, and you can see after the draw that nobody changed the list.'], other: ['English', '한국어'], gone: ['없거나 아직 공개되지 않은 이벤트입니다.', 'There is no such event, or it is not public yet.'],
 });
 
 const main = /** @type {HTMLElement} */ (document.getElementById('main'));
@@ -158,7 +158,8 @@ async function page() {
   show(main, el('section', { class: 'event-head' }, el('p', { class: 'quiet' }, event.storeName), el('h1', {}, event.title), el('p', {}, el('span', { class: `badge ${event.status}` }, name(event.status)), ' ', stands),
     el('ul', { class: 'plain-list prizes' }, event.prizes.map((/** @type {any} */ p) => el('li', {}, el('strong', {}, t('prize', { n: p.name, q: number(p.quantity) })), p.unitValueWon > 0 && el('span', { class: 'quiet' }, ` ${t('worth', { w: won(p.unitValueWon) })}`)))), count, event.status === 'live' && !mine && odds),
   mine, event.draw.drawn && await drawn(), event.status === 'live' && !mine && entry(event), !mine && lookUp(),
-  el('details', { class: 'card' }, el('summary', {}, t('fair')), el('p', {}, t('fairText')), el('p', { class: 'mono' }, event.draw.commitment)),
+  el('details', { class: 'card' }, el('summary', {}, t('fair')), el('p', {}, t('fairText')), el('p', { class: 'mono' }, event.draw.commitment),
+    event.draw.root && !event.draw.drawn && [el('p', {}, t('rooted')), el('p', { class: 'mono' }, event.draw.root)]),
   el('p', { class: 'row end' }, el('button', { type: 'button', class: 'link', lang: language === 'ko' ? 'en' : 'ko', onclick: () => speak(language === 'ko' ? 'en' : 'ko') }, t('other'))));
   again();
   return event;
@@ -173,7 +174,9 @@ async function start() {
       counted(event, data.count);
       event.endsAt = data.endsAt ?? event.endsAt;
       show(stands, standing(event));
-      if (!data.status || data.status === event.status) return;
+      // The list's fingerprint comes a moment after the close.
+      const rooting = event.status === 'closed' && !event.draw.root;
+      if (!rooting && (!data.status || data.status === event.status)) return;
       event.status = data.status;
       await page().then((fresh) => (event = fresh), (error) => show(main, failed(error, start)));
     };
