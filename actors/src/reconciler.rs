@@ -98,6 +98,9 @@ impl State {
             if let Err(e) = retention::destroy(&shared).await {
                 tracing::warn!(error = %e, "what need not be kept was not looked for");
             }
+            if let Err(e) = retention::remind(&shared).await {
+                tracing::warn!(error = %e, "events that wait for their draw were not looked for");
+            }
             drop(busy);
         });
     }

@@ -3,7 +3,10 @@
 use crate::EventError;
 use crate::system::{Handles, Shared};
 use domain::event::{Command, Rejection, Status, Who};
-use domain::ids::EventId;
+use domain::ids::{EventId, UserId};
+use domain::retention::REMIND_DAYS;
+use serde_json::json;
+use storage::notices::{NewNotice, undrawn};
 use storage::retention::{Scope, blank, due, nameless};
 use storage::{Result, StorageError};
 
@@ -13,13 +16,42 @@ const EVENTS: i64 = 100;
 const ROWS: i64 = 1_000;
 
 impl Handles {
-    /// Destroys what is due now, as housekeeping does by itself at the start and every five minutes.
+    /// Destroys what is due now and reminds of draws, as housekeeping does by itself at the start and every five minutes.
     ///
     /// # Errors
     /// The database did not say what is due.
     pub async fn destroy_due(&self) -> Result<()> {
-        destroy(&self.shared).await
+        destroy(&self.shared).await?;
+        remind(&self.shared).await
     }
+}
+
+/// The kind of a notice that a draw is waited for.
+const DRAW_WAITING: &str = "draw-waiting";
+
+/// Reminds owners, once, of events that wait for their draw: nothing of those is destroyed before it.
+pub(crate) async fn remind(shared: &Shared) -> Result<()> {
+    let waiting =
+        shared.store.run(|c| Box::pin(async move { undrawn(c, DRAW_WAITING, REMIND_DAYS, EVENTS).await })).await?;
+    for event in waiting {
+        let (title, entries) = (&event.title, event.entries);
+        let notice = NewNotice {
+            owner: UserId(event.owner_id),
+            kind: DRAW_WAITING,
+            level: "warning",
+            message_ko: format!(
+                "'{title}': 마감한 지 {REMIND_DAYS}일이 지났습니다. 응모 {entries}건이 추첨을 기다립니다. \
+                 추첨해야 개인정보도 파기됩니다."
+            ),
+            message_en: format!(
+                "'{title}' was closed {REMIND_DAYS} days ago. {entries} entries wait for the draw, and personal data is kept \
+                 until then."
+            ),
+            data: json!({"eventId": event.id}),
+        };
+        crate::notices::tell(shared, notice).await;
+    }
+    Ok(())
 }
 
 /// Destroys what is due. What fails is tried again by the next look; what was cut off goes on there.

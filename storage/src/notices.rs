@@ -157,3 +157,38 @@ pub async fn concerned(c: &mut Conn, upstream: Upstream, limit: i64) -> Result<V
     };
     Ok(rows.into_iter().map(|r| UserId(r.id)).collect())
 }
+
+/// An event that was closed long ago and not drawn.
+#[derive(Clone, Debug, QueryableByName)]
+pub struct Undrawn {
+    /// Which.
+    #[diesel(sql_type = t::Uuid)]
+    pub id: Uuid,
+    /// Whose.
+    #[diesel(sql_type = t::Uuid)]
+    pub owner_id: Uuid,
+    /// What it is called.
+    #[diesel(sql_type = t::Text)]
+    pub title: String,
+    /// How many wait.
+    #[diesel(sql_type = t::BigInt)]
+    pub entries: i64,
+}
+
+/// Events with entries that were closed days ago and not drawn, whose owners were not told so by a notice of this kind.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn undrawn(c: &mut Conn, kind: &'static str, days: i32, limit: i64) -> Result<Vec<Undrawn>> {
+    sql("select e.id, e.owner_id, e.title, e.root_entries as entries from events.events e
+          where e.status = 'closed' and e.root_entries > 0
+            and (select max(f.at) from events.facts f where f.event_id = e.id and f.kind = 'closed') < now() - make_interval(days => ?)
+            and not exists (select 1 from events.notices n
+                             where n.owner_id = e.owner_id and n.kind = ? and n.data ->> 'eventId' = e.id::text)
+          order by e.id limit ?")
+    .bind::<t::Integer, _>(days)
+    .bind::<t::Text, _>(kind)
+    .bind::<t::BigInt, _>(limit)
+    .all(c)
+    .await
+}

@@ -33,6 +33,12 @@ async fn records(api: &Api, id: &str) -> Vec<Value> {
     facts.filter(|f| ["destroyed", "purged"].contains(&f["kind"].as_str().unwrap())).cloned().collect()
 }
 
+/// What an owner was told of draws that wait.
+async fn reminders(api: &Api) -> Vec<Value> {
+    let all = api.get("/api/notices?all=true").await.is(200);
+    all["items"].as_array().unwrap().iter().filter(|n| n["kind"] == "draw-waiting").cloned().collect()
+}
+
 async fn enter(api: &Api, slug: &str, people: std::ops::Range<usize>) -> Vec<String> {
     let mut receipts = Vec::new();
     for n in people {
@@ -54,6 +60,14 @@ fn losers_are_forgotten_after_the_draw_and_everybody_in_the_end() {
         days_pass(&own, 2).await;
         destroy(&own).await;
         assert!(named(&own, &id).await.iter().all(|(_, there)| *there), "nobody has lost yet");
+        assert_eq!(reminders(&api).await, Vec::<Value>::new(), "there is time yet");
+        days_pass(&own, 2).await;
+        for _ in 0..2 {
+            destroy(&own).await;
+            let reminders = reminders(&api).await;
+            assert_eq!(reminders.len(), 1, "once: {reminders:?}");
+            assert!(reminders[0]["messageKo"].as_str().unwrap().contains("6건"), "{reminders:?}");
+        }
         let draw = api.post(&format!("/api/events/{id}/draws"), json!({"alternates": 2})).await.is(201);
         destroy(&own).await;
         assert!(named(&own, &id).await.iter().all(|(_, there)| *there), "the day is not over");
