@@ -71,6 +71,11 @@ impl Breakers {
         for upstream in Upstream::ALL {
             let (at, upstream, open) = (Address::new(), *upstream, Arc::new(AtomicBool::new(false)));
             let name = format!("breaker:{}", upstream.code());
+            // There from the start, so that the first one is seen to come.
+            for refused in [ErrorClass::Auth, ErrorClass::Quota] {
+                let (upstream, outcome) = (upstream.code(), refused.code());
+                metrics::counter!("upstream_calls_total", "upstream" => upstream, "outcome" => outcome).increment(0);
+            }
             let args = Args { upstream, open: open.clone(), shared: shared.clone() };
             root.adopt(Child::new("breaker", name, Beyond::Quarantine, &at, move || (Breaker, args.clone()))).await?;
             let budget = std::sync::Mutex::new(Budget::default());
@@ -122,9 +127,9 @@ impl Breakers {
         permit.complete(outcome_of(&result, sent));
         one.budget.lock().expect("nobody panics holding it").called(Instant::now());
         match result.as_ref().map_err(|e| e.class) {
-            Ok(_) => one.refuses.store(false, Ordering::Relaxed),
+            Ok(_) if sent => one.refuses.store(false, Ordering::Relaxed),
             Err(ErrorClass::Auth | ErrorClass::Quota) => one.refuses.store(true, Ordering::Relaxed),
-            Err(_) => {}
+            Ok(_) | Err(_) => {}
         }
         let label = result.as_ref().map_or_else(|e| e.class.code(), |_| "ok");
         metrics::counter!("upstream_calls_total", "upstream" => upstream.code(), "outcome" => label).increment(1);

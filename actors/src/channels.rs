@@ -39,9 +39,13 @@ const CALL: Duration = Duration::from_secs(PUBLISH_LIMIT.as_secs() + 1);
 /// A call that was recorded is sent within this, or not at all: it ends before the lease does, and nobody asks about a call
 /// that is still under way.
 const SENT_WITHIN: Duration = Duration::from_secs(LEASE.as_secs() - CALL.as_secs());
-/// A publication is settled within this, so that a distribution ends within a minute (US-09): what does not fit any more is
-/// not begun. What is unknown then is asked about again later.
-const SETTLED_WITHIN: Duration = Duration::from_secs(55);
+/// A call begins only if it can end within this, so that a distribution ends within a minute (US-09). What is unknown then is
+/// asked about again later.
+const CALLED_WITHIN: Duration = Duration::from_secs(55);
+/// Calls that began in time, and a last question, are cut then.
+const SETTLED_WITHIN: Duration = Duration::from_secs(58);
+/// But never sooner than this.
+const LEAST: Duration = Duration::from_secs(2);
 
 /// One channel of one distribution, to be settled.
 pub(crate) struct Task {
@@ -201,7 +205,12 @@ impl Publishing {
 
     /// Can that still be done in time?
     fn fits(&self, more: Duration) -> bool {
-        self.begun.elapsed() + more <= SETTLED_WITHIN
+        self.begun.elapsed() + more <= CALLED_WITHIN
+    }
+
+    /// How long a call may take now.
+    fn limit(&self) -> Duration {
+        SETTLED_WITHIN.saturating_sub(self.begun.elapsed()).clamp(LEAST, CALL)
     }
 
     async fn settle(&mut self) -> Result<(), StorageError> {
@@ -254,7 +263,7 @@ impl Publishing {
     async fn attempt(&mut self, attempt: i32) -> Result<Option<Result<Published, UpstreamError>>, StorageError> {
         let client = self.shared.upstreams.channel(self.channel);
         if client.prepares() {
-            let preparing = within_limit(client.prepare(&self.task.post), ErrorClass::Transient);
+            let preparing = within_limit(self.limit(), ErrorClass::Transient, client.prepare(&self.task.post));
             match self.shared.breakers.once(self.upstream(), preparing).await {
                 Ok(None) => {}
                 Ok(Some(remote)) => {
@@ -275,7 +284,7 @@ impl Publishing {
             }
             client.publish(post).await
         };
-        let publishing = within_limit(publish, ErrorClass::UnknownOutcome);
+        let publishing = within_limit(self.limit(), ErrorClass::UnknownOutcome, publish);
         Ok(Some(self.shared.breakers.once(self.upstream(), publishing).await))
     }
 
@@ -350,7 +359,7 @@ impl Publishing {
                 }
                 tokio::time::sleep(pause).await;
             }
-            let asking = within_limit(client.find(&self.task.post), ErrorClass::Transient);
+            let asking = within_limit(self.limit(), ErrorClass::Transient, client.find(&self.task.post));
             match self.shared.breakers.once(self.upstream(), asking).await {
                 Ok(found) => return Ok(found),
                 Err(e) => last = e,
@@ -378,12 +387,15 @@ impl Publishing {
         };
         let over = chrono::Utc::now() >= self.task.post.ends_at;
         let mut step = next(self.channel, outcome, if over { i32::MAX } else { calls }, rand::random());
-        // Another attempt is what comes before, the call, and a question about it.
-        let calls = if self.shared.upstreams.channel(self.channel).prepares() { 3 } else { 2 };
-        if let Next::RetryAfter(wait) = step
-            && !(self.fits(wait + calls * CALL) && self.shared.breakers.may_retry(self.upstream()))
-        {
-            step = Next::Settle(PublicationStatus::Failed);
+        if let Next::RetryAfter(wait) = step {
+            let in_time = self.fits(wait + CALL);
+            if !in_time && outcome == Outcome::NotThere {
+                // A call that was cut may still arrive.
+                return self.nobody_knows(&UpstreamError::new(ErrorClass::UnknownOutcome, "not there yet")).await;
+            }
+            if !(in_time && self.shared.breakers.may_retry(self.upstream())) {
+                step = Next::Settle(PublicationStatus::Failed);
+            }
         }
         match &step {
             // Still `publishing`: that is what recovery asks about.

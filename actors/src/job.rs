@@ -105,7 +105,7 @@ impl Actor for JobActor {
             }
             Report::Release => {
                 s.stop = None;
-                s.finish(End::Released).await;
+                s.finish(End::Released(std::time::Duration::ZERO)).await;
                 myself.stop(None);
             }
         }

@@ -249,7 +249,9 @@ impl State {
         let Some(shared) = self.shared.get() else { return };
         for job in jobs {
             let back = shared.store.run(move |c| {
-                Box::pin(async move { storage::jobs::finish(c, job.id, job.epoch, End::Released).await })
+                Box::pin(
+                    async move { storage::jobs::finish(c, job.id, job.epoch, End::Released(Duration::ZERO)).await },
+                )
             });
             if let Err(e) = back.await {
                 tracing::warn!(job = %job.id, error = %e, "a lease was not given back; it runs out");

@@ -5,6 +5,7 @@ use crate::job::{images_input, recommendation_key};
 use crate::system::Handles;
 use domain::catalog::{Objective, Region};
 use domain::channel::{Channel, Platform, Style};
+use domain::distribution::ChannelError;
 use domain::event::Event;
 use domain::ids::{EventId, StoreId, UserId};
 use domain::job::JobKind;
@@ -106,7 +107,7 @@ impl Handles {
         let wanted: Vec<&str> = styles.iter().map(|s| s.code()).chain(platforms.iter().map(|p| p.code())).collect();
         let job = NewJob {
             kind: JobKind::Images,
-            key: format!("images:{}:{}:{title}", event.id, wanted.join(",")),
+            key: format!("images:{}:{}:{}:{title}", event.id, option.map_or("", String::as_str), wanted.join(",")),
             owner: Some(event.owner),
             event: Some(event.id),
             input,
@@ -218,6 +219,12 @@ impl Handles {
             .store
             .tx(move |c| {
                 Box::pin(async move {
+                    let known = storage::distributions::get(c, id).await?;
+                    let mut change = change;
+                    if posted && known.is_some_and(|d| d.recalling) {
+                        // It was called off, and stays up.
+                        change.error = Some(ChannelError::left_up(channel));
+                    }
                     let changed = storage::distributions::change(c, id, channel, &[P::Unknown], None, change).await?;
                     let Some((d, ended)) = changed else { return Ok(None) };
                     // What went out is what is paid for.

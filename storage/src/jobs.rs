@@ -290,8 +290,8 @@ pub enum End {
     Failed(Value),
     /// Without; try again after this long, or be dead when all attempts are used.
     Again(Value, Duration),
-    /// Given back unfinished at shutdown: not counted as an attempt.
-    Released,
+    /// Given back unfinished, to be claimed again after this long: not counted as an attempt.
+    Released(Duration),
 }
 
 /// Ends a run. `None`: fenced, cancelled, or over already.
@@ -303,7 +303,7 @@ pub async fn finish(c: &mut Conn, id: JobId, epoch: i64, end: End) -> Result<Opt
         End::Succeeded { result, fallback } => ("succeeded", Some(result), None, fallback, Duration::ZERO),
         End::Failed(error) => ("failed", None, Some(error), None, Duration::ZERO),
         End::Again(error, after) => ("again", None, Some(error), None, after),
-        End::Released => ("released", None, None, None, Duration::ZERO),
+        End::Released(after) => ("released", None, None, None, after),
     };
     let rows = sql(returning_jobs!(
         "update events.jobs

@@ -238,6 +238,12 @@ impl Running {
         Upstream::ALL.iter().map(|u| (*u, self.app.handles.shared.upstreams.mode(*u))).collect()
     }
 
+    /// Where the admin port is asked.
+    #[must_use]
+    pub fn admin_url(&self) -> String {
+        self.app.settings.admin_url(self.admin)
+    }
+
     /// What pictures are drawn with.
     #[must_use]
     pub fn fonts(&self) -> &Fonts {
@@ -274,9 +280,7 @@ impl Running {
         self.app.draining.cancel();
         tokio::time::sleep(Duration::from_secs(self.app.settings.drain_seconds)).await;
         self.stop.cancel();
-        for server in self.servers {
-            let _ = tokio::time::timeout(STOP / 2, server).await;
-        }
+        let _ = tokio::time::timeout(STOP / 2, futures_util::future::join_all(self.servers)).await;
         self.app.tracker.close();
         let _ = tokio::time::timeout(Duration::from_secs(5), self.app.tracker.wait()).await;
         self.system.stop(STOP / 2).await;

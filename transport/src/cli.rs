@@ -232,7 +232,7 @@ fn banner(running: &Running, embedded: bool) {
     println!("마당 Madang {}", env!("CARGO_PKG_VERSION"));
     println!("  console   {}/", running.public_url());
     println!("  API       {}/docs", running.public_url());
-    println!("  admin     http://{}/metrics", running.admin);
+    println!("  admin     {}/metrics", running.admin_url());
     if embedded {
         println!(
             "  database  embedded (survives a crash of the process, not a loss of power; production: DATABASE_URL)"
@@ -355,8 +355,13 @@ fn verify_file(file: &std::path::Path) -> Result<(), CliError> {
 async fn admin(flags: &Flags, url: Option<String>, what: AdminCommand) -> Result<(), CliError> {
     let settings = Settings::load(&flags.pairs())?;
     let keys = storage::crypto::Keyring::open(&settings.keys_file(), false)?;
-    let url = url.unwrap_or_else(|| format!("http://{}", settings.admin_listen));
-    let client = reqwest::Client::builder().no_proxy().build()?;
+    let url = url.unwrap_or_else(|| settings.admin_url(settings.admin_listen));
+    let mut client = reqwest::Client::builder().no_proxy();
+    if let Some((cert, _)) = &settings.tls {
+        // Our own, whoever signed it.
+        client = client.add_root_certificate(reqwest::Certificate::from_pem(&std::fs::read(cert)?)?);
+    }
+    let client = client.build()?;
     let get = |path: &str| client.get(format!("{url}{path}"));
     let post = |path: &str| client.post(format!("{url}{path}"));
     let request = match what {

@@ -133,6 +133,13 @@ impl Settings {
         Self::read(file.as_deref(), std::env::vars().collect(), flags)
     }
 
+    /// Where the admin port is asked: beyond this machine it speaks TLS when the public one does.
+    #[must_use]
+    pub fn admin_url(&self, admin: SocketAddr) -> String {
+        let scheme = if self.tls.is_some() && !admin.ip().is_loopback() { "https" } else { "http" };
+        format!("{scheme}://{admin}")
+    }
+
     /// The defaults.
     ///
     /// # Errors

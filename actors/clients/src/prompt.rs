@@ -2,6 +2,7 @@
 
 use domain::catalog::{Industry, Objective, Region};
 use domain::channel::Style;
+use domain::offer::Tier;
 use domain::time::Season;
 use serde_json::{Value, json};
 
@@ -61,7 +62,7 @@ pub fn schema() -> Value {
 
 /// What a background should show: no text, ever (diffusion models distort Hangul; ours is a vector layer).
 #[must_use]
-pub fn picture(industry: &Industry, style: Style, season: Season, objective: Objective, prize: Option<&str>) -> String {
+pub fn picture(industry: &Industry, style: Style, season: Season, objective: Objective, tier: Option<Tier>) -> String {
     let look = match style {
         Style::Simple => "minimal flat illustration, generous empty space, soft pastel",
         Style::Vivid => "vibrant festive illustration, confetti, rich saturated colours",
@@ -73,9 +74,15 @@ pub fn picture(industry: &Industry, style: Style, season: Season, objective: Obj
         Objective::Sales => "celebrates a sale",
         Objective::Awareness => "makes the shop known",
     };
-    let prize = prize.map_or_else(String::new, |p| format!(", objects that hint at the prize \"{p}\""));
+    // In English, which is all that the models take.
+    let size = match tier {
+        Some(Tier::Low) => "modest ",
+        Some(Tier::Medium) => "generous ",
+        Some(Tier::High) => "grand ",
+        None => "",
+    };
     format!(
-        "Background for a small Korean {} shop's {} promotion that {aim}, {look}{prize}, empty centre for a headline, no text, no letters, no logos, no people",
+        "Background for a small Korean {} shop's {size}{} promotion that {aim}, {look}, empty centre for a headline, no text, no letters, no logos, no people",
         industry.name_en.to_lowercase(),
         season.code().to_lowercase(),
     )
@@ -93,12 +100,12 @@ mod tests {
     use domain::catalog::INDUSTRIES;
 
     #[test]
-    fn a_picture_is_of_what_was_chosen() {
-        let picture = |objective, prize| picture(&INDUSTRIES[0], Style::Simple, Season::Autumn, objective, prize);
-        let coffee = picture(Objective::Revisit, Some("아메리카노 쿠폰"));
-        assert!(coffee.contains("아메리카노 쿠폰") && coffee.contains("regulars"), "{coffee}");
-        let aims: std::collections::HashSet<String> = Objective::ALL.iter().map(|o| picture(*o, None)).collect();
-        assert_eq!(aims.len(), 4);
-        assert!(aims.iter().all(|words| words.contains("no text") && !words.contains("prize")), "{aims:?}");
+    fn a_picture_is_of_what_was_chosen_and_in_english() {
+        let of = |objective, tier| picture(&INDUSTRIES[0], Style::Simple, Season::Autumn, objective, tier);
+        let tiers = [None, Some(Tier::Low), Some(Tier::Medium), Some(Tier::High)];
+        let all = Objective::ALL.iter().flat_map(|o| tiers.map(|t| of(*o, t)));
+        let different: std::collections::HashSet<String> = all.collect();
+        assert_eq!(different.len(), 16);
+        assert!(different.iter().all(|words| words.is_ascii() && words.contains("no text")), "{different:?}");
     }
 }

@@ -1,19 +1,20 @@
 //! What came of a call to a channel.
 
-use super::CALL;
 use clients::UpstreamError;
 use clients::channel::Published;
 use domain::channel::Channel;
 use domain::distribution::{ChannelError, ErrorClass, Outcome, PublicationStatus};
 use serde_json::{Value, json};
+use std::time::Duration;
 use storage::distributions::Change;
 
 /// What takes longer is given up on, and is a failure of this class.
 pub(super) async fn within_limit<T>(
-    call: impl Future<Output = Result<T, UpstreamError>>,
+    limit: Duration,
     late: ErrorClass,
+    call: impl Future<Output = Result<T, UpstreamError>>,
 ) -> Result<T, UpstreamError> {
-    let ended = tokio::time::timeout(CALL, call).await;
+    let ended = tokio::time::timeout(limit, call).await;
     ended.unwrap_or_else(|_| Err(UpstreamError::new(late, "it took too long")))
 }
 

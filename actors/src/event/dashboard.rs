@@ -110,6 +110,8 @@ impl State {
         });
         match read.await {
             Ok((figures, shop)) => {
+                let participants = |s: &mut Self| s.loaded().map(|l| l.tally.participants()).unwrap_or_default();
+                let before = participants(self);
                 if let Ok(l) = self.loaded() {
                     l.figures = figures;
                     if let Some(shop) = shop {
@@ -122,7 +124,8 @@ impl State {
                 }
                 self.generation = self.generation.max(generation);
                 self.know();
-                self.touch(myself, Change::Measured);
+                let counted = participants(self) != before;
+                self.touch(myself, if counted { Change::Counted } else { Change::Measured });
             }
             Err(e) => self.refresh_again(myself, generation, &e.into()),
         }

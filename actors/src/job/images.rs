@@ -93,9 +93,8 @@ fn percent(done: usize, total: usize, plus: i16) -> i16 {
 /// Draws a background and stores it under a name of its own; who drew it. `None`: the built-in one must do.
 async fn background(run: &Run, shop: &Shop, event: &Event, style: Style) -> Option<(String, Upstream)> {
     let industry = industry_of(&shop.industry).unwrap_or(&INDUSTRIES[0]);
-    // The proposal's own prize: what the owner typed is never part of a prompt.
-    let prize = event.option.as_ref().and_then(|o| o.prizes.first()).map(|p| p.name.as_str());
-    let words = prompt::picture(industry, style, Season::at(chrono::Utc::now()), event.objective, prize);
+    let tier = event.option.as_ref().map(|o| o.tier);
+    let words = prompt::picture(industry, style, Season::at(chrono::Utc::now()), event.objective, tier);
     let seed: u32 = rand::random::<u32>() >> 1;
     let (png, painter) = draw(run, shop, &words, seed).await?;
     let name = format!("{}.png", crate::pictures::unguessable());

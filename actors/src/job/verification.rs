@@ -7,10 +7,14 @@ use domain::channel::Upstream;
 use domain::event::{Command, Who};
 use domain::ids::UserId;
 use serde_json::json;
+use std::time::Duration;
 use storage::StorageError;
 use storage::jobs::End;
 use storage::notices::NewNotice;
 use storage::stores::Verification;
+
+/// Between two looks whether the tax service was switched on again.
+const SWITCHED_OFF: Duration = Duration::from_secs(3_600);
 
 pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
     let Some(user) = run.job.owner else {
@@ -27,7 +31,7 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
         ));
     };
     if !run.shared.upstreams.mode(Upstream::Nts).calls() {
-        return Ok(run.again("nts", "국세청 확인이 꺼져 있습니다.", "Asking the tax service is switched off."));
+        return Ok(End::Released(SWITCHED_OFF));
     }
     let nts = &run.shared.upstreams.nts;
     let asked = run

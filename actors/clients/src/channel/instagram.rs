@@ -16,6 +16,8 @@ use uuid::Uuid;
 
 /// The longest caption.
 const CAPTION_MAX: usize = 2200;
+/// How long is waited for the address of what is out already.
+const NICE_TO_KNOW: Duration = Duration::from_secs(2);
 /// How often a container is looked at, and how long between: 8 s in all, within the attempt's limit.
 const POLLS: u32 = 16;
 const POLL_EVERY: Duration = Duration::from_millis(500);
@@ -139,9 +141,9 @@ impl Instagram {
 
     /// A published container is out, whether or not its media can be named: then the container names it.
     async fn media_or_container(&self, post: &Post, container: &str) -> Published {
-        match self.media_of(post).await {
-            Ok(Some(m)) => Published::Out { id: m.id, url: m.permalink, remote: json!({}) },
-            Ok(None) | Err(_) => Published::Out { id: container.to_owned(), url: None, remote: json!({}) },
+        match tokio::time::timeout(NICE_TO_KNOW, self.media_of(post)).await {
+            Ok(Ok(Some(m))) => Published::Out { id: m.id, url: m.permalink, remote: json!({}) },
+            Ok(Ok(None) | Err(_)) | Err(_) => Published::Out { id: container.to_owned(), url: None, remote: json!({}) },
         }
     }
 
@@ -222,8 +224,8 @@ impl ChannelClient for Instagram {
                 .await
                 .map_err(UpstreamError::after_publish)?;
             // The post is out; not knowing its address is no failure.
-            let seen: Option<Media> =
-                self.call(self.get(&format!("/{}", media.id)).query(&[("fields", "id,permalink")])).await.ok();
+            let seeing = self.call(self.get(&format!("/{}", media.id)).query(&[("fields", "id,permalink")]));
+            let seen: Option<Media> = tokio::time::timeout(NICE_TO_KNOW, seeing).await.ok().and_then(Result::ok);
             Ok(Published::Out { id: media.id, url: seen.and_then(|m| m.permalink), remote: json!({}) })
         })
     }
