@@ -358,8 +358,10 @@ async fn admin(flags: &Flags, url: Option<String>, what: AdminCommand) -> Result
     let url = url.unwrap_or_else(|| settings.admin_url(settings.admin_listen));
     let mut client = reqwest::Client::builder().no_proxy();
     if let Some((cert, _)) = &settings.tls {
-        // Our own, whoever signed it.
-        client = client.add_root_certificate(reqwest::Certificate::from_pem(&std::fs::read(cert)?)?);
+        // Our own, self-signed or with whoever signed it beside it.
+        for known in reqwest::Certificate::from_pem_bundle(&std::fs::read(cert)?)? {
+            client = client.add_root_certificate(known);
+        }
     }
     let client = client.build()?;
     let get = |path: &str| client.get(format!("{url}{path}"));

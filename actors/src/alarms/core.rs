@@ -117,7 +117,8 @@ fn graded(key: &str, value: f64, warning: f64, critical: f64, text: impl Fn(f64)
     Some(Finding { key: key.to_owned(), severity, text: text(value), weight: 0 })
 }
 
-/// The conditions of ALM-01 to ALM-05, dead letters, and keys that are not accepted. `transport/ops/prometheus/rules.yml` has the same ones.
+/// The conditions of ALM-01 to ALM-05, dead letters, and keys that are not accepted. `transport/ops/prometheus/rules.yml` has
+/// the same ones.
 pub(crate) fn judge(seen: &Seen) -> Vec<Finding> {
     let lately = seen.lately;
     let looked = lately.cache_hits + lately.cache_misses;

@@ -5,7 +5,7 @@ use crate::channels::Task;
 use crate::publishing;
 use bytes::Bytes;
 use clients::channel::Post;
-use domain::channel::{Channel, Mode};
+use domain::channel::Channel;
 use domain::distribution::{DistributionStatus, PublicationStatus};
 use domain::event::Event;
 use domain::ids::DistributionId;
@@ -70,20 +70,15 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
         PublicationStatus::Unknown => p.channel.can_be_asked(),
         status => status.is_pending(),
     };
-    let tasks = loaded
-        .distribution
-        .publications
-        .iter()
-        .filter(|p| open(p) && matches!(p.mode, Mode::Live | Mode::Sandbox))
-        .map(|p| async {
-            let mut post = post(run, &loaded, p);
-            post.picture = picture(run, &loaded, p.channel)
-                .await
-                .map_err(|e| tracing::warn!(channel = %p.channel, error = %e, "its picture cannot be read"))?;
-            let lease = (run.job.id, run.job.epoch);
-            let distribution = loaded.distribution.id;
-            run.shared.channels.publish(Task { distribution, publication: p.clone(), post, lease }).await.map_err(drop)
-        });
+    let tasks = loaded.distribution.publications.iter().filter(|p| open(p) && p.mode.calls()).map(|p| async {
+        let mut post = post(run, &loaded, p);
+        post.picture = picture(run, &loaded, p.channel)
+            .await
+            .map_err(|e| tracing::warn!(channel = %p.channel, error = %e, "its picture cannot be read"))?;
+        let lease = (run.job.id, run.job.epoch);
+        let distribution = loaded.distribution.id;
+        run.shared.channels.publish(Task { distribution, publication: p.clone(), post, lease }).await.map_err(drop)
+    });
     let settled: Vec<Result<_, ()>> = futures_util::future::join_all(tasks).await;
     if settled.iter().any(Result::is_err) {
         return Ok(run.again("channel", "게시를 다시 시도합니다.", "Publishing is tried again."));

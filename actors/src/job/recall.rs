@@ -3,7 +3,7 @@
 use super::distribution::{Loaded, load};
 use super::{Run, is_passing};
 use clients::channel::{Published, Recall};
-use domain::channel::{Channel, Mode};
+use domain::channel::Channel;
 use domain::distribution::{ChannelError, PublicationStatus};
 use serde_json::json;
 use storage::StorageError;
@@ -65,7 +65,7 @@ async fn take_back(run: &Run, loaded: &Loaded, p: &Publication) -> Result<Taken,
         // What never went out needs no taking back.
         _ => return settle(run, d, channel, p.status).await,
     }
-    let Some(external) = p.external_id.clone().filter(|_| matches!(p.mode, Mode::Live | Mode::Sandbox)) else {
+    let Some(external) = p.external_id.clone().filter(|_| p.mode.calls()) else {
         return Ok(Taken::Back);
     };
     let client = run.shared.upstreams.channel(channel);

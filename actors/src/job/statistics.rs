@@ -2,7 +2,6 @@
 
 use super::Run;
 use super::distribution::published;
-use domain::channel::Mode;
 use serde_json::json;
 use storage::StorageError;
 use storage::jobs::End;
@@ -23,20 +22,14 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
             json!({"code": "event-gone", "messageKo": "이벤트가 없습니다.", "messageEn": "The event is gone."}),
         ));
     };
-    let asked = published(&distribution)
-        .into_iter()
-        .filter(|(_, p)| matches!(p.mode, Mode::Live | Mode::Sandbox))
-        .filter_map(|(channel, p)| {
-            let external = p.external_id?;
-            Some(async move {
-                let client = run.shared.upstreams.channel(channel);
-                let figures = run.shared.breakers.once(channel.into(), client.stats(event.0, &external)).await;
-                (
-                    channel,
-                    figures.inspect_err(|e| tracing::info!(channel = channel.code(), error = %e, "no figures")).ok(),
-                )
-            })
-        });
+    let asked = published(&distribution).into_iter().filter(|(_, p)| p.mode.calls()).filter_map(|(channel, p)| {
+        let external = p.external_id?;
+        Some(async move {
+            let client = run.shared.upstreams.channel(channel);
+            let figures = run.shared.breakers.once(channel.into(), client.stats(event.0, &external)).await;
+            (channel, figures.inspect_err(|e| tracing::info!(channel = channel.code(), error = %e, "no figures")).ok())
+        })
+    });
     let answers = futures_util::future::join_all(asked).await;
     let n = answers.len();
     let version = run
