@@ -54,6 +54,9 @@ pub struct Options {
     /// So many a second, whatever comes back (an open loop).
     #[arg(long, value_parser = rate)]
     pub rate: Option<f64>,
+    /// Open loops: each connection in its turn, instead of the one that was free last.
+    #[arg(long)]
+    pub in_turn: bool,
     /// Overload: rows a second that the journal is held to; unset, a tenth of what a constant answer reaches here and now.
     #[arg(long)]
     pub rows: Option<u32>,
@@ -63,6 +66,12 @@ pub struct Options {
     /// Folder for report.json and report.html.
     #[arg(long)]
     pub out: Option<PathBuf>,
+}
+
+impl Options {
+    fn open(&self, rate: f64) -> Pace {
+        if self.in_turn { Pace::InTurn(rate) } else { Pace::Open(rate) }
+    }
 }
 
 fn rate(text: &str) -> Result<f64, String> {
@@ -82,20 +91,20 @@ struct Plan {
 
 impl Scenario {
     fn plan(self, o: &Options) -> Plan {
-        let (events, connections, pace, seconds) = match self {
-            Self::Hot => (1, 256, Pace::Closed, 15),
-            Self::Many => (1_000, 256, Pace::Closed, 15),
-            Self::Mixed => (50, 256, Pace::Open(2_000.0), 30),
-            Self::Stampede => (1, 2_000, Pace::Closed, 10),
-            Self::Overload => (1, 8_192, Pace::Closed, 300),
-            Self::Duplicates => (1, 256, Pace::Closed, 10),
-            Self::Jobs => (1, 8, Pace::Closed, 30),
-            Self::Soak => (50, 256, Pace::Open(500.0), 3_600),
+        let (events, connections, rate, seconds) = match self {
+            Self::Hot => (1, 256, None, 15),
+            Self::Many => (1_000, 256, None, 15),
+            Self::Mixed => (50, 256, Some(2_000.0), 30),
+            Self::Stampede => (1, 2_000, None, 10),
+            Self::Overload => (1, 8_192, None, 300),
+            Self::Duplicates => (1, 256, None, 10),
+            Self::Jobs => (1, 8, None, 30),
+            Self::Soak => (50, 256, Some(500.0), 3_600),
         };
         Plan {
             events,
             connections: o.connections.unwrap_or(connections).max(1),
-            pace: o.rate.map_or(pace, Pace::Open),
+            pace: o.rate.or(rate).map_or(Pace::Closed, |rate| o.open(rate)),
             seconds: o.seconds.unwrap_or(seconds).max(1),
         }
     }

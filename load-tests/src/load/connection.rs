@@ -2,6 +2,7 @@
 
 use super::arrival;
 use crate::server::Failure;
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -46,11 +47,13 @@ impl Connection {
         self.lay
     }
 
-    /// Connects, unless it is connected.
+    /// Connects, unless it is connected; anew, too, when the other side closed it while nobody used it.
     ///
     /// # Errors
     /// Nobody listens.
     pub async fn open(&mut self) -> Result<&mut TcpStream, Failure> {
+        // Nothing is there to be read between two requests: neither bytes nor an end.
+        self.stream.take_if(|s| !matches!(s.try_read(&mut [0]), Err(e) if e.kind() == ErrorKind::WouldBlock));
         if self.stream.is_none() {
             let stream = TcpStream::connect(&self.address).await?;
             stream.set_nodelay(true)?;

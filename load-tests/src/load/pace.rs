@@ -2,10 +2,11 @@
 //! latencies; what is sent late counts from when it was due, so nothing is left out when the server stalls).
 
 use super::{Driver, Op, Outcome, Recorder, Target};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier, Mutex, OnceLock};
 use std::time::{Duration, Instant};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 use tokio::task::JoinSet;
 
 /// What was due is still sent this long after the end.
@@ -13,6 +14,8 @@ const LATE: Duration = Duration::from_secs(10);
 /// Who measures in an open loop does not wake up for every request that is due and every answer, which would take the
 /// processor from the server as often, but for those of so long. For what is due it is in all latencies.
 const TOGETHER: Duration = Duration::from_millis(1);
+/// How often it is the connection that was free longest.
+const NOW_AND_THEN: u64 = 64;
 /// An answer that takes longer is none.
 const HANGS: Duration = Duration::from_secs(120);
 
@@ -21,8 +24,21 @@ const HANGS: Duration = Duration::from_secs(120);
 pub enum Pace {
     /// Everybody does the next thing when the last one is answered.
     Closed,
-    /// So many a second.
+    /// So many a second, over as many connections as are needed at once: the one that was free last is used first, as a
+    /// proxy does that keeps connections; now and then the one that was free longest, so that none is closed as idle.
     Open(f64),
+    /// So many a second, each connection in its turn, as of phones that each have their own.
+    InTurn(f64),
+}
+
+impl Pace {
+    /// Of an open loop: how many a second.
+    fn rate(self) -> Option<f64> {
+        match self {
+            Self::Closed => None,
+            Self::Open(rate) | Self::InTurn(rate) => Some(rate),
+        }
+    }
 }
 
 /// What all threads of a run share.
@@ -79,7 +95,7 @@ where
     let (sent, due, turns) = (AtomicU64::new(0), AtomicU64::new(0), Semaphore::new(0));
     // With as many threads as processors nobody else would run.
     let others = std::thread::available_parallelism().is_ok_and(|processors| threads < processors.get());
-    let first = others && matches!((target, pace), (Target::Http(_), Pace::Open(_)));
+    let first = others && matches!(target, Target::Http(_)) && pace.rate().is_some();
     let plan = Arc::new(Plan { next, sent, due, turns, first, pace, lasts, ready, begun });
     let share = at_once.div_ceil(threads);
     let mut running = Vec::with_capacity(threads);
@@ -95,8 +111,10 @@ where
         done.push(one.await.expect("a thread of drivers panicked"));
     }
     let mut all = Recorder::new(plan.begun());
+    let at_once = done.iter().map(|one| one.at_once).sum();
     done.into_iter().for_each(|one| all.merge(one));
-    if let Pace::Open(rate) = pace {
+    all.at_once = at_once;
+    if let Some(rate) = pace.rate() {
         // What was due and never sent is the worst of all.
         all.unsent = all_due(rate, lasts).saturating_sub(all.total().sent);
     }
@@ -147,63 +165,95 @@ async fn act<F>(plan: &Arc<Plan<F>>, target: &Target, share: usize) -> Recorder
 where
     F: Fn(u64) -> Op + Send + Sync + 'static,
 {
-    let mut drivers: Vec<_> = (0..share).map(|_| target.driver()).collect();
-    if matches!(plan.pace, Pace::Open(_)) {
+    let mut free: VecDeque<_> = (0..share).map(|_| target.driver()).collect();
+    if plan.pace.rate().is_some() {
         // Who enters has the page open, and comes over the connection that brought it.
-        for driver in &mut drivers {
+        for driver in &mut free {
             driver.open().await;
         }
     }
     plan.ready.wait();
     let recorder = Arc::new(Mutex::new(Recorder::new(plan.begun())));
-    let mut running: JoinSet<_> =
-        drivers.into_iter().map(|driver| one(plan.clone(), driver, recorder.clone())).collect();
-    let mut done = Vec::with_capacity(running.len());
-    if let Pace::Open(rate) = plan.pace {
-        while !running.is_empty() {
-            plan.release(rate);
-            // Once for what is sent, once for what is answered.
-            tokio::task::yield_now().await;
-            tokio::task::yield_now().await;
-            while let Some(one) = running.try_join_next() {
-                done.push(one.expect("a driver panicked"));
-            }
-            std::thread::sleep(TOGETHER);
-        }
-    }
-    while let Some(one) = running.join_next().await {
-        done.push(one.expect("a driver panicked"));
-    }
-    std::mem::replace(&mut recorder.lock().expect("nobody panics holding it"), Recorder::new(plan.begun()))
+    let most = match plan.pace.rate() {
+        None => closed(plan, free, &recorder).await,
+        Some(rate) => open(plan, rate, free, &recorder).await,
+    };
+    let mut recorder = recorder.lock().expect("nobody panics holding it");
+    recorder.at_once = most;
+    std::mem::replace(&mut recorder, Recorder::new(plan.begun()))
 }
 
-/// Gives the driver back when it is done, so that its connection stays until its whole thread is: thousands of them closed at
-/// once would be in the way of those that still wait for an answer.
-async fn one<F>(plan: Arc<Plan<F>>, mut driver: Driver, recorder: Arc<Mutex<Recorder>>) -> Driver
+/// Everybody goes on until the end; how many they were.
+async fn closed<F>(plan: &Arc<Plan<F>>, free: VecDeque<Driver>, recorder: &Arc<Mutex<Recorder>>) -> usize
 where
     F: Fn(u64) -> Op + Send + Sync + 'static,
 {
+    let mut running = JoinSet::new();
+    for mut driver in free {
+        let (plan, recorder) = (plan.clone(), recorder.clone());
+        running.spawn(async move {
+            while Instant::now() < plan.ends() {
+                one(&plan, &mut driver, &recorder).await;
+            }
+            driver
+        });
+    }
+    // Their connections stay until all are done: thousands of them closed at once would be in the way of those that still
+    // wait for an answer.
+    running.join_all().await.len()
+}
+
+/// Once a millisecond whoever is free takes what became due; how many were at it at most.
+async fn open<F>(plan: &Arc<Plan<F>>, rate: f64, mut free: VecDeque<Driver>, recorder: &Arc<Mutex<Recorder>>) -> usize
+where
+    F: Fn(u64) -> Op + Send + Sync + 'static,
+{
+    let (mut running, mut most, mut taken) = (JoinSet::new(), 0, 0_u64);
     loop {
-        if let Pace::Open(_) = plan.pace {
-            let Ok(turn) = plan.turns.acquire().await else { return driver };
-            turn.forget();
-        } else if Instant::now() >= plan.ends() {
-            return driver;
+        plan.release(rate);
+        while !free.is_empty() && plan.turns.try_acquire().map(SemaphorePermit::forget).is_ok() {
+            taken += 1;
+            let last = plan.pace == Pace::Open(rate) && !taken.is_multiple_of(NOW_AND_THEN);
+            let next = if last { free.pop_back() } else { free.pop_front() };
+            let Some(mut driver) = next else { break };
+            let (plan, recorder) = (plan.clone(), recorder.clone());
+            running.spawn(async move {
+                one(&plan, &mut driver, &recorder).await;
+                driver
+            });
         }
-        let n = plan.sent.fetch_add(1, Ordering::AcqRel);
-        let due = match plan.pace {
-            Pace::Closed => Instant::now(),
-            Pace::Open(rate) => plan.begun() + Duration::from_secs_f64(n as f64 / rate),
-        };
-        let (op, late) = ((plan.next)(n), due.elapsed());
-        let outcome = tokio::time::timeout(HANGS, driver.perform(op)).await.unwrap_or(Outcome::Failed);
-        // From when it was due, whatever kept it, to when it arrived, whenever it was read.
-        let took = due.elapsed().saturating_sub(driver.lay());
-        recorder.lock().expect("nobody panics holding it").note(op, outcome, took, late);
-        if outcome == Outcome::Failed {
-            // Nobody hammers a server that is gone.
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        most = most.max(running.len());
+        // Once for what is sent, once for what is answered.
+        tokio::task::yield_now().await;
+        tokio::task::yield_now().await;
+        while let Some(done) = running.try_join_next() {
+            free.push_back(done.expect("a driver panicked"));
         }
+        if plan.turns.is_closed() && running.is_empty() {
+            return most;
+        }
+        std::thread::sleep(TOGETHER);
+    }
+}
+
+/// Does the next thing.
+async fn one<F>(plan: &Plan<F>, driver: &mut Driver, recorder: &Mutex<Recorder>)
+where
+    F: Fn(u64) -> Op,
+{
+    let n = plan.sent.fetch_add(1, Ordering::AcqRel);
+    let due = match plan.pace.rate() {
+        None => Instant::now(),
+        Some(rate) => plan.begun() + Duration::from_secs_f64(n as f64 / rate),
+    };
+    let (op, late) = ((plan.next)(n), due.elapsed());
+    let outcome = tokio::time::timeout(HANGS, driver.perform(op)).await.unwrap_or(Outcome::Failed);
+    // From when it was due, whatever kept it, to when it arrived, whenever it was read.
+    let took = due.elapsed().saturating_sub(driver.lay());
+    recorder.lock().expect("nobody panics holding it").note(op, outcome, took, late);
+    if outcome == Outcome::Failed {
+        // Nobody hammers a server that is gone.
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

@@ -77,6 +77,8 @@ pub struct Recorder {
     begun: Instant,
     /// Due and never sent.
     pub unsent: u64,
+    /// How many were at it at the same time at most.
+    pub at_once: usize,
     /// The measuring side of an open loop waited for processors like everybody else.
     pub waits: bool,
     /// By operation.
@@ -96,7 +98,7 @@ impl Recorder {
     /// One whose first second begins then.
     #[must_use]
     pub fn new(begun: Instant) -> Self {
-        Self { begun, unsent: 0, waits: false, kinds: BTreeMap::new(), seconds: Vec::new() }
+        Self { begun, unsent: 0, at_once: 0, waits: false, kinds: BTreeMap::new(), seconds: Vec::new() }
     }
 
     /// Notes an outcome, how long it took from when it was due, and how late it was sent.
@@ -130,6 +132,7 @@ impl Recorder {
     pub fn merge(&mut self, other: Self) {
         self.unsent += other.unsent;
         self.waits |= other.waits;
+        self.at_once = self.at_once.max(other.at_once);
         for (name, theirs) in other.kinds {
             let ours = self.kinds.entry(name).or_insert_with(Kind::new);
             ours.counts.merge(theirs.counts);

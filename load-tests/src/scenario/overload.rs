@@ -57,7 +57,7 @@ pub async fn run(o: &Options) -> Result<ExitCode, Failure> {
         drive(&target, 16, 1, Pace::Open(PROBES), lasts, probe).await
     });
     let (offered, next) = (o.rate.unwrap_or(5.0 * calm.peak), enter(&calm.customers));
-    let mut recorder = drive(&world.target(), crowd, o.threads, Pace::Open(offered), lasts, next).await;
+    let mut recorder = drive(&world.target(), crowd, o.threads, o.open(offered), lasts, next).await;
     let spent = (world.system.cpu()? - before).as_secs_f64();
     let samples = sampler.stop().await;
     let probes = probing.await?;
@@ -148,6 +148,7 @@ impl Calm {
                 late(0.99)
             ),
             format!("a refusal costs {refusing:.2} of an acceptance (goal 0.35)"),
+            format!("{} of the connections were needed at once", all.at_once),
             format!(
                 "memory at most {most:.0} MiB, {:.2} of {:.0} before (goal 1.5)",
                 most / self.steady_mib,
