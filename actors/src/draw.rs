@@ -1,27 +1,13 @@
 //! Reading the entries of a closed event for its root and its draw.
 
-use domain::draw::{self, Hash, Leaf};
+use domain::draw::{self, Hash};
 use domain::event::Event;
-use domain::ids::EventId;
 use std::sync::Arc;
 use storage::{Result, Store};
 
-/// All leaves of an event, by number, in pages: nothing holds the connection long.
-pub(crate) async fn leaves(store: &Store, event: EventId) -> Result<Vec<Leaf>> {
-    let mut all: Vec<Leaf> = Vec::new();
-    loop {
-        let after = all.last().map_or(0, |l| l.entry_no as i64);
-        let page = store.run(move |c| Box::pin(async move { storage::entries::leaves(c, event, after).await })).await?;
-        if page.is_empty() {
-            return Ok(all);
-        }
-        all.extend(page);
-    }
-}
-
 /// The root of a closed event, and how many numbers are under it.
 pub(crate) async fn root(store: &Store, event: Arc<Event>) -> Result<(Hash, i64)> {
-    let leaves = leaves(store, event.id).await?;
+    let leaves = storage::entries::all_leaves(store, event.id).await?;
     let entries = leaves.len() as i64;
     let root = blocking(move || draw::root(event.id, &leaves, &event.prizes, event.visit_weight)).await;
     Ok((root, entries))
@@ -45,7 +31,7 @@ pub(crate) async fn compute(
     external: Option<Hash>,
     alternates: u32,
 ) -> Result<Picked> {
-    let leaves = leaves(store, event.id).await?;
+    let leaves = storage::entries::all_leaves(store, event.id).await?;
     Ok(blocking(move || {
         let root = draw::root(event.id, &leaves, &event.prizes, event.visit_weight);
         let key = draw::key(&seed, event.id, &root, external.as_ref().map_or(&[], |e| e.as_slice()), 1);

@@ -37,7 +37,7 @@ impl Trees {
         let cell = self.kept.lock().expect("nobody panics holding it").entry(event).or_default().clone();
         let made = cell
             .get_or_try_init(|| async {
-                let leaves = crate::draw::leaves(store, event).await?;
+                let leaves = storage::entries::all_leaves(store, event).await?;
                 let made = crate::draw::blocking(move || {
                     let tree = draw::Tree::of(&leaves);
                     Arc::new(Entries { leaves, tree, proof: OnceCell::new() })

@@ -3,7 +3,7 @@
 use crate::crypto::Keyring;
 use crate::error::{Result, corrupt};
 use crate::sql::{sql, types as t};
-use crate::store::Conn;
+use crate::store::{Conn, Store};
 use diesel::QueryableByName;
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
@@ -391,7 +391,7 @@ struct LeafRow {
 ///
 /// # Errors
 /// Whatever the database said.
-pub async fn leaves(c: &mut Conn, event: EventId, after: i64) -> Result<Vec<Leaf>> {
+async fn leaves(c: &mut Conn, event: EventId, after: i64) -> Result<Vec<Leaf>> {
     let rows: Vec<LeafRow> = sql("select entry_no, case when voided_at is null then weight::int else 0 end as weight, receipt
                                     from participation.entries where event_id = ? and entry_no > ? order by entry_no limit 1000")
     .bind::<t::Uuid, _>(event.0)
@@ -407,6 +407,22 @@ pub async fn leaves(c: &mut Conn, event: EventId, after: i64) -> Result<Vec<Leaf
             })
         })
         .collect()
+}
+
+/// All leaves of an event, by number, in pages: nothing holds a connection long.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn all_leaves(store: &Store, event: EventId) -> Result<Vec<Leaf>> {
+    let mut all: Vec<Leaf> = Vec::new();
+    loop {
+        let after = all.last().map_or(0, |l| l.entry_no as i64);
+        let page = store.run(move |c| Box::pin(async move { leaves(c, event, after).await })).await?;
+        if page.is_empty() {
+            return Ok(all);
+        }
+        all.extend(page);
+    }
 }
 
 /// The gate of an event, judged by the database's clock.

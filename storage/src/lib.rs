@@ -18,6 +18,7 @@ pub mod migrations;
 pub mod notices;
 pub mod objects;
 pub mod offers;
+pub mod restore;
 pub mod retention;
 pub mod sessions;
 pub mod sql;

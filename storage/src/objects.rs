@@ -49,4 +49,17 @@ impl Objects {
             Err(e) => Err(failed(e)),
         }
     }
+
+    /// Is there an object?
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub async fn has(&self, name: &str) -> Result<bool> {
+        let Ok(path) = ObjectPath::parse(name) else { return Ok(false) };
+        match self.0.head(&path).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(e) => Err(failed(e)),
+        }
+    }
 }

@@ -43,20 +43,26 @@ struct Claims {
     exp: i64,
 }
 
-/// Makes and checks tokens.
+/// Makes and checks tokens. They are of one epoch of the database: after a restore nobody's login is believed.
 #[derive(Clone)]
 pub struct Tokens {
     keys: Keyring,
+    epoch: Arc<str>,
     encoding: EncodingKey,
     decoding: DecodingKey,
 }
 
 impl Tokens {
-    /// Tokens under the installation's keys.
+    /// Tokens under the installation's keys, good in an epoch.
     #[must_use]
-    pub fn new(keys: Keyring) -> Self {
-        let secret = keys.mac("jwt", &[KID.as_bytes()]);
-        Self { keys, encoding: EncodingKey::from_secret(&secret), decoding: DecodingKey::from_secret(&secret) }
+    pub fn new(keys: Keyring, epoch: &str) -> Self {
+        let secret = keys.mac("jwt", &[KID.as_bytes(), epoch.as_bytes()]);
+        Self {
+            keys,
+            epoch: epoch.into(),
+            encoding: EncodingKey::from_secret(&secret),
+            decoding: DecodingKey::from_secret(&secret),
+        }
     }
 
     /// An access token. The same instant makes the same token.
@@ -107,7 +113,7 @@ impl Tokens {
     pub fn refresh(&self, session: SessionId, generation: i32) -> String {
         let mut bytes = session.0.as_bytes().to_vec();
         bytes.extend(generation.to_be_bytes());
-        bytes.extend(self.keys.mac("refresh", &[session.0.as_bytes(), &generation.to_be_bytes()]));
+        bytes.extend(self.refresh_mac(session.0.as_bytes(), &generation.to_be_bytes()));
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
@@ -117,10 +123,14 @@ impl Tokens {
         let bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
         let (session, rest) = bytes.split_at_checked(16)?;
         let (generation, mac) = rest.split_at_checked(4)?;
-        let right = self.keys.mac("refresh", &[session, generation]);
+        let right = self.refresh_mac(session, generation);
         bool::from(mac.ct_eq(&right)).then_some(())?;
         let id = uuid::Uuid::from_slice(session).ok()?;
         Some((SessionId(id), i32::from_be_bytes(generation.try_into().ok()?)))
+    }
+
+    fn refresh_mac(&self, session: &[u8], generation: &[u8]) -> [u8; 32] {
+        self.keys.mac("refresh", &[session, generation, self.epoch.as_bytes()])
     }
 }
 
@@ -179,6 +189,8 @@ impl Passwords {
 mod tests {
     use super::*;
 
+    const EPOCH: &str = "0f";
+
     fn session() -> Session {
         Session { user: UserId::new(), session: SessionId::new() }
     }
@@ -201,7 +213,7 @@ mod tests {
 
     #[test]
     fn access_tokens_are_checked_for_everything() {
-        let tokens = Tokens::new(Keyring::ephemeral());
+        let tokens = Tokens::new(Keyring::ephemeral(), EPOCH);
         let who = session();
         let now = Utc::now();
         let good = tokens.access(who, now);
@@ -213,7 +225,7 @@ mod tests {
             "expired"
         );
         assert_eq!(tokens.check(&tokens.access(who, now + chrono::Duration::seconds(60))), None, "from the future");
-        assert_eq!(Tokens::new(Keyring::ephemeral()).check(&good), None, "another key");
+        assert_eq!(Tokens::new(Keyring::ephemeral(), EPOCH).check(&good), None, "another key");
         let parts: Vec<&str> = good.split('.').collect();
         let none = URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"at+jwt","kid":"a1"}"#);
         let other_kid = URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"at+jwt","kid":"a2"}"#);
@@ -231,7 +243,7 @@ mod tests {
 
     #[test]
     fn tokens_without_their_claims_are_refused() {
-        let tokens = Tokens::new(Keyring::ephemeral());
+        let tokens = Tokens::new(Keyring::ephemeral(), EPOCH);
         let mut header = Header::new(Algorithm::HS256);
         header.kid = Some(KID.into());
         header.typ = Some(TYP.into());
@@ -250,7 +262,7 @@ mod tests {
 
     #[test]
     fn refresh_tokens_are_ours_or_nothing() {
-        let tokens = Tokens::new(Keyring::ephemeral());
+        let tokens = Tokens::new(Keyring::ephemeral(), EPOCH);
         let id = SessionId::new();
         let token = tokens.refresh(id, 3);
         assert_eq!(tokens.check_refresh(&token), Some((id, 3)));

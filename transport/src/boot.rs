@@ -118,7 +118,8 @@ fn sinks(settings: &Settings) -> Result<Vec<Arc<dyn Sink>>, BootError> {
     Ok(sinks)
 }
 
-async fn store(settings: &Settings) -> Result<Store, BootError> {
+/// The database of the settings, current.
+pub(crate) async fn store(settings: &Settings) -> Result<Store, BootError> {
     if let Some(url) = &settings.database_url {
         return Ok(Store::connect(url).await?);
     }
@@ -126,6 +127,16 @@ async fn store(settings: &Settings) -> Result<Store, BootError> {
     return Ok(Store::embedded(&settings.data_dir.join("db")).await?);
     #[cfg(not(feature = "embedded"))]
     Err("DATABASE_URL is unset and this binary was built without the embedded database".into())
+}
+
+/// The database with its epoch, where it has not been restored since.
+async fn at_home(settings: &Settings) -> Result<(Store, String), BootError> {
+    let store = store(settings).await?;
+    if !store.run(|c| Box::pin(async move { storage::restore::is_at_home(c).await })).await? {
+        return Err("this database was restored from a backup, or copied: `madang restored` looks at it and begins its new life".into());
+    }
+    let epoch = store.epoch().await?;
+    Ok((store, epoch))
 }
 
 /// What the actors must know of the settings.
@@ -173,10 +184,12 @@ impl Running {
         let fonts_dir = settings.fonts_dir.clone();
         let fonts = tokio::task::spawn_blocking(move || Fonts::load(fonts_dir.as_deref()));
         let public_url = settings.public_url(address);
+        let (store, epoch) = at_home(&settings).await?;
         let deps = Deps {
-            store: store(&settings).await?,
+            store,
             cache: match &settings.redis_url {
-                Some(url) => Cache::redis(url, "madang:")?,
+                // What was cached before a restore is of another epoch.
+                Some(url) => Cache::redis(url, &format!("madang:{epoch}:"))?,
                 None => Cache::memory(),
             },
             objects: Objects::folder(&settings.data_dir.join("objects"))?,
@@ -190,7 +203,7 @@ impl Running {
             handles: system.handles().clone(),
             origins: Origins::new(&public_url, &settings),
             public_url,
-            tokens: Tokens::new(keys),
+            tokens: Tokens::new(keys, &epoch),
             passwords: Passwords::new(settings.bcrypt_cost),
             rate: RateLimit::new(settings.requests_per_minute),
             throttle: Throttle::new(settings.login_failures),

@@ -2,7 +2,7 @@
 
 use crate::boot::Running;
 use crate::config::{Settings, template};
-use crate::demo;
+use crate::{demo, restored};
 use clap::{Args, Parser, Subcommand};
 use domain::channel::Mode;
 use domain::draw::{DrawProof, verify, verify_holders};
@@ -67,6 +67,8 @@ enum Command {
     },
     /// Apply migrations.
     Migrate,
+    /// Look at a database that was restored from a backup, and begin its new life. No server may use it meanwhile.
+    Restored(restored::Options),
     /// Settings.
     Config {
         #[command(subcommand)]
@@ -188,6 +190,10 @@ pub async fn run() -> i32 {
         Command::Demo(options) => return demo::run(options).await,
         Command::Simulator { data, port, latency } => simulate(data, port, latency).await,
         Command::Migrate => migrate(&cli.flags).await,
+        Command::Restored(options) => match Settings::load(&cli.flags.pairs()) {
+            Ok(settings) => restored::run(&settings, options).await,
+            Err(e) => Err(e.into()),
+        },
         Command::Config { what: ConfigCommand::Check } => {
             Settings::load(&cli.flags.pairs()).map(|_| println!("settings are fine")).map_err(Into::into)
         }

@@ -15,6 +15,7 @@ mod messages;
 pub mod openapi;
 mod origins;
 mod ratelimit;
+pub mod restored;
 mod revocations;
 pub mod server;
 mod state;

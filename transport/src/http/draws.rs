@@ -7,14 +7,13 @@ use crate::error::{ApiResult, Problem};
 use crate::extract::{Body, Id, IfMatch, Origin, Owner, Query, versioned};
 use crate::state::App;
 use actors::DrawRequest;
-use actors::trees::Entries;
 use axum::Json;
 use axum::body::{Body as Content, Bytes};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::draw::proof::{DrawProof, RulePrize, Rules, proved_winners};
-use domain::draw::{ALGORITHM, commitment};
+use domain::draw::{ALGORITHM, Leaf, commitment};
 use domain::event::Event;
 use domain::event::state::{hex, hex32};
 use domain::ids::{DrawId, EventId};
@@ -78,7 +77,7 @@ pub(crate) async fn public(State(app): State<App>, Id(slug): Id<String>) -> ApiR
     let phones = masked(&app, id, &drawn).await?;
     let entries = app.handles.entries(id).await?;
     let finish = || async {
-        let proof = proof(&entries, &event, &draw, &drawn)?;
+        let proof = proof(&entries.leaves, &event, &draw, &drawn)?;
         let bytes = tokio::task::spawn_blocking(move || serde_json::to_vec(&proof)).await;
         bytes.ok().and_then(Result::ok).map(Bytes::from).ok_or_else(Problem::not_found)
     };
@@ -114,7 +113,7 @@ async fn bodies(app: &App, event: &Event) -> ApiResult<Vec<Value>> {
         let drawn = drawn(app, &draw).await?;
         let phones = masked(app, id, &drawn).await?;
         let entries = app.handles.entries(id).await?;
-        let proof = proof(&entries, event, &draw, &drawn)?;
+        let proof = proof(&entries.leaves, event, &draw, &drawn)?;
         let phone = |n: i64| phones.get(&n);
         let alternates = drawn.iter().filter(|w| w.rank.is_none() && w.forfeited_at.is_none());
         all.push(json!({
@@ -157,7 +156,13 @@ async fn masked(app: &App, id: EventId, drawn: &[Winner]) -> ApiResult<HashMap<i
     Ok(phones)
 }
 
-fn proof(entries: &Entries, event: &Event, d: &storage::draws::Draw, drawn: &[Winner]) -> ApiResult<DrawProof> {
+/// The proof of a draw.
+pub(crate) fn proof(
+    leaves: &[Leaf],
+    event: &Event,
+    d: &storage::draws::Draw,
+    drawn: &[Winner],
+) -> storage::Result<DrawProof> {
     let prizes: Vec<RulePrize> =
         event.prizes.iter().map(|p| RulePrize { name: p.name.clone(), quantity: p.quantity }).collect();
     let numbers = |won: bool| -> Vec<u64> {
@@ -175,7 +180,7 @@ fn proof(entries: &Entries, event: &Event, d: &storage::draws::Draw, drawn: &[Wi
         count: d.entries as u64,
         winners: proved_winners(&prizes, &numbers(true)),
         rules: Rules { prizes, visit_weight: event.visit_weight, alternates: d.alternates as u32 },
-        leaves: entries.leaves.iter().map(|l| (l.weight, hex(&l.receipt_hash))).collect(),
+        leaves: leaves.iter().map(|l| (l.weight, hex(&l.receipt_hash))).collect(),
         alternates: numbers(false),
     })
 }

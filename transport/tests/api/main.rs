@@ -22,6 +22,7 @@ mod ops;
 mod origins;
 mod outage;
 mod process;
+mod restore;
 mod retention;
 mod scans;
 mod support;

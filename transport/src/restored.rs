@@ -1,0 +1,215 @@
+//! `madang restored`: looks at a database that was restored from a backup, and begins its new life.
+
+use crate::boot::store;
+use crate::config::Settings;
+use crate::http::draws::proof;
+use clap::Args;
+use domain::draw::{commitment, root, verify};
+use domain::event::Event;
+use domain::ids::{DrawId, EventId, UserId};
+use domain::time::Instant;
+use serde_json::json;
+use storage::crypto::Keyring;
+use storage::notices::NewNotice;
+use storage::objects::Objects;
+use storage::restore::Begun;
+use storage::{StorageError, Store, restore};
+
+/// How to go about it.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Only look; nothing is changed but that pending migrations are applied.
+    #[arg(long)]
+    pub check: bool,
+    /// Begin the new life whatever was found.
+    #[arg(long, conflicts_with = "check")]
+    pub anyway: bool,
+}
+
+type RestoreError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Looks, says what was found, and begins when nothing is wrong.
+///
+/// # Errors
+/// A server uses the database, something in it is wrong, or it cannot be reached.
+pub async fn run(settings: &Settings, options: Options) -> Result<(), RestoreError> {
+    let keys = Keyring::open(&settings.keys_file(), false)?;
+    if let Some(url) = &settings.database_url {
+        match restore::others(url).await? {
+            0 => {}
+            n => return Err(format!("{n} others are connected to this database: stop every server first").into()),
+        }
+    }
+    let objects = Objects::folder(&settings.data_dir.join("objects"))?;
+    let store = store(settings).await?;
+    let done = look_and_begin(Look { store: store.clone(), keys, objects, findings: Vec::new() }, &options).await;
+    store.close().await;
+    done
+}
+
+async fn look_and_begin(mut look: Look, options: &Options) -> Result<(), RestoreError> {
+    for table in look.store.run(|c| Box::pin(async move { restore::tables(c).await })).await? {
+        println!("{:>10} {}", table.rows, table.name);
+    }
+    let newest = look.store.run(|c| Box::pin(async move { restore::newest(c).await })).await?;
+    match newest {
+        Some(at) => println!("the newest of it is of {}; what came later is gone", at.to_rfc3339()),
+        None => println!("nothing ever happened in it"),
+    }
+    look.accounts().await?;
+    look.events().await?;
+    for finding in &look.findings {
+        println!("WRONG: {finding}");
+    }
+    match look.findings.len() {
+        0 => println!("it is whole: numbers, counts, ciphertext, indexes, draws and pictures"),
+        _ if options.anyway => {}
+        n => return Err(format!("{n} things are wrong; --anyway begins in spite of them").into()),
+    }
+    if options.check {
+        return Ok(());
+    }
+    let (begun, findings) = (begin(&look.store, newest, look.findings.len()).await?, look.findings.len());
+    println!("a new life began: {} logins ended, {} publications are asked about first", begun.logins, begun.doubtful);
+    if findings > 0 {
+        println!("{findings} things were wrong, and still are");
+    }
+    Ok(())
+}
+
+/// One look at everything.
+struct Look {
+    store: Store,
+    keys: Keyring,
+    objects: Objects,
+    findings: Vec<String>,
+}
+
+impl Look {
+    fn expect(&mut self, is_so: bool, otherwise: impl FnOnce() -> String) {
+        if !is_so {
+            self.findings.push(otherwise());
+        }
+    }
+
+    async fn accounts(&mut self) -> storage::Result<()> {
+        let mut after = UserId(uuid::Uuid::nil());
+        loop {
+            let page = self.store.run(move |c| Box::pin(async move { restore::accounts(c, after).await })).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = *last;
+            for id in page {
+                let keys = self.keys.clone();
+                let opens = self
+                    .store
+                    .run(move |c| Box::pin(async move { restore::account_opens(c, &keys, id).await }))
+                    .await?;
+                self.expect(opens, || format!("account {id} does not open with these keys, or is not found by them"));
+            }
+        }
+    }
+
+    async fn events(&mut self) -> storage::Result<()> {
+        let mut after = EventId(uuid::Uuid::nil());
+        loop {
+            let page = self.store.run(move |c| Box::pin(async move { restore::events(c, after).await })).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = *last;
+            for id in page {
+                self.event(id).await?;
+            }
+        }
+    }
+
+    async fn event(&mut self, id: EventId) -> storage::Result<()> {
+        let sums = self.store.run(move |c| Box::pin(async move { restore::sums(c, id).await })).await?;
+        self.expect(sums.numbered, || format!("event {id}: its {} entries are not numbered 1, 2, 3 …", sums.entries));
+        self.expect(sums.counted, || format!("event {id}: its log does not say what its entries add up to"));
+        self.expect(sums.logged, || format!("event {id}: versions of its log are missing"));
+        let keys = self.keys.clone();
+        let (looked, open) =
+            self.store.run(move |c| Box::pin(async move { restore::sample(c, &keys, id).await })).await?;
+        self.expect(looked == open, || {
+            format!(
+                "event {id}: {} of {looked} entries do not open with these keys, or are not found by their phone",
+                looked - open
+            )
+        });
+        let loaded = self.store.run(move |c| Box::pin(async move { storage::events::get(c, id).await })).await;
+        match loaded {
+            Ok(Some(event)) => self.draw(&event).await?,
+            Ok(None) => {}
+            Err(StorageError::Corrupt(what)) => self.findings.push(format!("event {id}: {what}")),
+            Err(e) => return Err(e),
+        }
+        for name in self.store.run(move |c| Box::pin(async move { restore::objects(c, id).await })).await? {
+            let there = self.objects.has(&name).await?;
+            self.expect(there, || format!("event {id}: its picture {name} is not in the folder of objects"));
+        }
+        Ok(())
+    }
+
+    /// The promised number, the published list and the draws of an event.
+    async fn draw(&mut self, event: &Event) -> storage::Result<()> {
+        let id = event.id;
+        if let Some(promised) = event.commitment.filter(|_| !event.is_drawn()) {
+            let sealed = self.store.run(move |c| Box::pin(async move { storage::events::seed(c, id).await })).await?;
+            let seed = sealed.and_then(|s| self.keys.open_field("events.seed", id, &s).ok());
+            let kept =
+                seed.and_then(|s| <[u8; 32]>::try_from(s.as_slice()).ok()).is_some_and(|s| commitment(&s) == promised);
+            self.expect(kept, || format!("event {id}: the number promised for its draw is lost"));
+        }
+        let Some((published, _)) = event.root else { return Ok(()) };
+        let leaves = storage::entries::all_leaves(&self.store, id).await?;
+        let found = root(id, &leaves, &event.prizes, event.visit_weight);
+        self.expect(found == published, || format!("event {id}: its entries are not the list published at the close"));
+        for draw in self.store.run(move |c| Box::pin(async move { storage::draws::list(c, id).await })).await? {
+            let of = DrawId(draw.id);
+            let drawn = self.store.run(move |c| Box::pin(async move { storage::draws::winners(c, of).await })).await?;
+            let verified = verify(&proof(&leaves, event, &draw, &drawn)?);
+            if let Err(e) = verified {
+                self.findings.push(format!("event {id}: its draw does not verify: {e}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Begins, records it, and tells owners who have something to look after, in one transaction.
+async fn begin(store: &Store, newest: Option<Instant>, findings: usize) -> storage::Result<Begun> {
+    store
+        .tx(move |c| {
+            Box::pin(async move {
+                let begun = restore::begin(c).await?;
+                for owner in restore::owners_at_work(c).await? {
+                    storage::notices::insert(c, notice(owner, newest)).await?;
+                }
+                let detail =
+                    json!({"newest": newest, "findings": findings, "logins": begun.logins, "doubtful": begun.doubtful});
+                let (who, origin) = ("admin".to_owned(), "command line".to_owned());
+                storage::audit::write(c, who, origin, "database-restored", "database".into(), detail).await?;
+                Ok(begun)
+            })
+        })
+        .await
+}
+
+fn notice(owner: UserId, newest: Option<Instant>) -> NewNotice {
+    let at = newest.map(|at| at.with_timezone(&domain::time::kst()));
+    let ko = at.map_or_else(|| "처음".into(), |at| at.format("%-m월 %-d일 %H:%M").to_string());
+    let en = at.map_or_else(|| "its beginning".into(), |at| at.format("%B %-d, %H:%M KST").to_string());
+    NewNotice {
+        owner,
+        kind: "restored",
+        level: "warning",
+        message_ko: format!(
+            "서버를 {ko}의 백업으로 되돌렸습니다. 그 뒤에 하신 일은 남아 있지 않습니다. 승인, 재시도, 추첨을 하기 전에 채널에 올라간 게시물과 \
+             이미 알린 결과를 확인해 주세요."
+        ),
+        message_en: format!(
+            "The server was restored from a backup of {en}. What you did later is gone: before you approve, retry or draw, look at \
+             what is out on your channels and what was announced."
+        ),
+        data: json!({"newest": newest}),
+    }
+}

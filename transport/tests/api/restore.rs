@@ -1,0 +1,173 @@
+//! A database that was restored from a backup: what is wrong with it is found, nobody's login is believed, and what was about
+//! to be published is asked about first.
+
+use crate::support::{Api, owner_at, phone, run, settings, within};
+use diesel_async::SimpleAsyncConnection;
+use serde_json::{Value, json};
+use std::time::Duration;
+use storage::Store;
+use testkit::Database;
+use transport::restored::{self, Options};
+use transport::{Running, Settings};
+
+const CHECK: Options = Options { check: true, anyway: false };
+const BEGIN: Options = Options { check: false, anyway: false };
+
+async fn started(settings: &Settings) -> Running {
+    Running::start(settings.clone(), None).await.unwrap()
+}
+
+async fn sql(database: &Database, statements: &str) {
+    let store: Store = database.open().await;
+    let statements = statements.to_owned();
+    store.run(move |c| Box::pin(async move { Ok(c.batch_execute(&statements).await?) })).await.unwrap();
+    store.close().await;
+}
+
+/// Something is done to the database, found, and undone.
+async fn found(settings: &Settings, database: &Database, done: &str, undone: &str) {
+    sql(database, done).await;
+    assert!(restored::run(settings, CHECK).await.is_err(), "not found: {done}");
+    assert!(restored::run(settings, BEGIN).await.is_err(), "begun in spite of: {done}");
+    sql(database, undone).await;
+    restored::run(settings, CHECK).await.unwrap_or_else(|e| panic!("not undone: {undone}: {e}"));
+}
+
+/// A live event with five entries, one published on NAVER, and one that was drawn.
+async fn lived(api: &Api) -> (String, String, Value) {
+    let (id, slug) = api.live(json!({"prizes": [{"name": "대상", "quantity": 2, "unitValueWon": 1000}]})).await;
+    for n in 0..5 {
+        api.enter(&slug, &phone(n)).await.is(201);
+    }
+    let (drawn, of_drawn) = api.live(json!({"prizes": [{"name": "대상", "quantity": 1, "unitValueWon": 1000}]})).await;
+    for n in 0..3 {
+        api.enter(&of_drawn, &phone(n)).await.is(201);
+    }
+    api.post(&format!("/api/events/{drawn}/close"), json!({})).await.is(200);
+    api.post(&format!("/api/events/{drawn}/draws"), json!({})).await.is(201);
+    let posted = api.ready(json!({}), json!(["NAVER", "WOORI_TV"])).await;
+    let (_, path) = api.publish(&posted).await;
+    assert_eq!(api.get(&path).await.is(200)["status"], "completed");
+    (id, slug, json!({"drawn": drawn, "distribution": path}))
+}
+
+#[test]
+fn what_is_wrong_with_a_restored_database_is_found() {
+    run(async {
+        let database = Database::fresh().await;
+        let settings = settings(&database);
+        let running = started(&settings).await;
+        let api = owner_at(&format!("http://{}", running.address)).await;
+        let (id, _, more) = lived(&api).await;
+        running.stop().await;
+        restored::run(&settings, CHECK).await.unwrap();
+        let drawn = more["drawn"].as_str().unwrap();
+        let set = |table: &str, what: &str, rows: &str| format!("update {table} set {what} where {rows}");
+        let entry = |of: &str, no: &str| format!("event_id = '{of}' and entry_no in ({no})");
+        let rotated = |column: &str, bytes: u32| {
+            let by = |n| format!("{column} = substr({column}, {}) || substr({column}, 1, {n})", n + 1);
+            (by(1), by(bytes - 1))
+        };
+        let said = |done: &str, undone: &str| (done.to_owned(), undone.to_owned());
+        let swapped = "phone_sealed = email_sealed, email_sealed = phone_sealed";
+        let (entries, all) = ("participation.entries", "true".to_owned());
+        for (table, (done, undone), rows) in [
+            (entries, said("entry_no = 9", "entry_no = 5"), entry(&id, "5, 9")),
+            (entries, said("channel = (channel + 1) % 8", "channel = (channel + 7) % 8"), entry(&id, "3")),
+            (entries, rotated("phone_index", 16), entry(&id, "1")),
+            (
+                entries,
+                said(r"sealed = sealed || '\x00'", "sealed = substr(sealed, 1, octet_length(sealed) - 1)"),
+                entry(&id, "1"),
+            ),
+            (entries, said("weight = weight + 1", "weight = weight - 1"), entry(drawn, "2")),
+            (
+                "participation.log",
+                said("version = version + 100", "version = version - 100"),
+                format!("event_id = '{id}' and version in (2, 102)"),
+            ),
+            (
+                "participation.winners",
+                said("entry_no = entry_no % 3 + 1", "entry_no = (entry_no + 1) % 3 + 1"),
+                all.clone(),
+            ),
+            ("events.events", rotated("commitment", 32), format!("id = '{id}'")),
+            ("identity.users", said(swapped, swapped), all.clone()),
+            ("identity.users", rotated("email_index", 32), all),
+        ] {
+            found(&settings, &database, &set(table, &done, &rows), &set(table, &undone, &rows)).await;
+        }
+
+        let objects = settings.data_dir.join("objects");
+        let picture = std::fs::read_dir(&objects).unwrap().next().unwrap().unwrap().path();
+        std::fs::rename(&picture, settings.data_dir.join("elsewhere")).unwrap();
+        assert!(restored::run(&settings, CHECK).await.is_err(), "a picture is gone");
+        std::fs::rename(settings.data_dir.join("elsewhere"), &picture).unwrap();
+
+        let mut others = settings.clone();
+        others.keys_file = Some(database.folder().join("others.json"));
+        assert!(restored::run(&others, CHECK).await.is_err(), "no keys");
+        storage::crypto::Keyring::open(&others.keys_file(), true).unwrap();
+        assert!(restored::run(&others, CHECK).await.is_err(), "other keys");
+        restored::run(&settings, CHECK).await.unwrap();
+    });
+}
+
+#[test]
+fn a_restored_database_begins_a_new_life() {
+    run(async {
+        let database = Database::fresh().await;
+        let settings = settings(&database);
+        let running = started(&settings).await;
+        let mut api = owner_at(&format!("http://{}", running.address)).await;
+        let (id, slug, more) = lived(&api).await;
+        let email = api.get("/api/users/me").await.is(200)["email"].clone();
+        let topic = format!("event:{id}");
+        let before = api.socket().await.subscribe(&topic).await["position"].clone();
+        if settings.database_url.is_some() {
+            let refused = restored::run(&settings, CHECK).await.unwrap_err().to_string();
+            assert!(refused.contains("stop every server"), "{refused}");
+        }
+        running.stop().await;
+        // As a dump of before the two calls has it, restored elsewhere.
+        sql(&database, "update events.publications set status = 'queued', external_id = null, url = null, remote = '{}', next_at = null,
+                               updated_at = now() - interval '1 hour' where channel in ('NAVER', 'WOORI_TV');
+                        update events.distributions set ended_at = null where id in (select distribution_id from events.publications where channel = 'NAVER');
+                        update participation.epoch set origin = 'elsewhere'").await;
+        let refused = Running::start(settings.clone(), None).await.err().unwrap().to_string();
+        assert!(refused.contains("madang restored"), "{refused}");
+        restored::run(&settings, CHECK).await.unwrap();
+        assert!(Running::start(settings.clone(), None).await.is_err(), "a look changes nothing");
+        restored::run(&settings, BEGIN).await.unwrap();
+
+        let running = started(&settings).await;
+        api.base = format!("http://{}", running.address);
+        api.get("/api/users/me").await.fails(401, "unauthenticated");
+        assert_eq!(api.post("/api/users/token/refresh", json!({"refreshToken": api.refresh})).await.status, 401);
+        let login = api.post("/api/users/login", json!({"email": email, "password": "correct horse"})).await.is(200);
+        api.login_with(&login);
+        let mut socket = api.socket().await;
+        socket.send(json!({"type": "subscribe", "id": 1, "topic": topic, "from": before})).await;
+        let subscribed = socket.until("subscribed").await;
+        assert_eq!(subscribed["recovered"], false, "{subscribed}");
+        assert_ne!(subscribed["position"]["epoch"], before["epoch"]);
+        assert_eq!(api.enter(&slug, &phone(5)).await.is(201)["entryNo"], 6);
+        let notices = api.get("/api/notices").await.is(200);
+        assert!(notices["items"].as_array().unwrap().iter().any(|n| n["kind"] == "restored"), "{notices}");
+
+        // One can be asked, and is; of the other only the owner knows. Neither is called again.
+        let path = more["distribution"].as_str().unwrap();
+        let status = |d: &Value, name: &str| {
+            d["channels"].as_array().unwrap().iter().find(|c| c["channel"] == name).unwrap()["status"].clone()
+        };
+        within(Duration::from_secs(60), "asked", || async {
+            let d = api.get(path).await.is(200);
+            status(&d, "WOORI_TV") == "published" && status(&d, "NAVER") == "unknown"
+        })
+        .await;
+        for channel in ["NAVER", "WOORI_TV"] {
+            assert_eq!(running.simulator().unwrap().posts().of(channel).len(), 1, "{channel}");
+        }
+        running.stop().await;
+    });
+}
