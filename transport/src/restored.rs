@@ -7,13 +7,16 @@ use clap::Args;
 use domain::draw::{commitment, root, verify};
 use domain::event::Event;
 use domain::ids::{DrawId, EventId, UserId};
-use domain::time::Instant;
 use serde_json::json;
+use std::time::{Duration, Instant};
 use storage::crypto::Keyring;
 use storage::notices::NewNotice;
 use storage::objects::Objects;
 use storage::restore::Begun;
 use storage::{StorageError, Store, restore};
+
+/// How long those who were stopped may take to leave the database, as with the folder of an embedded one.
+const LEAVING: Duration = Duration::from_secs(5);
 
 /// How to go about it.
 #[derive(Args, Clone, Copy, Debug, Default)]
@@ -35,16 +38,27 @@ type RestoreError = Box<dyn std::error::Error + Send + Sync>;
 pub async fn run(settings: &Settings, options: Options) -> Result<(), RestoreError> {
     let keys = Keyring::open(&settings.keys_file(), false)?;
     if let Some(url) = &settings.database_url {
-        match restore::others(url).await? {
-            0 => {}
-            n => return Err(format!("{n} others are connected to this database: stop every server first").into()),
-        }
+        alone(url).await?;
     }
     let objects = Objects::folder(&settings.data_dir.join("objects"))?;
     let store = store(settings).await?;
     let done = look_and_begin(Look { store: store.clone(), keys, objects, findings: Vec::new() }, &options).await;
     store.close().await;
     done
+}
+
+/// Waits until nobody else is connected: who was stopped just now is still leaving.
+async fn alone(url: &str) -> Result<(), RestoreError> {
+    let begun = Instant::now();
+    loop {
+        match restore::others(url).await? {
+            0 => return Ok(()),
+            n if begun.elapsed() > LEAVING => {
+                return Err(format!("{n} others are connected to this database: stop every server first").into());
+            }
+            _ => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
 }
 
 async fn look_and_begin(mut look: Look, options: &Options) -> Result<(), RestoreError> {
@@ -176,7 +190,7 @@ impl Look {
 }
 
 /// Begins, records it, and tells owners who have something to look after, in one transaction.
-async fn begin(store: &Store, newest: Option<Instant>, findings: usize) -> storage::Result<Begun> {
+async fn begin(store: &Store, newest: Option<domain::time::Instant>, findings: usize) -> storage::Result<Begun> {
     store
         .tx(move |c| {
             Box::pin(async move {
@@ -194,7 +208,7 @@ async fn begin(store: &Store, newest: Option<Instant>, findings: usize) -> stora
         .await
 }
 
-fn notice(owner: UserId, newest: Option<Instant>) -> NewNotice {
+fn notice(owner: UserId, newest: Option<domain::time::Instant>) -> NewNotice {
     let at = newest.map(|at| at.with_timezone(&domain::time::kst()));
     let ko = at.map_or_else(|| "처음".into(), |at| at.format("%-m월 %-d일 %H:%M").to_string());
     let en = at.map_or_else(|| "its beginning".into(), |at| at.format("%B %-d, %H:%M KST").to_string());

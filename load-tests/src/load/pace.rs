@@ -15,7 +15,7 @@ const LATE: Duration = Duration::from_secs(10);
 /// processor from the server as often, but for those of so long. For what is due it is in all latencies.
 const TOGETHER: Duration = Duration::from_millis(1);
 /// How often it is the connection that was free longest.
-const NOW_AND_THEN: u64 = 64;
+const NOW_AND_THEN: u64 = 32;
 /// An answer that takes longer is none.
 const HANGS: Duration = Duration::from_secs(120);
 

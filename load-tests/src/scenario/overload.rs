@@ -108,9 +108,10 @@ impl Calm {
         let mut all = drive(&world.target(), FEW, o.threads, Pace::Closed, lasts, next).await;
         let accepting = (world.system.cpu()? - before).as_secs_f64() / all.total().done as f64;
         let peak = all.done_within(PEAK) as f64 / PEAK as f64;
-        // Memory is compared at the same number of connections: what the storm adds is what it makes wait.
+        // Memory is compared at the same number of connections, each of which was used: what the storm adds is what it makes
+        // wait.
         let sampler = Sampler::start(Watched::System(world.system.clone()));
-        let pace = Pace::Open(CALM * peak);
+        let pace = Pace::InTurn(CALM * peak);
         all.merge(drive(&world.target(), crowd, o.threads, pace, lasts, enter(&customers)).await);
         let steady_mib = most_memory(&sampler.stop().await);
         adds_up(&all, world.stored().await?)?;

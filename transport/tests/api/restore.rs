@@ -2,7 +2,7 @@
 //! to be published is asked about first.
 
 use crate::support::{Api, owner_at, phone, run, settings, within};
-use diesel_async::SimpleAsyncConnection;
+use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 use serde_json::{Value, json};
 use std::time::Duration;
 use storage::Store;
@@ -15,6 +15,19 @@ const BEGIN: Options = Options { check: false, anyway: false };
 
 async fn started(settings: &Settings) -> Running {
     Running::start(settings.clone(), None).await.unwrap()
+}
+
+/// Stops, and takes its connections along as the end of its process would.
+async fn stopped(running: Running, settings: &Settings) {
+    running.stop().await;
+    process_ends(settings).await;
+}
+
+async fn process_ends(settings: &Settings) {
+    let Some(url) = &settings.database_url else { return };
+    let mut c = AsyncPgConnection::establish(url).await.unwrap();
+    let others = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
+    c.batch_execute(others).await.unwrap();
 }
 
 async fn sql(database: &Database, statements: &str) {
@@ -59,7 +72,7 @@ fn what_is_wrong_with_a_restored_database_is_found() {
         let running = started(&settings).await;
         let api = owner_at(&format!("http://{}", running.address)).await;
         let (id, _, more) = lived(&api).await;
-        running.stop().await;
+        stopped(running, &settings).await;
         restored::run(&settings, CHECK).await.unwrap();
         let drawn = more["drawn"].as_str().unwrap();
         let set = |table: &str, what: &str, rows: &str| format!("update {table} set {what} where {rows}");
@@ -128,7 +141,7 @@ fn a_restored_database_begins_a_new_life() {
             let refused = restored::run(&settings, CHECK).await.unwrap_err().to_string();
             assert!(refused.contains("stop every server"), "{refused}");
         }
-        running.stop().await;
+        stopped(running, &settings).await;
         // As a dump of before the two calls has it, restored elsewhere.
         sql(&database, "update events.publications set status = 'queued', external_id = null, url = null, remote = '{}', next_at = null,
                                updated_at = now() - interval '1 hour' where channel in ('NAVER', 'WOORI_TV');
@@ -136,8 +149,10 @@ fn a_restored_database_begins_a_new_life() {
                         update participation.epoch set origin = 'elsewhere'").await;
         let refused = Running::start(settings.clone(), None).await.err().unwrap().to_string();
         assert!(refused.contains("madang restored"), "{refused}");
+        process_ends(&settings).await;
         restored::run(&settings, CHECK).await.unwrap();
         assert!(Running::start(settings.clone(), None).await.is_err(), "a look changes nothing");
+        process_ends(&settings).await;
         restored::run(&settings, BEGIN).await.unwrap();
 
         let running = started(&settings).await;
