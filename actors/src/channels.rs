@@ -386,6 +386,11 @@ impl Publishing {
             }
         };
         let over = chrono::Utc::now() >= self.task.post.ends_at;
+        if over && outcome == Outcome::NotThere {
+            let error = Some(ChannelError::too_late(self.channel));
+            self.write(Change { error, ..Change::to(PublicationStatus::Skipped) }).await?;
+            return Ok(Next::Settle(PublicationStatus::Skipped));
+        }
         let mut step = next(self.channel, outcome, if over { i32::MAX } else { calls }, rand::random());
         if let Next::RetryAfter(wait) = step {
             let in_time = self.fits(wait + CALL);

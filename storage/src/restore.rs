@@ -5,7 +5,7 @@
 
 use crate::crypto::Keyring;
 use crate::error::Result;
-use crate::sql::{Id, Number, Word, sql, types as t};
+use crate::sql::{Id, Word, sql, types as t};
 use crate::store::Conn;
 use diesel::QueryableByName;
 use diesel_async::{AsyncConnection, AsyncPgConnection};
@@ -46,18 +46,27 @@ pub async fn is_at_home(c: &mut Conn) -> Result<bool> {
     Ok(home.origin.is_none_or(|origin| origin == home.here))
 }
 
-/// How many others are connected to the database of a server: nobody must be.
+/// From now on the database is at home where it is: it was moved, and nothing is missing.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn moved(c: &mut Conn) -> Result<()> {
+    sql(concat!("update participation.epoch set origin = ", here!())).run(c).await?;
+    Ok(())
+}
+
+/// Who else is connected to the database of a server, as process and name: nobody must be.
 ///
 /// # Errors
 /// It cannot be reached.
-pub async fn others(url: &str) -> Result<i64> {
+pub async fn others(url: &str) -> Result<Vec<String>> {
     let connecting = AsyncPgConnection::establish(url).await;
     let mut c = connecting.map_err(|e| crate::StorageError::Unreachable(e.to_string()))?;
-    let others: Option<Number> = sql("select count(*) as n from pg_stat_activity
-                                       where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()")
-        .first(&mut c)
+    let others: Vec<Word> = sql("select pid || ' ' || coalesce(nullif(application_name, ''), usename) as s from pg_stat_activity
+                                  where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()")
+        .all(&mut c)
         .await?;
-    Ok(others.map_or(0, |o| o.n))
+    Ok(others.into_iter().map(|o| o.s).collect())
 }
 
 /// A table and its rows.
@@ -279,7 +288,7 @@ pub async fn begin(c: &mut Conn) -> Result<Begun> {
 /// Whatever the database said.
 pub async fn owners_at_work(c: &mut Conn) -> Result<Vec<UserId>> {
     let ids: Vec<Id> =
-        sql("select distinct owner_id as id from events.events where status not in ('drawn', 'settled', 'cancelled')")
+        sql("select distinct owner_id as id from events.events where status not in ('drawn', 'settled', 'cancelled', 'purged')")
             .all(c)
             .await?;
     Ok(ids.into_iter().map(|r| UserId(r.id)).collect())

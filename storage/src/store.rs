@@ -32,6 +32,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 const MAX_WAITING: usize = 2_000;
 /// How long a unit of work may take. A server ends single statements after 5 s; one that went silent ends nothing.
 const WORK: Duration = Duration::from_secs(10);
+/// The same where an operator waits for it.
+const LONG: Duration = Duration::from_secs(6 * 3_600);
 /// The same for a batch of the journal, one statement.
 const BATCH: Duration = Duration::from_secs(7);
 /// Lanes of the journal.
@@ -197,6 +199,32 @@ impl Store {
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Send + 'static,
     {
+        self.run_within(WORK, work).await
+    }
+
+    /// The same for an operator who waits as long as it takes; no statement is ended either.
+    ///
+    /// # Errors
+    /// As [`Store::run`].
+    pub async fn run_long<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Send + 'static,
+    {
+        self.run_within(LONG, move |c| {
+            Box::pin(async move {
+                c.batch_execute("set statement_timeout = 0").await?;
+                work(c).await
+            })
+        })
+        .await
+    }
+
+    async fn run_within<T, F>(&self, limit: Duration, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Send + 'static,
+    {
         let inner = self.inner.clone();
         finished(tokio::spawn(async move {
             let _waiting = Waiting::enter(&inner.waiting)?;
@@ -206,7 +234,7 @@ impl Store {
             drop(_waiting);
             let mut conn: PooledConnection<'_, AsyncPgConnection> =
                 inner.pool.get().await.map_err(|e| StorageError::Unreachable(e.to_string()))?;
-            let result = limited(WORK, &mut conn, work).await;
+            let result = limited(limit, &mut conn, work).await;
             inner.heard(&result);
             result
         }))
@@ -240,6 +268,21 @@ impl Store {
         F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Send + 'static,
     {
         self.run(move |c| {
+            Box::pin(async move { c.transaction::<T, StorageError, _>(async move |c| work(c).await).await })
+        })
+        .await
+    }
+
+    /// The same as [`Store::run_long`].
+    ///
+    /// # Errors
+    /// As [`Store::tx`].
+    pub async fn tx_long<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Send + 'static,
+    {
+        self.run_long(move |c| {
             Box::pin(async move { c.transaction::<T, StorageError, _>(async move |c| work(c).await).await })
         })
         .await

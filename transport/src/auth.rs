@@ -261,6 +261,16 @@ mod tests {
     }
 
     #[test]
+    fn tokens_of_before_a_restore_are_nobodys() {
+        let keys = Keyring::ephemeral();
+        let (before, after) = (Tokens::new(keys.clone(), "before"), Tokens::new(keys, "after"));
+        let who = session();
+        let (access, refresh) = (before.access(who, Utc::now()), before.refresh(who.session, 1));
+        assert_eq!((before.check(&access), before.check_refresh(&refresh)), (Some(who), Some((who.session, 1))));
+        assert_eq!((after.check(&access), after.check_refresh(&refresh)), (None, None));
+    }
+
+    #[test]
     fn refresh_tokens_are_ours_or_nothing() {
         let tokens = Tokens::new(Keyring::ephemeral(), EPOCH);
         let id = SessionId::new();

@@ -133,7 +133,8 @@ pub(crate) async fn store(settings: &Settings) -> Result<Store, BootError> {
 async fn at_home(settings: &Settings) -> Result<(Store, String), BootError> {
     let store = store(settings).await?;
     if !store.run(|c| Box::pin(async move { storage::restore::is_at_home(c).await })).await? {
-        return Err("this database was restored from a backup, or copied: `madang restored` looks at it and begins its new life".into());
+        return Err("this database was restored from a backup, copied or moved: `madang restored` looks at it and begins its new \
+                    life (`--moved`: it goes on as it was)".into());
     }
     let epoch = store.epoch().await?;
     Ok((store, epoch))

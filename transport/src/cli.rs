@@ -191,7 +191,7 @@ pub async fn run() -> i32 {
         Command::Simulator { data, port, latency } => simulate(data, port, latency).await,
         Command::Migrate => migrate(&cli.flags).await,
         Command::Restored(options) => match Settings::load(&cli.flags.pairs()) {
-            Ok(settings) => restored::run(&settings, options).await,
+            Ok(settings) => restored::run(&settings, options).await.map(drop),
             Err(e) => Err(e.into()),
         },
         Command::Config { what: ConfigCommand::Check } => {

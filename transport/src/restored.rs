@@ -4,16 +4,17 @@ use crate::boot::store;
 use crate::config::Settings;
 use crate::http::draws::proof;
 use clap::Args;
-use domain::draw::{commitment, root, verify};
+use domain::draw::{commitment, root, verify, verify_holders};
 use domain::event::Event;
 use domain::ids::{DrawId, EventId, UserId};
 use serde_json::json;
 use std::time::{Duration, Instant};
 use storage::crypto::Keyring;
+use storage::draws::digest;
 use storage::notices::NewNotice;
 use storage::objects::Objects;
 use storage::restore::Begun;
-use storage::{StorageError, Store, restore};
+use storage::{Store, restore};
 
 /// How long those who were stopped may take to leave the database, as with the folder of an embedded one.
 const LEAVING: Duration = Duration::from_secs(5);
@@ -24,71 +25,99 @@ pub struct Options {
     /// Only look; nothing is changed but that pending migrations are applied.
     #[arg(long)]
     pub check: bool,
-    /// Begin the new life whatever was found.
+    /// Begin the new life whatever was found, and whoever is connected.
     #[arg(long, conflicts_with = "check")]
     pub anyway: bool,
+    /// It was moved as a whole, as by `pg_upgrade`, and nothing is missing: it goes on living where it is now.
+    #[arg(long, conflicts_with_all = ["check", "anyway"])]
+    pub moved: bool,
 }
 
 type RestoreError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What a look found.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// What contradicts itself or the keys.
+    pub wrong: Vec<String>,
+    /// Pictures that are not in the folder of objects.
+    pub missing: Vec<String>,
+}
 
 /// Looks, says what was found, and begins when nothing is wrong.
 ///
 /// # Errors
 /// A server uses the database, something in it is wrong, or it cannot be reached.
-pub async fn run(settings: &Settings, options: Options) -> Result<(), RestoreError> {
+pub async fn run(settings: &Settings, options: Options) -> Result<Found, RestoreError> {
     let keys = Keyring::open(&settings.keys_file(), false)?;
     if let Some(url) = &settings.database_url {
-        alone(url).await?;
+        alone(url, options.anyway).await?;
     }
     let objects = Objects::folder(&settings.data_dir.join("objects"))?;
     let store = store(settings).await?;
-    let done = look_and_begin(Look { store: store.clone(), keys, objects, findings: Vec::new() }, &options).await;
+    let look = Look { store: store.clone(), keys, objects, found: Found::default() };
+    let done = match options.moved {
+        true => moved(&store).await,
+        false => look_and_begin(look, options).await,
+    };
     store.close().await;
     done
 }
 
 /// Waits until nobody else is connected: who was stopped just now is still leaving.
-async fn alone(url: &str) -> Result<(), RestoreError> {
+async fn alone(url: &str, anyway: bool) -> Result<(), RestoreError> {
     let begun = Instant::now();
     loop {
-        match restore::others(url).await? {
-            0 => return Ok(()),
-            n if begun.elapsed() > LEAVING => {
-                return Err(format!("{n} others are connected to this database: stop every server first").into());
-            }
-            _ => tokio::time::sleep(Duration::from_millis(100)).await,
+        let others = restore::others(url).await?;
+        if others.is_empty() {
+            return Ok(());
         }
+        if begun.elapsed() > LEAVING {
+            let who = format!("connected to this database: {}; stop every server first", others.join(", "));
+            if !anyway {
+                return Err(who.into());
+            }
+            println!("{who}");
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
-async fn look_and_begin(mut look: Look, options: &Options) -> Result<(), RestoreError> {
-    for table in look.store.run(|c| Box::pin(async move { restore::tables(c).await })).await? {
+async fn moved(store: &Store) -> Result<Found, RestoreError> {
+    store.run(|c| Box::pin(async move { restore::moved(c).await })).await?;
+    println!("it lives here now");
+    Ok(Found::default())
+}
+
+async fn look_and_begin(mut look: Look, options: Options) -> Result<Found, RestoreError> {
+    for table in look.store.run_long(|c| Box::pin(async move { restore::tables(c).await })).await? {
         println!("{:>10} {}", table.rows, table.name);
     }
-    let newest = look.store.run(|c| Box::pin(async move { restore::newest(c).await })).await?;
+    let newest = look.store.run_long(|c| Box::pin(async move { restore::newest(c).await })).await?;
     match newest {
         Some(at) => println!("the newest of it is of {}; what came later is gone", at.to_rfc3339()),
         None => println!("nothing ever happened in it"),
     }
     look.accounts().await?;
     look.events().await?;
-    for finding in &look.findings {
-        println!("WRONG: {finding}");
-    }
-    match look.findings.len() {
-        0 => println!("it is whole: numbers, counts, ciphertext, indexes, draws and pictures"),
-        _ if options.anyway => {}
-        n => return Err(format!("{n} things are wrong; --anyway begins in spite of them").into()),
+    let (store, found) = (look.store, look.found);
+    found.missing.iter().for_each(|missing| println!("MISSING: {missing}"));
+    found.wrong.iter().for_each(|wrong| println!("WRONG: {wrong}"));
+    match found.wrong.first() {
+        None => println!("it is whole: numbers, counts, ciphertext, indexes, lists and draws"),
+        Some(_) if options.anyway => {}
+        Some(first) => {
+            let n = found.wrong.len();
+            return Err(format!("{n} wrong, first {first}; --anyway begins in spite of it").into());
+        }
     }
     if options.check {
-        return Ok(());
+        return Ok(found);
     }
-    let (begun, findings) = (begin(&look.store, newest, look.findings.len()).await?, look.findings.len());
+    let begun = begin(&store, newest, &found).await?;
     println!("a new life began: {} logins ended, {} publications are asked about first", begun.logins, begun.doubtful);
-    if findings > 0 {
-        println!("{findings} things were wrong, and still are");
-    }
-    Ok(())
+    Ok(found)
 }
 
 /// One look at everything.
@@ -96,13 +125,13 @@ struct Look {
     store: Store,
     keys: Keyring,
     objects: Objects,
-    findings: Vec<String>,
+    found: Found,
 }
 
 impl Look {
     fn expect(&mut self, is_so: bool, otherwise: impl FnOnce() -> String) {
         if !is_so {
-            self.findings.push(otherwise());
+            self.found.wrong.push(otherwise());
         }
     }
 
@@ -116,7 +145,7 @@ impl Look {
                 let keys = self.keys.clone();
                 let opens = self
                     .store
-                    .run(move |c| Box::pin(async move { restore::account_opens(c, &keys, id).await }))
+                    .run_long(move |c| Box::pin(async move { restore::account_opens(c, &keys, id).await }))
                     .await?;
                 self.expect(opens, || format!("account {id} does not open with these keys, or is not found by them"));
             }
@@ -130,13 +159,17 @@ impl Look {
             let Some(last) = page.last() else { return Ok(()) };
             after = *last;
             for id in page {
-                self.event(id).await?;
+                match self.event(id).await {
+                    Err(e) if e.is_passing() => return Err(e),
+                    Err(e) => self.found.wrong.push(format!("event {id} cannot be read: {e}")),
+                    Ok(()) => {}
+                }
             }
         }
     }
 
     async fn event(&mut self, id: EventId) -> storage::Result<()> {
-        let sums = self.store.run(move |c| Box::pin(async move { restore::sums(c, id).await })).await?;
+        let sums = self.store.run_long(move |c| Box::pin(async move { restore::sums(c, id).await })).await?;
         self.expect(sums.numbered, || format!("event {id}: its {} entries are not numbered 1, 2, 3 …", sums.entries));
         self.expect(sums.counted, || format!("event {id}: its log does not say what its entries add up to"));
         self.expect(sums.logged, || format!("event {id}: versions of its log are missing"));
@@ -149,18 +182,16 @@ impl Look {
                 looked - open
             )
         });
-        let loaded = self.store.run(move |c| Box::pin(async move { storage::events::get(c, id).await })).await;
-        match loaded {
-            Ok(Some(event)) => self.draw(&event).await?,
-            Ok(None) => {}
-            Err(StorageError::Corrupt(what)) => self.findings.push(format!("event {id}: {what}")),
-            Err(e) => return Err(e),
-        }
         for name in self.store.run(move |c| Box::pin(async move { restore::objects(c, id).await })).await? {
-            let there = self.objects.has(&name).await?;
-            self.expect(there, || format!("event {id}: its picture {name} is not in the folder of objects"));
+            if !self.objects.has(&name).await? {
+                self.found.missing.push(format!("event {id}: picture {name}"));
+            }
         }
-        Ok(())
+        let event = self.store.run(move |c| Box::pin(async move { storage::events::get(c, id).await })).await?;
+        match event {
+            Some(event) => self.draw(&event).await,
+            None => Ok(()),
+        }
     }
 
     /// The promised number, the published list and the draws of an event.
@@ -180,9 +211,12 @@ impl Look {
         for draw in self.store.run(move |c| Box::pin(async move { storage::draws::list(c, id).await })).await? {
             let of = DrawId(draw.id);
             let drawn = self.store.run(move |c| Box::pin(async move { storage::draws::winners(c, of).await })).await?;
-            let verified = verify(&proof(&leaves, event, &draw, &drawn)?);
-            if let Err(e) = verified {
-                self.findings.push(format!("event {id}: its draw does not verify: {e}"));
+            let promised = event.commitment == Some(commitment(&digest(&draw.seed)?));
+            self.expect(promised, || format!("event {id}: it was drawn with another number than the promised one"));
+            let proof = proof(&leaves, event, &draw, &drawn)?;
+            let holders: Vec<u64> = drawn.iter().filter(|w| w.rank.is_some()).map(|w| w.entry_no as u64).collect();
+            if let Err(e) = verify(&proof).and_then(|()| verify_holders(&proof, &holders)) {
+                self.found.wrong.push(format!("event {id}: its draw does not verify: {e}"));
             }
         }
         Ok(())
@@ -190,16 +224,18 @@ impl Look {
 }
 
 /// Begins, records it, and tells owners who have something to look after, in one transaction.
-async fn begin(store: &Store, newest: Option<domain::time::Instant>, findings: usize) -> storage::Result<Begun> {
+async fn begin(store: &Store, newest: Option<domain::time::Instant>, found: &Found) -> storage::Result<Begun> {
+    let (wrong, missing) = (found.wrong.len(), found.missing.len());
     store
-        .tx(move |c| {
+        .tx_long(move |c| {
             Box::pin(async move {
                 let begun = restore::begin(c).await?;
                 for owner in restore::owners_at_work(c).await? {
                     storage::notices::insert(c, notice(owner, newest)).await?;
                 }
-                let detail =
-                    json!({"newest": newest, "findings": findings, "logins": begun.logins, "doubtful": begun.doubtful});
+                let detail = json!({
+                    "newest": newest, "wrong": wrong, "missing": missing, "logins": begun.logins, "doubtful": begun.doubtful,
+                });
                 let (who, origin) = ("admin".to_owned(), "command line".to_owned());
                 storage::audit::write(c, who, origin, "database-restored", "database".into(), detail).await?;
                 Ok(begun)

@@ -52,8 +52,12 @@ impl Connection {
     /// # Errors
     /// Nobody listens.
     pub async fn open(&mut self) -> Result<&mut TcpStream, Failure> {
-        // Nothing is there to be read between two requests: neither bytes nor an end.
-        self.stream.take_if(|s| !matches!(s.try_read(&mut [0]), Err(e) if e.kind() == ErrorKind::WouldBlock));
+        match self.stream.as_ref().map(|s| s.try_read(&mut [0])) {
+            Some(Ok(0)) => self.stream = None,
+            Some(Ok(_)) => return Err("an answer that nobody asked for".into()),
+            Some(Err(e)) if e.kind() != ErrorKind::WouldBlock => self.stream = None,
+            Some(Err(_)) | None => {}
+        }
         if self.stream.is_none() {
             let stream = TcpStream::connect(&self.address).await?;
             stream.set_nodelay(true)?;

@@ -14,8 +14,8 @@ const LATE: Duration = Duration::from_secs(10);
 /// Who measures in an open loop does not wake up for every request that is due and every answer, which would take the
 /// processor from the server as often, but for those of so long. For what is due it is in all latencies.
 const TOGETHER: Duration = Duration::from_millis(1);
-/// How often it is the connection that was free longest.
-const NOW_AND_THEN: u64 = 32;
+/// A connection that was free for so long is used next: a server closes idle ones.
+const IDLE: Duration = Duration::from_secs(15);
 /// An answer that takes longer is none.
 const HANGS: Duration = Duration::from_secs(120);
 
@@ -25,7 +25,7 @@ pub enum Pace {
     /// Everybody does the next thing when the last one is answered.
     Closed,
     /// So many a second, over as many connections as are needed at once: the one that was free last is used first, as a
-    /// proxy does that keeps connections; now and then the one that was free longest, so that none is closed as idle.
+    /// proxy does that keeps connections; but one that was idle for long, before it is closed.
     Open(f64),
     /// So many a second, each connection in its turn, as of phones that each have their own.
     InTurn(f64),
@@ -204,18 +204,19 @@ where
 }
 
 /// Once a millisecond whoever is free takes what became due; how many were at it at most.
-async fn open<F>(plan: &Arc<Plan<F>>, rate: f64, mut free: VecDeque<Driver>, recorder: &Arc<Mutex<Recorder>>) -> usize
+async fn open<F>(plan: &Arc<Plan<F>>, rate: f64, free: VecDeque<Driver>, recorder: &Arc<Mutex<Recorder>>) -> usize
 where
     F: Fn(u64) -> Op + Send + Sync + 'static,
 {
-    let (mut running, mut most, mut taken) = (JoinSet::new(), 0, 0_u64);
+    let mut free: VecDeque<_> = free.into_iter().map(|driver| (Instant::now(), driver)).collect();
+    let (mut running, mut most) = (JoinSet::new(), 0);
     loop {
         plan.release(rate);
         while !free.is_empty() && plan.turns.try_acquire().map(SemaphorePermit::forget).is_ok() {
-            taken += 1;
-            let last = plan.pace == Pace::Open(rate) && !taken.is_multiple_of(NOW_AND_THEN);
+            let longest = free.front().is_some_and(|(since, _)| since.elapsed() > IDLE);
+            let last = plan.pace == Pace::Open(rate) && !longest;
             let next = if last { free.pop_back() } else { free.pop_front() };
-            let Some(mut driver) = next else { break };
+            let Some((_, mut driver)) = next else { break };
             let (plan, recorder) = (plan.clone(), recorder.clone());
             running.spawn(async move {
                 one(&plan, &mut driver, &recorder).await;
@@ -227,7 +228,7 @@ where
         tokio::task::yield_now().await;
         tokio::task::yield_now().await;
         while let Some(done) = running.try_join_next() {
-            free.push_back(done.expect("a driver panicked"));
+            free.push_back((Instant::now(), done.expect("a driver panicked")));
         }
         if plan.turns.is_closed() && running.is_empty() {
             return most;

@@ -149,7 +149,7 @@ impl Calm {
                 late(0.99)
             ),
             format!("a refusal costs {refusing:.2} of an acceptance (goal 0.35)"),
-            format!("{} of the connections were needed at once", all.at_once),
+            format!("{} of the connections were busy at once at most", all.at_once),
             format!(
                 "memory at most {most:.0} MiB, {:.2} of {:.0} before (goal 1.5)",
                 most / self.steady_mib,

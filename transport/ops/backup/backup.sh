@@ -5,32 +5,33 @@
 #
 # RECIPIENTS: file of age public keys (`age-keygen -y`). Who makes backups cannot read them.
 set -eu
+. "$(dirname "$0")/seal.sh"
 recipients="$1"
 folder="$2"
 : "${DATABASE_URL:?an embedded database is copied with its folder: see README.md}"
+case "${DATABASE_URL#*://}" in *:*@*)
+    echo "leave the password to ~/.pgpass: the address can be read by every user of this machine" >&2
+    exit 1
+    ;;
+esac
 data="${MADANG_DATA_DIR:-./.madang}"
+[ -d "$data/objects" ] || { echo "$data/objects: no such folder of pictures (MADANG_DATA_DIR)" >&2; exit 1; }
 umask 077
 mkdir -p "$folder"
 name="madang-$(date -u +%Y%m%dT%H%M%SZ)"
 trap 'rm -f "$folder/.$name".*' EXIT
-
-# A pipe's failure is that of its last command: what fails before it leaves a file without an end.
-whole() { # command… : its output encrypted into $to, or nothing
-    { "$@" || touch "$folder/.$name.failed"; } | age -R "$recipients" -o "$to"
-    [ ! -e "$folder/.$name.failed" ]
-}
+trap 'exit 1' HUP INT TERM
 
 # GNU tar ends with 1 when something was added meanwhile, which is no harm; what is half written is called name#number.
 pictures() {
-    tar -C "$data" --exclude='*#*' -cf - objects || [ $? -eq 1 ]
+    tar --version | grep -q GNU || { echo "GNU tar is needed" >&2; return 1; }
+    tar -C "$data/objects" --exclude='*#*' -cf - . || [ $? -eq 1 ]
 }
 
 # The database first: pictures are never changed or removed, so that everything it names is there afterwards.
-to="$folder/.$name.database"
-whole pg_dump --format=custom --compress=3 --no-owner --no-privileges --dbname="$DATABASE_URL"
-mkdir -p "$data/objects"
-to="$folder/.$name.objects"
-whole pictures
+seal "$recipients" "$folder/.$name.database" \
+    pg_dump --format=custom --compress=3 --no-owner --no-privileges --dbname="$DATABASE_URL"
+seal "$recipients" "$folder/.$name.objects" pictures
 mv "$folder/.$name.objects" "$folder/$name.objects.tar.age"
 # Last: where the database is, the backup is whole.
 mv "$folder/.$name.database" "$folder/$name.database.age"

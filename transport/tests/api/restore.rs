@@ -10,8 +10,11 @@ use testkit::Database;
 use transport::restored::{self, Options};
 use transport::{Running, Settings};
 
-const CHECK: Options = Options { check: true, anyway: false };
-const BEGIN: Options = Options { check: false, anyway: false };
+const CHECK: Options = Options { check: true, anyway: false, moved: false };
+const BEGIN: Options = Options { check: false, anyway: false, moved: false };
+const MOVED: Options = Options { check: false, anyway: false, moved: true };
+
+const SIX: [&str; 6] = ["WOORI_TV", "RINGO_BIZ", "GENIE_TV", "INSTAGRAM", "NAVER", "KAKAO"];
 
 async fn started(settings: &Settings) -> Running {
     Running::start(settings.clone(), None).await.unwrap()
@@ -38,10 +41,12 @@ async fn sql(database: &Database, statements: &str) {
 }
 
 /// Something is done to the database, found, and undone.
-async fn found(settings: &Settings, database: &Database, done: &str, undone: &str) {
+async fn found(settings: &Settings, database: &Database, done: &str, undone: &str, says: &str) {
     sql(database, done).await;
-    assert!(restored::run(settings, CHECK).await.is_err(), "not found: {done}");
-    assert!(restored::run(settings, BEGIN).await.is_err(), "begun in spite of: {done}");
+    for options in [CHECK, BEGIN] {
+        let wrong = restored::run(settings, options).await.expect_err(done).to_string();
+        assert!(wrong.contains(says), "{done}: {wrong}");
+    }
     sql(database, undone).await;
     restored::run(settings, CHECK).await.unwrap_or_else(|e| panic!("not undone: {undone}: {e}"));
 }
@@ -58,7 +63,7 @@ async fn lived(api: &Api) -> (String, String, Value) {
     }
     api.post(&format!("/api/events/{drawn}/close"), json!({})).await.is(200);
     api.post(&format!("/api/events/{drawn}/draws"), json!({})).await.is(201);
-    let posted = api.ready(json!({}), json!(["NAVER", "WOORI_TV"])).await;
+    let posted = api.ready(json!({}), json!(SIX)).await;
     let (_, path) = api.publish(&posted).await;
     assert_eq!(api.get(&path).await.is(200)["status"], "completed");
     (id, slug, json!({"drawn": drawn, "distribution": path}))
@@ -84,45 +89,61 @@ fn what_is_wrong_with_a_restored_database_is_found() {
         let said = |done: &str, undone: &str| (done.to_owned(), undone.to_owned());
         let swapped = "phone_sealed = email_sealed, email_sealed = phone_sealed";
         let (entries, all) = ("participation.entries", "true".to_owned());
-        for (table, (done, undone), rows) in [
-            (entries, said("entry_no = 9", "entry_no = 5"), entry(&id, "5, 9")),
-            (entries, said("channel = (channel + 1) % 8", "channel = (channel + 7) % 8"), entry(&id, "3")),
-            (entries, rotated("phone_index", 16), entry(&id, "1")),
-            (
-                entries,
-                said(r"sealed = sealed || '\x00'", "sealed = substr(sealed, 1, octet_length(sealed) - 1)"),
-                entry(&id, "1"),
-            ),
-            (entries, said("weight = weight + 1", "weight = weight - 1"), entry(drawn, "2")),
-            (
-                "participation.log",
-                said("version = version + 100", "version = version - 100"),
-                format!("event_id = '{id}' and version in (2, 102)"),
-            ),
-            (
-                "participation.winners",
-                said("entry_no = entry_no % 3 + 1", "entry_no = (entry_no + 1) % 3 + 1"),
-                all.clone(),
-            ),
-            ("events.events", rotated("commitment", 32), format!("id = '{id}'")),
-            ("identity.users", said(swapped, swapped), all.clone()),
-            ("identity.users", rotated("email_index", 32), all),
+        let (of_live, of_drawn) = (format!("id = '{id}'"), format!("id = '{drawn}'"));
+        let versions = format!("event_id = '{id}' and version in (2, 102)");
+        let sealed = said(r"sealed = sealed || '\x00'", "sealed = substr(sealed, 1, octet_length(sealed) - 1)");
+        let version = said("version = version + 100", "version = version - 100");
+        let channel = said("channel = (channel + 1) % 8", "channel = (channel + 7) % 8");
+        let winner = said("entry_no = entry_no % 3 + 1", "entry_no = (entry_no + 1) % 3 + 1");
+        for (table, (done, undone), rows, says) in [
+            (entries, said("entry_no = 9", "entry_no = 5"), entry(&id, "5, 9"), "not numbered"),
+            (entries, channel, entry(&id, "3"), "add up"),
+            (entries, rotated("phone_index", 16), entry(&id, "1"), "1 of 5 entries do not open"),
+            (entries, sealed, entry(&id, "1"), "1 of 5 entries do not open"),
+            (entries, said("weight = weight + 1", "weight = weight - 1"), entry(drawn, "2"), "published at the close"),
+            ("participation.log", version, versions, "add up"),
+            ("participation.winners", winner, all.clone(), "does not verify: winners"),
+            ("events.events", rotated("commitment", 32), of_live, "is lost"),
+            ("events.events", rotated("commitment", 32), of_drawn, "another number than the promised one"),
+            ("identity.users", said(swapped, swapped), all.clone(), "does not open"),
+            ("identity.users", rotated("email_index", 32), all, "does not open"),
         ] {
-            found(&settings, &database, &set(table, &done, &rows), &set(table, &undone, &rows)).await;
+            found(&settings, &database, &set(table, &done, &rows), &set(table, &undone, &rows), says).await;
         }
 
         let objects = settings.data_dir.join("objects");
         let picture = std::fs::read_dir(&objects).unwrap().next().unwrap().unwrap().path();
         std::fs::rename(&picture, settings.data_dir.join("elsewhere")).unwrap();
-        assert!(restored::run(&settings, CHECK).await.is_err(), "a picture is gone");
+        assert_eq!(restored::run(&settings, CHECK).await.unwrap().missing.len(), 1);
         std::fs::rename(settings.data_dir.join("elsewhere"), &picture).unwrap();
+        assert_eq!(restored::run(&settings, CHECK).await.unwrap().missing.len(), 0);
 
         let mut others = settings.clone();
         others.keys_file = Some(database.folder().join("others.json"));
-        assert!(restored::run(&others, CHECK).await.is_err(), "no keys");
+        assert!(restored::run(&others, CHECK).await.unwrap_err().to_string().contains("keys file"));
         storage::crypto::Keyring::open(&others.keys_file(), true).unwrap();
-        assert!(restored::run(&others, CHECK).await.is_err(), "other keys");
+        assert!(restored::run(&others, CHECK).await.unwrap_err().to_string().contains("does not open"));
         restored::run(&settings, CHECK).await.unwrap();
+    });
+}
+
+/// Nothing is missing, and everybody stays who they are.
+#[test]
+fn a_database_that_was_moved_goes_on() {
+    run(async {
+        let database = Database::fresh().await;
+        let settings = settings(&database);
+        let running = started(&settings).await;
+        let mut api = owner_at(&format!("http://{}", running.address)).await;
+        stopped(running, &settings).await;
+        sql(&database, "update participation.epoch set origin = 'elsewhere'").await;
+        assert!(Running::start(settings.clone(), None).await.is_err());
+        process_ends(&settings).await;
+        restored::run(&settings, MOVED).await.unwrap();
+        let running = started(&settings).await;
+        api.base = format!("http://{}", running.address);
+        api.get("/api/users/me").await.is(200);
+        running.stop().await;
     });
 }
 
@@ -141,12 +162,17 @@ fn a_restored_database_begins_a_new_life() {
             let refused = restored::run(&settings, CHECK).await.unwrap_err().to_string();
             assert!(refused.contains("stop every server"), "{refused}");
         }
+        let posts = |running: &Running| SIX.map(|channel| running.simulator().unwrap().posts().count(channel));
+        let posted = posts(&running);
         stopped(running, &settings).await;
-        // As a dump of before the two calls has it, restored elsewhere.
-        sql(&database, "update events.publications set status = 'queued', external_id = null, url = null, remote = '{}', next_at = null,
-                               updated_at = now() - interval '1 hour' where channel in ('NAVER', 'WOORI_TV');
-                        update events.distributions set ended_at = null where id in (select distribution_id from events.publications where channel = 'NAVER');
-                        update participation.epoch set origin = 'elsewhere'").await;
+        // As a dump of before the calls has it, restored elsewhere.
+        let path = more["distribution"].as_str().unwrap();
+        let queued = "update events.publications set status = 'queued', external_id = null, url = null, remote = '{}',
+                             next_at = null, updated_at = now() - interval '1 hour'
+                       where status = 'published' and distribution_id = 'ID';
+                      update events.distributions set ended_at = null where id = 'ID';
+                      update participation.epoch set origin = 'elsewhere'";
+        sql(&database, &queued.replace("ID", path.rsplit('/').next().unwrap())).await;
         let refused = Running::start(settings.clone(), None).await.err().unwrap().to_string();
         assert!(refused.contains("madang restored"), "{refused}");
         process_ends(&settings).await;
@@ -170,19 +196,20 @@ fn a_restored_database_begins_a_new_life() {
         let notices = api.get("/api/notices").await.is(200);
         assert!(notices["items"].as_array().unwrap().iter().any(|n| n["kind"] == "restored"), "{notices}");
 
-        // One can be asked, and is; of the other only the owner knows. Neither is called again.
-        let path = more["distribution"].as_str().unwrap();
-        let status = |d: &Value, name: &str| {
-            d["channels"].as_array().unwrap().iter().find(|c| c["channel"] == name).unwrap()["status"].clone()
+        // They are asked, and one cannot be: only the owner knows. None is called again.
+        let ended = |d: &Value| {
+            let channels = d["channels"].as_array().unwrap().iter();
+            channels.map(|c| (c["channel"].as_str().unwrap().to_owned(), c["status"].clone())).collect::<Vec<_>>()
         };
         within(Duration::from_secs(60), "asked", || async {
-            let d = api.get(path).await.is(200);
-            status(&d, "WOORI_TV") == "published" && status(&d, "NAVER") == "unknown"
+            ended(&api.get(path).await.is(200)).iter().all(|(channel, status)| match channel.as_str() {
+                "NAVER" => status == "unknown",
+                "KAKAO" => status == "assisted",
+                _ => status == "published",
+            })
         })
         .await;
-        for channel in ["NAVER", "WOORI_TV"] {
-            assert_eq!(running.simulator().unwrap().posts().of(channel).len(), 1, "{channel}");
-        }
+        assert_eq!(posts(&running), posted, "nothing was called again");
         running.stop().await;
     });
 }

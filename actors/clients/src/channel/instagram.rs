@@ -147,14 +147,15 @@ impl Instagram {
         }
     }
 
-    /// The newest of our media with our link.
+    /// The newest of our media with our link, whatever our public address was then.
     async fn media_of(&self, post: &Post) -> Result<Option<Media>, UpstreamError> {
         let mut after: Option<String> = None;
+        let page = post.link.find("/e/").map_or(post.link.as_str(), |at| &post.link[at..]);
         for _ in 0..PAGES {
             let mut fields = vec![("fields", "id,caption,permalink".to_owned()), ("limit", "100".to_owned())];
             fields.extend(after.map(|a| ("after", a)));
             let list: MediaList = self.call(self.get("/me/media").query(&fields)).await?;
-            if let Some(m) = list.data.into_iter().find(|m| m.caption.contains(&post.link)) {
+            if let Some(m) = list.data.into_iter().find(|m| m.caption.contains(page)) {
                 return Ok(Some(m));
             }
             after = list.paging.and_then(|p| p.cursors).and_then(|c| c.after);
@@ -230,14 +231,17 @@ impl ChannelClient for Instagram {
         })
     }
 
-    /// The container knows whether it was published; without one, nothing ever was.
+    /// The container knows whether it was published. One that is not known here any more, because the database is older than
+    /// the post, may have been: the link is of this event alone.
     fn find<'a>(&'a self, post: &'a Post) -> Answered<'a, Option<Published>> {
         Box::pin(async move {
-            let Some(container) = container_of(post) else { return Ok(None) };
-            match self.state(container).await?.as_str() {
-                "PUBLISHED" => Ok(Some(self.media_or_container(post, container).await)),
-                _ => Ok(None),
+            if let Some(container) = container_of(post)
+                && self.state(container).await? == "PUBLISHED"
+            {
+                return Ok(Some(self.media_or_container(post, container).await));
             }
+            let media = self.media_of(post).await?;
+            Ok(media.map(|m| Published::Out { id: m.id, url: m.permalink, remote: json!({}) }))
         })
     }
 
