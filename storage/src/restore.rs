@@ -114,27 +114,21 @@ pub async fn newest(c: &mut Conn) -> Result<Option<Instant>> {
     Ok(newest.and_then(|n| n.at))
 }
 
-/// The next accounts, by id.
+/// Every account.
 ///
 /// # Errors
 /// Whatever the database said.
-pub async fn accounts(c: &mut Conn, after: UserId) -> Result<Vec<UserId>> {
-    let ids: Vec<Id> = sql("select id from identity.users where id > ? order by id limit 200")
-        .bind::<t::Uuid, _>(after.0)
-        .all(c)
-        .await?;
+pub async fn accounts(c: &mut Conn) -> Result<Vec<UserId>> {
+    let ids: Vec<Id> = sql("select id from identity.users order by id").all(c).await?;
     Ok(ids.into_iter().map(|r| UserId(r.id)).collect())
 }
 
-/// The next events, by id.
+/// Every event.
 ///
 /// # Errors
 /// Whatever the database said.
-pub async fn events(c: &mut Conn, after: EventId) -> Result<Vec<EventId>> {
-    let ids: Vec<Id> = sql("select id from events.events where id > ? order by id limit 200")
-        .bind::<t::Uuid, _>(after.0)
-        .all(c)
-        .await?;
+pub async fn events(c: &mut Conn) -> Result<Vec<EventId>> {
+    let ids: Vec<Id> = sql("select id from events.events order by id").all(c).await?;
     Ok(ids.into_iter().map(|r| EventId(r.id)).collect())
 }
 

@@ -136,36 +136,24 @@ impl Look {
     }
 
     async fn accounts(&mut self) -> storage::Result<()> {
-        let mut after = UserId(uuid::Uuid::nil());
-        loop {
-            let page = self.store.run(move |c| Box::pin(async move { restore::accounts(c, after).await })).await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = *last;
-            for id in page {
-                let keys = self.keys.clone();
-                let opens = self
-                    .store
-                    .run_long(move |c| Box::pin(async move { restore::account_opens(c, &keys, id).await }))
-                    .await?;
-                self.expect(opens, || format!("account {id} does not open with these keys, or is not found by them"));
-            }
+        for id in self.store.run_long(|c| Box::pin(async move { restore::accounts(c).await })).await? {
+            let keys = self.keys.clone();
+            let opening = self.store.run(move |c| Box::pin(async move { restore::account_opens(c, &keys, id).await }));
+            let opens = opening.await?;
+            self.expect(opens, || format!("account {id} does not open with these keys, or is not found by them"));
         }
+        Ok(())
     }
 
     async fn events(&mut self) -> storage::Result<()> {
-        let mut after = EventId(uuid::Uuid::nil());
-        loop {
-            let page = self.store.run(move |c| Box::pin(async move { restore::events(c, after).await })).await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = *last;
-            for id in page {
-                match self.event(id).await {
-                    Err(e) if e.is_passing() => return Err(e),
-                    Err(e) => self.found.wrong.push(format!("event {id} cannot be read: {e}")),
-                    Ok(()) => {}
-                }
+        for id in self.store.run_long(|c| Box::pin(async move { restore::events(c).await })).await? {
+            match self.event(id).await {
+                Err(e) if e.is_passing() => return Err(e),
+                Err(e) => self.found.wrong.push(format!("event {id} cannot be read: {e}")),
+                Ok(()) => {}
             }
         }
+        Ok(())
     }
 
     async fn event(&mut self, id: EventId) -> storage::Result<()> {

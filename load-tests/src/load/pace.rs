@@ -214,7 +214,7 @@ where
         plan.release(rate);
         while !free.is_empty() && plan.turns.try_acquire().map(SemaphorePermit::forget).is_ok() {
             let longest = free.front().is_some_and(|(since, _)| since.elapsed() > IDLE);
-            let last = plan.pace == Pace::Open(rate) && !longest;
+            let last = matches!(plan.pace, Pace::Open(_)) && !longest;
             let next = if last { free.pop_back() } else { free.pop_front() };
             let Some((_, mut driver)) = next else { break };
             let (plan, recorder) = (plan.clone(), recorder.clone());

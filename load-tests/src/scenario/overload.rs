@@ -35,11 +35,11 @@ struct Calm {
 /// Plays it.
 pub async fn run(o: &Options) -> Result<ExitCode, Failure> {
     let plan = Scenario::Overload.plan(o);
-    let before = match o.rows {
-        Some(_) => None,
-        None => Some(constant(o).await?),
+    let (rows, before) = match o.rows {
+        Some(rows) => (f64::from(rows), None),
+        None => constant(o).await.map(|before| ((before / 10.0).round(), Some(before)))?,
     };
-    let rows = o.rows.unwrap_or((before.unwrap_or_default() / 10.0).round() as u32).to_string();
+    let rows = rows.to_string();
     println!("the journal is held to {rows} rows a second");
     let crowd = plan.connections;
     let calm = Calm::measure(o, &rows, crowd).await?;

@@ -3,6 +3,7 @@
 #
 # Asked again for a segment that is there, as after a crash, it says yes if it is the same, and no if it is another.
 set -eu
+[ $# -eq 4 ] || { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 . "$(dirname "$0")/seal.sh"
 umask 077
 sum="$(sha256sum <"$3")"

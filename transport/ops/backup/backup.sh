@@ -5,6 +5,7 @@
 #
 # RECIPIENTS: file of age public keys (`age-keygen -y`). Who makes backups cannot read them.
 set -eu
+[ $# -eq 2 ] || { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 . "$(dirname "$0")/seal.sh"
 recipients="$1"
 folder="$2"

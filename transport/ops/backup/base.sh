@@ -5,6 +5,7 @@
 #
 # As a user who may replicate; the password is left to ~/.pgpass.
 set -eu
+[ $# -eq 2 ] || { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 . "$(dirname "$0")/seal.sh"
 umask 077
 mkdir -p "$2"

@@ -5,6 +5,7 @@
 #
 # IDENTITY: file of the age private key. Afterwards: `madang restored`, then `madang serve`.
 set -eu
+[ $# -eq 2 ] || { sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 identity="$1"
 backup="${2%.database.age}"
 : "${DATABASE_URL:?the empty database to restore into}"
