@@ -1,11 +1,11 @@
 //! Listeners: HTTP/1.1 with upgrades, TLS 1.3 where configured, header and idle limits, and a drain.
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderValue, Request, Response, header};
 use futures_util::future::Either;
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Either as EitherBody, Full};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -97,7 +97,7 @@ fn tune(socket: &TcpSocket) -> std::io::Result<()> {
 
 /// May answer a request before it is routed, whatever its body says; after a while, in which no further request is read
 /// from its connection.
-pub type Early = Arc<dyn Fn(&Request<Incoming>) -> Option<(Response<Body>, Duration)> + Send + Sync>;
+pub type Early = Arc<dyn Fn(&Request<Incoming>) -> Option<(Response<Full<Bytes>>, Duration)> + Send + Sync>;
 
 /// Who answers requests: first who may do so early, then the routes.
 #[derive(Clone)]
@@ -200,7 +200,7 @@ impl Drop for Lent {
 
 /// Reads the rest of a body. A connection closed with unread bytes is reset, and its last answer may be lost with it; where it
 /// has to be closed all the same, the answer says so.
-async fn pass_over(mut body: Incoming, most: usize, answer: &mut Response<Body>) {
+async fn pass_over<B>(mut body: Incoming, most: usize, answer: &mut Response<B>) {
     let mut left = most;
     let all = async {
         while let Some(Ok(frame)) = body.frame().await {
@@ -213,7 +213,7 @@ async fn pass_over(mut body: Incoming, most: usize, answer: &mut Response<Body>)
     }
 }
 
-fn say_close(answer: &mut Response<Body>) {
+fn say_close<B>(answer: &mut Response<B>) {
     answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
 }
 
@@ -228,7 +228,7 @@ where
                 if !hold.is_zero() {
                     tokio::time::sleep(hold).await;
                 }
-                Ok::<_, Infallible>(answer)
+                Ok::<_, Infallible>(answer.map(EitherBody::Left))
             });
         }
         request.extensions_mut().insert(ConnectInfo(peer));
@@ -244,13 +244,16 @@ where
                 Ok((rest, _)) => pass_over(rest, UNWANTED, &mut answer).await,
                 Err(_) => {}
             }
-            Ok(answer)
+            Ok(answer.map(EitherBody::Right))
         })
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(rand::random_range(HEADER_LIMIT))
         .max_buf_size(64 * 1024)
+        // Nothing is read while an answer is made, to see whether the client left: that would take another buffer for each.
+        // Who has sent everything and says so is answered like others.
+        .half_close(true)
         // Header and body of an answer leave as one buffer: most are small.
         .writev(false)
         .serve_connection(TokioIo::new(stream), service)

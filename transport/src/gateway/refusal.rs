@@ -7,8 +7,9 @@ use crate::error::{Problem, prefers_english};
 use crate::server::Early;
 use crate::state::App;
 use actors::EnterError;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use http_body_util::Full;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,16 +31,18 @@ impl Finished {
         let problem = Problem::from(EnterError::Overloaded);
         let mut headers = problem.headers(english);
         secure(&mut headers, app.settings.tls.is_some(), true);
+        // A place for it: a copy that has to grow costs as much again.
+        headers.insert(X_TRACE_ID, HeaderValue::from_static(HERE));
         let body = problem.body(english, HERE);
         let (before, after) = body.split_once(HERE).expect("every problem says its trace id");
         Self { headers, body: (before.into(), after.into()) }
     }
 
-    fn with(&self, trace: &str) -> Response<Body> {
+    fn with(&self, trace: &str) -> Response<Full<Bytes>> {
         let mut headers = self.headers.clone();
         headers.insert(X_TRACE_ID, HeaderValue::from_str(trace).expect("hexadecimal"));
         let body = [&self.body.0, trace.as_bytes(), &self.body.1].concat();
-        let mut response = Response::new(Body::from(Bytes::from(body)));
+        let mut response = Response::new(Full::from(body));
         (*response.status_mut(), *response.headers_mut()) = (StatusCode::SERVICE_UNAVAILABLE, headers);
         response
     }
