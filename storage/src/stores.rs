@@ -208,21 +208,45 @@ pub async fn remove(c: &mut Conn, id: StoreId) -> Result<bool> {
     Ok(changed == 1)
 }
 
-/// Records what the tax service said, for every shop of the owner.
+/// Records what became of a verification, for every shop of the owner. Of those that wait for it only, where `waiting`: the
+/// tax service may answer after an operator decided. How many changed.
 ///
 /// # Errors
 /// Whatever the database said.
-pub async fn set_verification(c: &mut Conn, user: UserId, verification: Verification, mode: Mode) -> Result<usize> {
+pub async fn set_verification(
+    c: &mut Conn,
+    user: UserId,
+    verification: Verification,
+    mode: Mode,
+    waiting: bool,
+) -> Result<usize> {
     sql("update identity.stores set verification = ?, mode = ?, version = version + 1,
                 verified_at = case when ? then now() else verified_at end
-          where user_id = ? and verification <> ?")
+          where user_id = ? and verification <> ? and (not ? or verification = 'PENDING')")
     .bind::<t::Text, _>(verification.code())
     .bind::<t::Text, _>(mode.code())
     .bind::<t::Bool, _>(verification == Verification::Verified)
     .bind::<t::Uuid, _>(user.0)
     .bind::<t::Text, _>(verification.code())
+    .bind::<t::Bool, _>(waiting)
     .run(c)
     .await
+}
+
+/// Shops that the tax service has not vouched for, newest first, before `before`; at most `limit`.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn unverified(c: &mut Conn, before: Option<StoreId>, limit: i64) -> Result<Vec<Shop>> {
+    let rows: Vec<Row> =
+        sql("select id, user_id, name, industry, region, address, verification, mode, index_kid, version, created_at, deleted_at is not null as removed
+                                from identity.stores
+                               where verification <> 'VERIFIED' and deleted_at is null and id < ? order by id desc limit ?")
+        .bind::<t::Uuid, _>(before.map_or(Uuid::max(), |s| s.0))
+        .bind::<t::BigInt, _>(limit)
+        .all(c)
+        .await?;
+    rows.into_iter().map(Shop::try_from).collect()
 }
 
 /// Open events of an owner: what pauses when the tax service says no.

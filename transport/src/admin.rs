@@ -12,13 +12,15 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use domain::channel::{Channel, Upstream};
-use domain::ids::EventId;
+use domain::ids::{EventId, StoreId};
 use domain::rule::within;
+use domain::text::line;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use storage::dead::Filter;
+use storage::stores::Shop;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -42,6 +44,8 @@ pub(crate) fn router(app: App) -> Router {
         .route("/admin/dlq/{id}/replay", post(replay))
         .route("/admin/alarms", get(alarms))
         .route("/admin/cache/invalidate", post(invalidate))
+        .route("/admin/stores", get(unverified))
+        .route("/admin/stores/{store}/verification", post(verify))
         .route("/admin/audit", get(audit))
         .route("/admin/simulator", get(simulator_state).delete(heal))
         .route("/admin/simulator/faults", post(fault))
@@ -191,6 +195,41 @@ async fn invalidate(
         app.handles.events.forget(event).await;
     }
     app.audit_as("admin".into(), origin, "cache-invalidated", what, json!({}));
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Shops that the tax service has not vouched for, newest first: `limit`, `cursor`.
+async fn unverified(State(app): State<App>, query: Query) -> ApiResult<Json<Value>> {
+    let (limit, before) = (query.limit()?, query.cursor::<StoreId>()?);
+    let shops = app
+        .store()
+        .run(move |c| Box::pin(async move { storage::stores::unverified(c, before, limit + 1).await }))
+        .await?;
+    let shown = |s: Shop| json!({"id": s.id, "userId": s.user, "name": s.name, "verification": s.verification, "createdAt": s.created_at});
+    Ok(Json(crate::extract::page(shops, limit, |s| s.id.to_string(), shown)))
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Verify {
+    verified: bool,
+    /// What was looked at, for the audit: no personal data.
+    reason: String,
+}
+
+/// Decides from documents what the tax service could not or got wrong.
+async fn verify(
+    State(app): State<App>,
+    Origin(origin): Origin,
+    Id(store): Id<StoreId>,
+    Body(body): Body<Verify>,
+) -> ApiResult<StatusCode> {
+    let reason = line(&body.reason, 200).map_err(|e| Problem::field("reason", e))?;
+    if !app.handles.verify_by_hand(store, body.verified).await? {
+        return Err(Problem::not_found());
+    }
+    let detail = json!({"verified": body.verified, "reason": reason});
+    app.audit_as("admin".into(), origin, "store-verified-by-hand", format!("store:{store}"), detail);
     Ok(StatusCode::NO_CONTENT)
 }
 

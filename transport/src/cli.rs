@@ -156,6 +156,18 @@ enum AdminCommand {
         /// Its key, or the id of an event.
         key: String,
     },
+    /// Shops that the tax service has not vouched for.
+    Stores,
+    /// Decide from documents whether a business exists and is its owner's.
+    Verify {
+        /// Id of a shop, as `stores` lists it; it holds for every shop of its owner.
+        store: String,
+        /// What was looked at, for the audit.
+        reason: String,
+        /// It does not: its events stop.
+        #[arg(long)]
+        reject: bool,
+    },
     /// What the simulator received, keeps and does wrong.
     Simulator,
     /// Play a scenario of faults.
@@ -387,6 +399,9 @@ async fn admin(flags: &Flags, url: Option<String>, what: AdminCommand) -> Result
             let what = if key.parse::<domain::ids::EventId>().is_ok() { "eventId" } else { "key" };
             post("/admin/cache/invalidate").json(&serde_json::json!({what: key}))
         }
+        AdminCommand::Stores => get("/admin/stores"),
+        AdminCommand::Verify { store, reason, reject } => post(&format!("/admin/stores/{store}/verification"))
+            .json(&serde_json::json!({"verified": !reject, "reason": reason})),
         AdminCommand::Simulator => get("/admin/simulator"),
         AdminCommand::Scenario { file } => {
             let text = std::fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;

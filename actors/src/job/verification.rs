@@ -1,11 +1,12 @@
-//! A business number the tax service did not answer for at signup is asked again until it does.
+//! A business number the tax service did not answer for at signup is asked again until it does, or an operator decides.
 
 use super::Run;
 use crate::event::REJECTED;
+use crate::system::{Handles, Shared};
 use clients::nts::NtsVerdict;
 use domain::channel::Upstream;
 use domain::event::{Command, Who};
-use domain::ids::UserId;
+use domain::ids::{StoreId, UserId};
 use serde_json::json;
 use std::time::Duration;
 use storage::StorageError;
@@ -30,6 +31,10 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
             json!({"code": "user-gone", "messageKo": "계정이 없습니다.", "messageEn": "The account is gone."}),
         ));
     };
+    let shop = run.shared.store.run(move |c| Box::pin(async move { storage::stores::newest(c, user).await })).await?;
+    if shop.is_none_or(|shop| shop.verification != Verification::Pending) {
+        return Ok(End::Succeeded { result: json!({"settled": true}), fallback: None });
+    }
     if !run.shared.upstreams.mode(Upstream::Nts).calls() {
         return Ok(End::Released(SWITCHED_OFF));
     }
@@ -41,8 +46,10 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
         .once(Upstream::Nts, nts.validate(&account.business, account.opened_on, account.name.expose()))
         .await;
     match asked {
-        Ok(NtsVerdict::Open) => settle(run, user, Verification::Verified).await?,
-        Ok(NtsVerdict::Closed | NtsVerdict::Mismatch) => settle(run, user, Verification::Rejected).await?,
+        Ok(NtsVerdict::Open) => settle(&run.shared, user, Verification::Verified, true).await?,
+        Ok(NtsVerdict::Closed | NtsVerdict::Mismatch) => {
+            settle(&run.shared, user, Verification::Rejected, true).await?;
+        }
         Err(e) => {
             tracing::info!(job = %run.job.id, error = %e, "the tax service did not answer");
             return Ok(run.again(
@@ -55,19 +62,39 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
     Ok(End::Succeeded { result: json!({"settled": true}), fallback: None })
 }
 
-async fn settle(run: &Run, user: UserId, verdict: Verification) -> Result<(), StorageError> {
-    let mode = run.shared.upstreams.mode(Upstream::Nts);
-    run.shared
+impl Handles {
+    /// Decides by hand, from documents, what the tax service could not or got wrong: for every shop of its owner. False: there
+    /// is no such shop.
+    ///
+    /// # Errors
+    /// Whatever the database said.
+    pub async fn verify_by_hand(&self, store: StoreId, right: bool) -> Result<bool, StorageError> {
+        let shop =
+            self.shared.store.run(move |c| Box::pin(async move { storage::stores::get(c, store).await })).await?;
+        let Some(shop) = shop else { return Ok(false) };
+        let verdict = if right { Verification::Verified } else { Verification::Rejected };
+        settle(&self.shared, shop.user, verdict, false).await?;
+        Ok(true)
+    }
+}
+
+/// Records a verdict and what follows from it, if it changes anything.
+async fn settle(shared: &Shared, user: UserId, verdict: Verification, waiting: bool) -> Result<(), StorageError> {
+    let mode = shared.upstreams.mode(Upstream::Nts);
+    let changed = shared
         .store
-        .run(move |c| Box::pin(async move { storage::stores::set_verification(c, user, verdict, mode).await }))
+        .run(move |c| Box::pin(async move { storage::stores::set_verification(c, user, verdict, mode, waiting).await }))
         .await?;
+    if changed == 0 {
+        return Ok(());
+    }
     let rejected = verdict == Verification::Rejected;
     if rejected {
         let live =
-            run.shared.store.run(move |c| Box::pin(async move { storage::stores::live_events(c, user).await })).await?;
+            shared.store.run(move |c| Box::pin(async move { storage::stores::live_events(c, user).await })).await?;
         for id in live {
             let pause = Command::Pause { reason: Some(REJECTED.into()) };
-            if let Err(e) = run.shared.events().get(id).command(Who::System, pause, None).await {
+            if let Err(e) = shared.events().get(id).command(Who::System, pause, None).await {
                 tracing::warn!(event = %id, error = %e, "an event of a rejected store was not paused");
             }
         }
@@ -78,7 +105,10 @@ async fn settle(run: &Run, user: UserId, verdict: Verification) -> Result<(), St
             "Your business could not be verified and running events were paused. Please send a copy of the registration and proof of who represents it.",
         )
     } else {
-        ("사업자 확인이 끝났습니다.", "Your business is verified.")
+        (
+            "사업자 확인이 끝났습니다. 확인하는 동안 멈춘 이벤트가 있으면 다시 시작해 주세요.",
+            "Your business is verified. If an event was paused meanwhile, please resume it.",
+        )
     };
     let notice = NewNotice {
         owner: user,
@@ -88,6 +118,6 @@ async fn settle(run: &Run, user: UserId, verdict: Verification) -> Result<(), St
         message_en: en.into(),
         data: json!({}),
     };
-    crate::notices::tell(&run.shared, notice).await;
+    crate::notices::tell(shared, notice).await;
     Ok(())
 }

@@ -33,6 +33,27 @@ fn a_rejected_shop_runs_nothing() {
         let kinds: Vec<Value> = facts(&api, &scheduled).await.into_iter().map(|f| f["kind"].clone()).collect();
         assert!(kinds.contains(&json!("opened")) && kinds.contains(&json!("paused")), "{kinds:?}");
         api.post(&format!("/api/events/{scheduled}/resume"), json!({})).await.fails(409, "store-rejected");
+        // An operator saw the documents.
+        let found = admin(&own, Method::GET, "/admin/stores", None).await["items"][0].clone();
+        assert_eq!((&found["verification"], &found["userId"]), (&json!("REJECTED"), &json!(api.user)), "{found}");
+        let path = format!("/admin/stores/{}/verification", found["id"].as_str().unwrap());
+        let seen = json!({"verified": true, "reason": "registration and identity card seen"});
+        for _ in 0..2 {
+            admin(&own, Method::POST, &path, Some(seen.clone())).await;
+        }
+        assert_eq!(api.get("/api/stores").await.is(200)["items"][0]["verification"], "VERIFIED");
+        assert_eq!(admin(&own, Method::GET, "/admin/stores", None).await["items"], json!([]));
+        let notices = api.get("/api/notices").await.is(200)["items"].clone();
+        let told = notices.as_array().unwrap().iter().filter(|n| n["kind"] == "store-verified").count();
+        assert_eq!(told, 1, "{notices}");
+        for id in [&live, &scheduled] {
+            assert_eq!(api.post(&format!("/api/events/{id}/resume"), json!({})).await.is(200)["status"], "live");
+        }
+        within(Duration::from_secs(5), "it is in the audit", || async {
+            let audit = admin(&own, Method::GET, "/admin/audit", None).await;
+            audit["items"].as_array().unwrap().iter().any(|a| a["detail"]["reason"] == seen["reason"])
+        })
+        .await;
         own.running.stop().await;
     });
 }

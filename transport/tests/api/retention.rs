@@ -1,16 +1,21 @@
 //! What the notice promises: data of those who did not win is destroyed after the draw, everything personal in the end, and
 //! both are recorded.
 
-use crate::support::{Api, Server, owner_at, phone, run, start};
+use crate::support::{Api, Server, owner_at, phone, run, start, within};
 use diesel_async::SimpleAsyncConnection;
 use domain::draw::proof::DrawProof;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// As if everything so far had happened so many days earlier.
 async fn days_pass(own: &Server, days: u32) {
-    let shift = format!("update events.facts set at = at - interval '{days} days'");
+    assert!(holds(own, format!("update events.facts set at = at - interval '{days} days'")).await);
+}
+
+/// Does the database take a statement?
+async fn holds(own: &Server, statement: String) -> bool {
     let store = own.running.handles().shared.store.clone();
-    store.run(move |c| Box::pin(async move { Ok(c.batch_execute(&shift).await?) })).await.unwrap();
+    store.run(move |c| Box::pin(async move { Ok(c.batch_execute(&statement).await?) })).await.is_ok()
 }
 
 async fn destroy(own: &Server) {
@@ -150,6 +155,27 @@ fn a_cancelled_event_keeps_no_names_and_a_purged_one_no_index() {
         assert_eq!(returning(&third).await, 0, "without their index nobody is known");
         // As it was when each was purged: what was known from the third, too.
         assert_eq!((returning(&cancelled).await, returning(&second).await), (2, 3));
+        own.running.stop().await;
+    });
+}
+
+/// A login leaves no trace a day after it ended by itself; one that lives goes on.
+#[test]
+fn logins_that_are_over_are_forgotten() {
+    run(async {
+        let own = start(|_| {}).await;
+        let (old, api) = (owner_at(&own.base).await, owner_at(&own.base).await);
+        let aged = format!(
+            "update identity.sessions set expires_at = now() - interval '25 hours' where user_id = '{}'",
+            old.user
+        );
+        assert!(holds(&own, aged).await);
+        // Housekeeping is what it begins with.
+        assert!(own.running.handles().root.restart("reconciler").await);
+        let gone = "do $$ begin if (select count(*) <> 1 from identity.sessions) then raise exception 'not yet'; end if; end $$";
+        within(Duration::from_secs(20), "one is left", || holds(&own, gone.into())).await;
+        api.post("/api/users/token/refresh", json!({"refreshToken": api.refresh})).await.is(200);
+        old.post("/api/users/token/refresh", json!({"refreshToken": old.refresh})).await.fails(401, "unauthenticated");
         own.running.stop().await;
     });
 }

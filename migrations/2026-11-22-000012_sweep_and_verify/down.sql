@@ -1,0 +1,2 @@
+drop index identity.stores_unverified;
+drop index identity.sessions_expiry;

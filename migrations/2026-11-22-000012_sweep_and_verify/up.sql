@@ -1,0 +1,4 @@
+-- Logins that are over are removed: housekeeping looks for them every five minutes.
+create index sessions_expiry on identity.sessions (expires_at);
+-- What an operator looks through: shops that the tax service did not vouch for.
+create index stores_unverified on identity.stores (id) where verification <> 'VERIFIED' and deleted_at is null;
