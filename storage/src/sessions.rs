@@ -152,7 +152,7 @@ pub async fn take_ticket(c: &mut Conn, hash: [u8; 32]) -> Result<Option<Ticket>>
 }
 
 /// Removes what has expired, of logins a day later: an access token outlives its login by a quarter of an hour at most. How
-/// many rows.
+/// many rows: at most a thousand of logins and of keys at once.
 ///
 /// # Errors
 /// Whatever the database said.

@@ -1,17 +1,17 @@
 //! `identity.stores`: shops.
 
 use crate::error::{Result, corrupt};
-use crate::sql::{sql, types as t};
+use crate::sql::{Id, sql, types as t};
 use crate::store::Conn;
 use diesel::QueryableByName;
 use domain::catalog::Region;
 use domain::channel::Mode;
-use domain::ids::{StoreId, UserId};
+use domain::ids::{EventId, StoreId, UserId};
 use domain::time::Instant;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// What the tax service says of a business.
+/// What the tax service says of a business, or an operator who saw its documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Verification {
@@ -34,7 +34,11 @@ impl Verification {
         }
     }
 
-    fn parse(s: &str) -> Result<Self> {
+    /// By its name.
+    ///
+    /// # Errors
+    /// It is none of them.
+    pub fn parse(s: &str) -> Result<Self> {
         match s {
             "VERIFIED" => Ok(Self::Verified),
             "PENDING" => Ok(Self::Pending),
@@ -59,9 +63,9 @@ pub struct Shop {
     pub region: Region,
     /// Address, optional.
     pub address: Option<String>,
-    /// What the tax service says.
+    /// Does its business exist, and is it its owner's?
     pub verification: Verification,
-    /// Mode of the tax service then.
+    /// Mode of the tax service when it last answered.
     pub mode: Mode,
     /// The blind-index key of its entries.
     pub index_kid: String,
@@ -208,8 +212,20 @@ pub async fn remove(c: &mut Conn, id: StoreId) -> Result<bool> {
     Ok(changed == 1)
 }
 
-/// Records what became of a verification, for every shop of the owner. Of those that wait for it only, where `waiting`: the
-/// tax service may answer after an operator decided. How many changed.
+/// Holds what is said of an owner's shops until the transaction ends: a shop that is added meanwhile must not miss it.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn hold(c: &mut Conn, user: UserId) -> Result<()> {
+    sql("select id from identity.users where id = ? for no key update")
+        .bind::<t::Uuid, _>(user.0)
+        .first::<Id>(c)
+        .await?;
+    Ok(())
+}
+
+/// Records a verdict for every shop of the owner: of the tax service in its `mode`, for those that wait for it, or without one
+/// of an operator, for all. How many it changed.
 ///
 /// # Errors
 /// Whatever the database said.
@@ -217,31 +233,37 @@ pub async fn set_verification(
     c: &mut Conn,
     user: UserId,
     verification: Verification,
-    mode: Mode,
-    waiting: bool,
+    mode: Option<Mode>,
 ) -> Result<usize> {
-    sql("update identity.stores set verification = ?, mode = ?, version = version + 1,
+    sql("update identity.stores set verification = ?, mode = coalesce(?, mode), version = version + 1,
                 verified_at = case when ? then now() else verified_at end
-          where user_id = ? and verification <> ? and (not ? or verification = 'PENDING')")
+          where user_id = ? and verification <> ? and (? or verification = 'PENDING')")
     .bind::<t::Text, _>(verification.code())
-    .bind::<t::Text, _>(mode.code())
+    .bind::<t::Nullable<t::Text>, _>(mode.map(Mode::code))
     .bind::<t::Bool, _>(verification == Verification::Verified)
     .bind::<t::Uuid, _>(user.0)
     .bind::<t::Text, _>(verification.code())
-    .bind::<t::Bool, _>(waiting)
+    .bind::<t::Bool, _>(mode.is_none())
     .run(c)
     .await
 }
 
-/// Shops that the tax service has not vouched for, newest first, before `before`; at most `limit`.
+/// Shops that are not verified, or of these those with one result, newest first, before `before`; at most `limit`.
 ///
 /// # Errors
 /// Whatever the database said.
-pub async fn unverified(c: &mut Conn, before: Option<StoreId>, limit: i64) -> Result<Vec<Shop>> {
+pub async fn unverified(
+    c: &mut Conn,
+    result: Option<Verification>,
+    before: Option<StoreId>,
+    limit: i64,
+) -> Result<Vec<Shop>> {
     let rows: Vec<Row> =
         sql("select id, user_id, name, industry, region, address, verification, mode, index_kid, version, created_at, deleted_at is not null as removed
                                 from identity.stores
-                               where verification <> 'VERIFIED' and deleted_at is null and id < ? order by id desc limit ?")
+                               where verification <> 'VERIFIED' and deleted_at is null and verification = coalesce(?, verification)
+                                 and id < ? order by id desc limit ?")
+        .bind::<t::Nullable<t::Text>, _>(result.map(Verification::code))
         .bind::<t::Uuid, _>(before.map_or(Uuid::max(), |s| s.0))
         .bind::<t::BigInt, _>(limit)
         .all(c)
@@ -249,20 +271,20 @@ pub async fn unverified(c: &mut Conn, before: Option<StoreId>, limit: i64) -> Re
     rows.into_iter().map(Shop::try_from).collect()
 }
 
-/// Open events of an owner: what pauses when the tax service says no.
+/// Open events of an owner's rejected shops, at most a thousand: what pauses.
 ///
 /// # Errors
 /// Whatever the database said.
-pub async fn live_events(c: &mut Conn, user: UserId) -> Result<Vec<domain::ids::EventId>> {
-    let rows: Vec<crate::sql::Id> =
-        sql("select id from events.events where owner_id = ? and status = 'live' limit 1000")
-            .bind::<t::Uuid, _>(user.0)
-            .all(c)
-            .await?;
-    Ok(rows.into_iter().map(|r| domain::ids::EventId(r.id)).collect())
+pub async fn live_events(c: &mut Conn, user: UserId) -> Result<Vec<EventId>> {
+    let rows: Vec<Id> = sql("select e.id from events.events e join identity.stores s on s.id = e.store_id
+                              where e.owner_id = ? and e.status = 'live' and s.verification = 'REJECTED' limit 1000")
+    .bind::<t::Uuid, _>(user.0)
+    .all(c)
+    .await?;
+    Ok(rows.into_iter().map(|r| EventId(r.id)).collect())
 }
 
-/// The newest shop of an owner, removed or not: what the tax service said is the same for all.
+/// The newest shop of an owner, removed or not: verified or not is the same for all.
 ///
 /// # Errors
 /// Whatever the database said.

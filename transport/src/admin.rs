@@ -20,7 +20,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use storage::dead::Filter;
-use storage::stores::Shop;
+use storage::stores::{Shop, Verification};
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -198,12 +198,14 @@ async fn invalidate(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Shops that the tax service has not vouched for, newest first: `limit`, `cursor`.
+/// Shops that are not verified, newest first: `verification` (`PENDING`, `REJECTED`), `limit`, `cursor`.
 async fn unverified(State(app): State<App>, query: Query) -> ApiResult<Json<Value>> {
     let (limit, before) = (query.limit()?, query.cursor::<StoreId>()?);
+    let result = query.get("verification").map(Verification::parse).transpose();
+    let result = result.map_err(|_| Problem::field("verification", "invalid-value"))?;
     let shops = app
         .store()
-        .run(move |c| Box::pin(async move { storage::stores::unverified(c, before, limit + 1).await }))
+        .run(move |c| Box::pin(async move { storage::stores::unverified(c, result, before, limit + 1).await }))
         .await?;
     let shown = |s: Shop| json!({"id": s.id, "userId": s.user, "name": s.name, "verification": s.verification, "createdAt": s.created_at});
     Ok(Json(crate::extract::page(shops, limit, |s| s.id.to_string(), shown)))
@@ -217,7 +219,7 @@ struct Verify {
     reason: String,
 }
 
-/// Decides from documents what the tax service could not or got wrong.
+/// Decides from documents what the tax service could not, or got wrong; to its end, whoever waits for it.
 async fn verify(
     State(app): State<App>,
     Origin(origin): Origin,
@@ -225,12 +227,19 @@ async fn verify(
     Body(body): Body<Verify>,
 ) -> ApiResult<StatusCode> {
     let reason = line(&body.reason, 200).map_err(|e| Problem::field("reason", e))?;
-    if !app.handles.verify_by_hand(store, body.verified).await? {
-        return Err(Problem::not_found());
-    }
-    let detail = json!({"verified": body.verified, "reason": reason});
-    app.audit_as("admin".into(), origin, "store-verified-by-hand", format!("store:{store}"), detail);
-    Ok(StatusCode::NO_CONTENT)
+    let here = app.clone();
+    let verifying = app.tracker.spawn(async move {
+        let Some((shop, changed)) = here.handles.verify_by_hand(store, body.verified).await? else {
+            return Err(Problem::not_found());
+        };
+        if changed {
+            let detail =
+                json!({"verified": body.verified, "was": shop.verification, "userId": shop.user, "reason": reason});
+            here.audit_as("admin".into(), origin, "store-verified-by-hand", format!("store:{store}"), detail);
+        }
+        Ok(StatusCode::NO_CONTENT)
+    });
+    verifying.await.unwrap_or_else(|_| Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown")))
 }
 
 async fn audit(State(app): State<App>, query: Query) -> ApiResult<Json<Value>> {

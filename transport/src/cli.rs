@@ -156,8 +156,12 @@ enum AdminCommand {
         /// Its key, or the id of an event.
         key: String,
     },
-    /// Shops that the tax service has not vouched for.
-    Stores,
+    /// The newest hundred shops that are not verified.
+    Stores {
+        /// Only those the tax service rejected.
+        #[arg(long)]
+        rejected: bool,
+    },
     /// Decide from documents whether a business exists and is its owner's.
     Verify {
         /// Id of a shop, as `stores` lists it; it holds for every shop of its owner.
@@ -399,7 +403,9 @@ async fn admin(flags: &Flags, url: Option<String>, what: AdminCommand) -> Result
             let what = if key.parse::<domain::ids::EventId>().is_ok() { "eventId" } else { "key" };
             post("/admin/cache/invalidate").json(&serde_json::json!({what: key}))
         }
-        AdminCommand::Stores => get("/admin/stores"),
+        AdminCommand::Stores { rejected } => {
+            get(if rejected { "/admin/stores?limit=100&verification=REJECTED" } else { "/admin/stores?limit=100" })
+        }
         AdminCommand::Verify { store, reason, reject } => post(&format!("/admin/stores/{store}/verification"))
             .json(&serde_json::json!({"verified": !reject, "reason": reason})),
         AdminCommand::Simulator => get("/admin/simulator"),

@@ -251,9 +251,6 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(rand::random_range(HEADER_LIMIT))
         .max_buf_size(64 * 1024)
-        // Nothing is read while an answer is made, to see whether the client left: that would take another buffer for each.
-        // Who has sent everything and says so is answered like others.
-        .half_close(true)
         // Header and body of an answer leave as one buffer: most are small.
         .writev(false)
         .serve_connection(TokioIo::new(stream), service)

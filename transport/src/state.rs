@@ -7,6 +7,7 @@ use crate::ratelimit::RateLimit;
 use crate::revocations::Revocations;
 use crate::throttle::Throttle;
 use actors::Handles;
+use actors::hub::Reader;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::Value;
 use simulator::Simulator;
@@ -47,6 +48,14 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn store(&self) -> &Store {
         &self.handles.shared.store
+    }
+
+    /// Holds an answer until there is news, until then, or until the server drains: whoever waits asks the next one.
+    pub(crate) async fn hold(&self, news: &Reader, until: tokio::time::Instant) {
+        tokio::select! {
+            _ = tokio::time::timeout_at(until, news.due()) => {}
+            () = self.draining.cancelled() => {}
+        }
     }
 
     /// Writes an audit record in the background; that it cannot is an error in the log.

@@ -1,18 +1,18 @@
 //! A business number the tax service did not answer for at signup is asked again until it does, or an operator decides.
 
 use super::Run;
-use crate::event::REJECTED;
+use crate::event::{EventError, REJECTED};
 use crate::system::{Handles, Shared};
 use clients::nts::NtsVerdict;
-use domain::channel::Upstream;
+use domain::channel::{Mode, Upstream};
 use domain::event::{Command, Who};
 use domain::ids::{StoreId, UserId};
 use serde_json::json;
 use std::time::Duration;
 use storage::StorageError;
 use storage::jobs::End;
-use storage::notices::NewNotice;
-use storage::stores::Verification;
+use storage::notices::{NewNotice, insert};
+use storage::stores::{Shop, Verification};
 
 /// Between two looks whether the tax service was switched on again.
 const SWITCHED_OFF: Duration = Duration::from_secs(3_600);
@@ -32,8 +32,15 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
         ));
     };
     let shop = run.shared.store.run(move |c| Box::pin(async move { storage::stores::newest(c, user).await })).await?;
-    if shop.is_none_or(|shop| shop.verification != Verification::Pending) {
-        return Ok(End::Succeeded { result: json!({"settled": true}), fallback: None });
+    match shop.map(|shop| shop.verification) {
+        Some(Verification::Pending) => {}
+        // Decided, maybe by an attempt that was cut off before everything had stopped.
+        decided => {
+            if decided == Some(Verification::Rejected) {
+                stop(&run.shared, user).await?;
+            }
+            return Ok(End::Succeeded { result: json!({"settled": true}), fallback: None });
+        }
     }
     if !run.shared.upstreams.mode(Upstream::Nts).calls() {
         return Ok(End::Released(SWITCHED_OFF));
@@ -46,9 +53,12 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
         .once(Upstream::Nts, nts.validate(&account.business, account.opened_on, account.name.expose()))
         .await;
     match asked {
-        Ok(NtsVerdict::Open) => settle(&run.shared, user, Verification::Verified, true).await?,
-        Ok(NtsVerdict::Closed | NtsVerdict::Mismatch) => {
-            settle(&run.shared, user, Verification::Rejected, true).await?;
+        Ok(answer) => {
+            let verdict = match answer {
+                NtsVerdict::Open => Verification::Verified,
+                NtsVerdict::Closed | NtsVerdict::Mismatch => Verification::Rejected,
+            };
+            settle(&run.shared, user, verdict, Some(run.shared.upstreams.mode(Upstream::Nts))).await?;
         }
         Err(e) => {
             tracing::info!(job = %run.job.id, error = %e, "the tax service did not answer");
@@ -63,61 +73,87 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
 }
 
 impl Handles {
-    /// Decides by hand, from documents, what the tax service could not or got wrong: for every shop of its owner. False: there
-    /// is no such shop.
+    /// Decides from documents what the tax service could not, or got wrong: for every shop of its owner. The shop as it was, and
+    /// whether that changed anything; `None`: there is no such shop.
     ///
     /// # Errors
-    /// Whatever the database said.
-    pub async fn verify_by_hand(&self, store: StoreId, right: bool) -> Result<bool, StorageError> {
+    /// Whatever the database said. The verdict may stand all the same: repeated, it stops what was not stopped.
+    pub async fn verify_by_hand(&self, store: StoreId, right: bool) -> Result<Option<(Shop, bool)>, StorageError> {
         let shop =
             self.shared.store.run(move |c| Box::pin(async move { storage::stores::get(c, store).await })).await?;
-        let Some(shop) = shop else { return Ok(false) };
+        let Some(shop) = shop else { return Ok(None) };
         let verdict = if right { Verification::Verified } else { Verification::Rejected };
-        settle(&self.shared, shop.user, verdict, false).await?;
-        Ok(true)
+        let changed = settle(&self.shared, shop.user, verdict, None).await?;
+        Ok(Some((shop, changed)))
     }
 }
 
-/// Records a verdict and what follows from it, if it changes anything.
-async fn settle(shared: &Shared, user: UserId, verdict: Verification, waiting: bool) -> Result<(), StorageError> {
-    let mode = shared.upstreams.mode(Upstream::Nts);
-    let changed = shared
+/// Records a verdict, of the tax service in its `mode` or of an operator, tells the owner once, and stops what a rejected shop
+/// runs. Did it change anything?
+async fn settle(
+    shared: &Shared,
+    user: UserId,
+    verdict: Verification,
+    mode: Option<Mode>,
+) -> Result<bool, StorageError> {
+    let stored = shared
         .store
-        .run(move |c| Box::pin(async move { storage::stores::set_verification(c, user, verdict, mode, waiting).await }))
+        .tx(move |c| {
+            Box::pin(async move {
+                storage::stores::hold(c, user).await?;
+                let changed = storage::stores::set_verification(c, user, verdict, mode).await?;
+                Ok(if changed == 0 { None } else { Some(insert(c, notice(user, verdict)).await?) })
+            })
+        })
         .await?;
-    if changed == 0 {
-        return Ok(());
+    if let Some(told) = &stored {
+        crate::notices::publish(shared, user, told);
     }
-    let rejected = verdict == Verification::Rejected;
-    if rejected {
-        let live =
-            shared.store.run(move |c| Box::pin(async move { storage::stores::live_events(c, user).await })).await?;
-        for id in live {
-            let pause = Command::Pause { reason: Some(REJECTED.into()) };
-            if let Err(e) = shared.events().get(id).command(Who::System, pause, None).await {
+    if verdict == Verification::Rejected {
+        stop(shared, user).await?;
+    }
+    Ok(stored.is_some())
+}
+
+/// Pauses what a rejected shop runs. What could not be paused is an error, for whoever tries again.
+async fn stop(shared: &Shared, user: UserId) -> Result<(), StorageError> {
+    let live = shared.store.run(move |c| Box::pin(async move { storage::stores::live_events(c, user).await })).await?;
+    let mut outcome = Ok(());
+    for id in live {
+        let pause = Command::Pause { reason: Some(REJECTED.into()) };
+        match shared.events().get(id).command(Who::System, pause, None).await {
+            // No longer open.
+            Ok(_) | Err(EventError::Rejected(_)) => {}
+            Err(EventError::Storage(e)) => outcome = Err(e),
+            Err(e) => {
                 tracing::warn!(event = %id, error = %e, "an event of a rejected store was not paused");
+                outcome = Err(StorageError::Contended);
             }
         }
     }
-    let (ko, en) = if rejected {
+    outcome
+}
+
+fn notice(owner: UserId, verdict: Verification) -> NewNotice {
+    let rejected = verdict == Verification::Rejected;
+    let (message_ko, message_en) = if rejected {
         (
             "사업자 확인에 실패해 진행 중인 이벤트를 멈췄습니다. 사업자등록증 사본과 대표자 확인 서류를 보내 주세요.",
-            "Your business could not be verified and running events were paused. Please send a copy of the registration and proof of who represents it.",
+            "Your business could not be verified and running events were paused. Please send a copy of the registration and \
+             proof of who represents it.",
         )
     } else {
         (
-            "사업자 확인이 끝났습니다. 확인하는 동안 멈춘 이벤트가 있으면 다시 시작해 주세요.",
-            "Your business is verified. If an event was paused meanwhile, please resume it.",
+            "사업자 확인이 끝났습니다. 확인에 실패해 멈춘 이벤트가 있다면 다시 시작할 수 있습니다.",
+            "Your business is verified. What was paused because it was not can be resumed.",
         )
     };
-    let notice = NewNotice {
-        owner: user,
+    NewNotice {
+        owner,
         kind: if rejected { "store-rejected" } else { "store-verified" },
         level: if rejected { "critical" } else { "info" },
-        message_ko: ko.into(),
-        message_en: en.into(),
+        message_ko: message_ko.into(),
+        message_en: message_en.into(),
         data: json!({}),
-    };
-    crate::notices::tell(shared, notice).await;
-    Ok(())
+    }
 }

@@ -38,8 +38,8 @@ pub(crate) async fn wait_ended(app: &App, id: DistributionId, limit: Duration) -
         }
         // Woken by an update, and every second in case the one that matters was made on another node.
         let look = (tokio::time::Instant::now() + Duration::from_secs(1)).min(deadline);
-        let _ = tokio::time::timeout_at(look, news.due()).await;
-        if tokio::time::Instant::now() >= deadline {
+        app.hold(&news, look).await;
+        if tokio::time::Instant::now() >= deadline || app.draining.is_cancelled() {
             return Ok(read(app, id).await?.ended_at.is_some());
         }
     }

@@ -29,7 +29,7 @@ pub(crate) async fn one(State(app): State<App>, Owner(who): Owner, Id(id): Id<Jo
     loop {
         let job = owned(&app, who, id).await?;
         let same = conditional && unchanged(&headers, job.version);
-        let enough = job.over || (conditional && !same);
+        let enough = job.over || (conditional && !same) || app.draining.is_cancelled();
         if enough || tokio::time::Instant::now() >= deadline {
             return Ok(if same {
                 not_modified(job.version)
@@ -38,7 +38,7 @@ pub(crate) async fn one(State(app): State<App>, Owner(who): Owner, Id(id): Id<Jo
             });
         }
         let look = (tokio::time::Instant::now() + Duration::from_secs(1)).min(deadline);
-        let _ = tokio::time::timeout_at(look, news.due()).await;
+        app.hold(&news, look).await;
     }
 }
 

@@ -82,6 +82,7 @@ pub(crate) async fn add(State(app): State<App>, Owner(who): Owner, Body(body): B
         .store()
         .tx(move |c| {
             Box::pin(async move {
+                storage::stores::hold(c, who.user).await?;
                 let first = storage::stores::newest(c, who.user).await?;
                 let first = first.ok_or_else(|| storage::StorageError::Corrupt("an account without a store".into()))?;
                 let shop = Shop {

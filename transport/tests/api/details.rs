@@ -3,7 +3,8 @@
 use crate::support::{owner, owner_at, phone, run, start, within};
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::time::Duration;
+use simulator::Fault;
+use std::time::{Duration, Instant};
 
 async fn enter(
     api: &crate::support::Api,
@@ -152,5 +153,25 @@ fn a_frame_of_exactly_the_limit_is_taken_and_a_lost_right_closes() {
             api.get(&format!("/api/events/{id}")).await.status == 404
         })
         .await;
+    });
+}
+
+/// Who waits for a job does not hold up a server that leaves: the answer comes at once, and says that it is not over.
+#[test]
+fn a_server_that_drains_lets_nobody_wait() {
+    run(async {
+        let own = start(|s| s.drain_seconds = 2).await;
+        let api = owner_at(&own.base).await;
+        for upstream in ["CLAUDE", "OPENAI"] {
+            own.running.simulator().unwrap().set_fault(upstream, Some(Fault::Hang));
+        }
+        let event = api.draft().await;
+        let job = api.post("/api/ai/recommendations", json!({"eventId": event})).await.is(202)["jobId"].clone();
+        let path = format!("/api/jobs/{}", job.as_str().unwrap());
+        let (waited, begun) = (api.request(Method::GET, &path).header("prefer", "wait=60"), Instant::now());
+        // Whichever comes first: for two seconds more it accepts.
+        let (answer, ()) = tokio::join!(api.send(waited), own.running.stop());
+        assert!(["queued", "running"].contains(&answer.is(200)["status"].as_str().unwrap()));
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     });
 }

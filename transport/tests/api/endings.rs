@@ -2,6 +2,7 @@
 
 use crate::support::{Api, UNAUTHORISED, admin, owner, owner_at, pending_at, phone, run, special, start, within};
 use chrono::Utc;
+use diesel_async::SimpleAsyncConnection;
 use domain::channel::Channel;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -34,7 +35,7 @@ fn a_rejected_shop_runs_nothing() {
         assert!(kinds.contains(&json!("opened")) && kinds.contains(&json!("paused")), "{kinds:?}");
         api.post(&format!("/api/events/{scheduled}/resume"), json!({})).await.fails(409, "store-rejected");
         // An operator saw the documents.
-        let found = admin(&own, Method::GET, "/admin/stores", None).await["items"][0].clone();
+        let found = admin(&own, Method::GET, "/admin/stores?verification=REJECTED", None).await["items"][0].clone();
         assert_eq!((&found["verification"], &found["userId"]), (&json!("REJECTED"), &json!(api.user)), "{found}");
         let path = format!("/admin/stores/{}/verification", found["id"].as_str().unwrap());
         let seen = json!({"verified": true, "reason": "registration and identity card seen"});
@@ -49,9 +50,18 @@ fn a_rejected_shop_runs_nothing() {
         for id in [&live, &scheduled] {
             assert_eq!(api.post(&format!("/api/events/{id}/resume"), json!({})).await.is(200)["status"], "live");
         }
-        within(Duration::from_secs(5), "it is in the audit", || async {
-            let audit = admin(&own, Method::GET, "/admin/audit", None).await;
-            audit["items"].as_array().unwrap().iter().any(|a| a["detail"]["reason"] == seen["reason"])
+        // Cut off before everything had stopped, a rejection goes on when it is repeated.
+        let reject = json!({"verified": false, "reason": "the registration was another's"});
+        let half = "update identity.stores set verification = 'REJECTED'";
+        let store = own.running.handles().shared.store.clone();
+        store.run(move |c| Box::pin(async move { Ok(c.batch_execute(half).await?) })).await.unwrap();
+        admin(&own, Method::POST, &path, Some(reject)).await;
+        assert_eq!((api.status(&live).await, api.status(&scheduled).await), ("paused".into(), "paused".into()));
+        within(Duration::from_secs(5), "what changed is in the audit, once", || async {
+            let audit = admin(&own, Method::GET, "/admin/audit?limit=100", None).await;
+            let by_hand = audit["items"].as_array().unwrap().iter().filter(|a| a["action"] == "store-verified-by-hand");
+            let details: Vec<&Value> = by_hand.map(|a| &a["detail"]).collect();
+            details.len() == 1 && details[0]["reason"] == seen["reason"] && details[0]["was"] == "REJECTED"
         })
         .await;
         own.running.stop().await;
