@@ -184,10 +184,8 @@ pub async fn enter_batch(c: &mut Conn, rows: &[NewEntry], skip_locked: bool) -> 
         else {
             continue;
         };
-        if verdict == 1 && !stored.commits.iter().any(|(e, _)| *e == row.event) {
-            let by_source: [i64; 8] = by.try_into().map_err(|_| corrupt("by_channel"))?;
-            stored.commits.push((row.event, Commit { version, last_no, by_source, hour, hour_entries, at }));
-        }
+        let by_source: [i64; 8] = by.try_into().map_err(|_| corrupt("by_channel"))?;
+        stored.commits.push((row.event, Commit { version, last_no, by_source, hour, hour_entries, at }));
     }
     Ok(stored)
 }
@@ -308,10 +306,12 @@ pub struct Receipted {
 /// # Errors
 /// Whatever the database said.
 pub async fn by_receipt(c: &mut Conn, receipt_hash: [u8; 32]) -> Result<Option<Receipted>> {
-    sql("select event_id, entry_no, entered_at from participation.entries where receipt = ? and erased_at is null")
-        .bind::<t::Binary, _>(receipt_hash.to_vec())
-        .first(c)
-        .await
+    sql("select event_id, entry_no, entered_at from participation.entries \
+          where substr(receipt, 1, 4) = ? and receipt = ? and erased_at is null")
+    .bind::<t::Binary, _>(receipt_hash[..4].to_vec())
+    .bind::<t::Binary, _>(receipt_hash.to_vec())
+    .first(c)
+    .await
 }
 
 /// An entry as its own request is answered again.

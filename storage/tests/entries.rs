@@ -38,7 +38,18 @@ async fn enter(store: &Store, rows: Vec<NewEntry>, skip: bool) -> Vec<Option<Ver
     loop {
         let batch = rows.clone();
         match store.run(move |c| Box::pin(async move { enter_batch(c, &batch, skip).await })).await {
-            Ok(stored) => return stored.verdicts,
+            Ok(stored) => {
+                let mut totals: Vec<_> = stored.commits.iter().map(|(event, c)| (*event, c.last_no)).collect();
+                totals.sort_unstable();
+                let mut last = BTreeMap::new();
+                for (row, verdict) in rows.iter().zip(&stored.verdicts) {
+                    if let Some(Verdict::Stored { entry_no, fresh: true, .. }) = verdict {
+                        last.insert(row.event, last.get(&row.event).map_or(*entry_no, |n| *entry_no.max(n)));
+                    }
+                }
+                assert_eq!(totals, Vec::from_iter(last), "an event's totals come once, and are those of its last row");
+                return stored.verdicts;
+            }
             Err(StorageError::Contended) => {}
             Err(e) => panic!("{e}"),
         }
