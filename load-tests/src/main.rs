@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod api;
+mod cache;
 mod channels;
 mod compare;
 mod crash;
