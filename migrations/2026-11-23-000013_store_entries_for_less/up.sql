@@ -1,4 +1,5 @@
--- Four bytes of a receipt find its entry, all of it is compared: the index is a fifth as large, and a row 2 of 13 us cheaper.
+-- Four bytes of a receipt find its entry, all of it is compared: the index is two fifths as large (26 and 69 MB of 800,000),
+-- and of 18 us that a row takes to insert 3 are saved.
 create index entries_receipt_start on participation.entries (substr(receipt, 1, 4));
 drop index participation.entries_receipt;
 

@@ -39,6 +39,7 @@ async fn enter(store: &Store, rows: Vec<NewEntry>, skip: bool) -> Vec<Option<Ver
         let batch = rows.clone();
         match store.run(move |c| Box::pin(async move { enter_batch(c, &batch, skip).await })).await {
             Ok(stored) => {
+                assert!(stored.commits.iter().all(|(_, c)| c.by_source.iter().sum::<i64>() == c.last_no));
                 let mut totals: Vec<_> = stored.commits.iter().map(|(event, c)| (*event, c.last_no)).collect();
                 totals.sort_unstable();
                 let mut last = BTreeMap::new();
@@ -146,6 +147,26 @@ async fn numbered_without_holes_under_concurrent_writers() {
         tally(&store, shut).await.last_no,
         "nothing commits after the shut"
     );
+    drop(store);
+    system.stop().await;
+}
+
+/// The index knows four bytes of a receipt: two that share them are two all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_is_compared_whole() {
+    let system = TestSystem::start().await;
+    let store = system.handles().shared.store.clone();
+    let (event, _) = system.live_event().await;
+    let (first, mut second) = (entry(event, 1, None), entry(event, 2, None));
+    second.receipt_hash[..4].copy_from_slice(&first.receipt_hash[..4]);
+    let mut nobody = first.receipt_hash;
+    nobody[31] ^= 1;
+    enter(&store, vec![first.clone(), second.clone()], false).await;
+    for (receipt, number) in [(first.receipt_hash, Some(1)), (second.receipt_hash, Some(2)), (nobody, None)] {
+        let found =
+            store.run(move |c| Box::pin(async move { storage::entries::by_receipt(c, receipt).await })).await.unwrap();
+        assert_eq!(found.map(|r| r.entry_no), number);
+    }
     drop(store);
     system.stop().await;
 }
