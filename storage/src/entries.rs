@@ -179,6 +179,7 @@ pub async fn enter_batch(c: &mut Conn, rows: &[NewEntry], skip_locked: bool) -> 
         if let (2, Some(version)) = (verdict, version) {
             stored.before.push((row.event, version));
         }
+        // Totals come with an event's last row that was stored.
         let (Some(version), Some(last_no), Some(by), Some(hour), Some(hour_entries), Some(at)) =
             (version, last_no, by_channel, hour, hour_entries, at)
         else {

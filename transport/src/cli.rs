@@ -158,7 +158,7 @@ enum AdminCommand {
     },
     /// The newest hundred shops that are not verified.
     Stores {
-        /// Only those the tax service rejected.
+        /// Only those that the tax service or an operator rejected.
         #[arg(long)]
         rejected: bool,
     },
