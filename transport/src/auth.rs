@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use domain::ids::{SessionId, UserId};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use storage::crypto::Keyring;
@@ -32,15 +32,28 @@ pub struct Session {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum Role {
+    Owner,
+}
+
+#[derive(Serialize)]
 struct Claims {
-    iss: String,
-    aud: String,
-    sub: String,
-    sid: String,
-    role: String,
+    iss: &'static str,
+    aud: &'static str,
+    #[serde(flatten)]
+    who: Claimed,
     iat: i64,
     nbf: i64,
     exp: i64,
+}
+
+/// What a token says beside what [`rules`] ask of it.
+#[derive(Serialize, Deserialize)]
+struct Claimed {
+    sub: UserId,
+    sid: SessionId,
+    role: Role,
 }
 
 /// Makes and checks tokens. They are of one epoch of the database: after a restore nobody's login is believed.
@@ -50,6 +63,7 @@ pub struct Tokens {
     epoch: Arc<str>,
     encoding: EncodingKey,
     decoding: DecodingKey,
+    rules: Arc<Validation>,
 }
 
 impl Tokens {
@@ -62,6 +76,7 @@ impl Tokens {
             epoch: epoch.into(),
             encoding: EncodingKey::from_secret(&secret),
             decoding: DecodingKey::from_secret(&secret),
+            rules: Arc::new(rules()),
         }
     }
 
@@ -76,11 +91,9 @@ impl Tokens {
         header.typ = Some(TYP.into());
         let now = at.timestamp();
         let claims = Claims {
-            iss: ISSUER.into(),
-            aud: AUDIENCE.into(),
-            sub: who.user.to_string(),
-            sid: who.session.to_string(),
-            role: "OWNER".into(),
+            iss: ISSUER,
+            aud: AUDIENCE,
+            who: Claimed { sub: who.user, sid: who.session, role: Role::Owner },
             iat: now,
             nbf: now - 5,
             exp: now + ACCESS_SECONDS,
@@ -91,21 +104,10 @@ impl Tokens {
     /// Who an access token is from; `None` for anything but a good one.
     #[must_use]
     pub fn check(&self, token: &str) -> Option<Session> {
-        let header = decode_header(token).ok()?;
-        if header.alg != Algorithm::HS256 || header.kid.as_deref() != Some(KID) || header.typ.as_deref() != Some(TYP) {
-            return None;
-        }
-        let mut rules = Validation::new(Algorithm::HS256);
-        rules.leeway = 0;
-        rules.validate_nbf = true;
-        rules.set_issuer(&[ISSUER]);
-        rules.set_audience(&[AUDIENCE]);
-        rules.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
-        let claims = decode::<Claims>(token, &self.decoding, &rules).ok()?.claims;
-        if claims.role != "OWNER" {
-            return None;
-        }
-        Some(Session { user: claims.sub.parse().ok()?, session: claims.sid.parse().ok()? })
+        let token = decode::<Claimed>(token, &self.decoding, &self.rules).ok()?;
+        let (kid, typ) = (token.header.kid.as_deref(), token.header.typ.as_deref());
+        let Claimed { sub: user, sid: session, role: Role::Owner } = token.claims;
+        (kid == Some(KID) && typ == Some(TYP)).then_some(Session { user, session })
     }
 
     /// The refresh token of a generation of a login.
@@ -132,6 +134,17 @@ impl Tokens {
     fn refresh_mac(&self, session: &[u8], generation: &[u8]) -> [u8; 32] {
         self.keys.mac("refresh", &[session, generation, self.epoch.as_bytes()])
     }
+}
+
+/// What every access token must be: signed by HMAC, for us, by us, of now.
+fn rules() -> Validation {
+    let mut rules = Validation::new(Algorithm::HS256);
+    rules.leeway = 0;
+    rules.validate_nbf = true;
+    rules.set_issuer(&[ISSUER]);
+    rules.set_audience(&[AUDIENCE]);
+    rules.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
+    rules
 }
 
 /// Hashes and checks passwords, as many at a time as there are cores.
@@ -258,6 +271,13 @@ mod tests {
         let mut customer = full.clone();
         customer["role"] = "CUSTOMER".into();
         assert_eq!(tokens.check(&encode(&header, &customer, &tokens.encoding).unwrap()), None);
+        for (kid, typ, alg) in
+            [("a2", TYP, Algorithm::HS256), (KID, "JWT", Algorithm::HS256), (KID, TYP, Algorithm::HS512)]
+        {
+            let mut other = Header::new(alg);
+            (other.kid, other.typ) = (Some(kid.into()), Some(typ.into()));
+            assert_eq!(tokens.check(&encode(&other, &full, &tokens.encoding).unwrap()), None, "{kid} {typ} {alg:?}");
+        }
     }
 
     #[test]
