@@ -4,9 +4,9 @@ use crate::EventError;
 use crate::system::{Handles, Shared};
 use domain::event::{Command, Rejection, Status, Who};
 use domain::ids::{EventId, UserId};
-use domain::retention::REMIND_DAYS;
+use domain::retention::{DRAW_DAYS, LAST_CALL_DAYS, REMIND_DAYS};
 use serde_json::json;
-use storage::notices::{NewNotice, undrawn};
+use storage::notices::{NewNotice, Undrawn, undrawn};
 use storage::retention::{Scope, blank, due, nameless};
 use storage::{Result, StorageError};
 
@@ -26,32 +26,48 @@ impl Handles {
     }
 }
 
-/// The kind of a notice that a draw is waited for.
-const DRAW_WAITING: &str = "draw-waiting";
+/// The kinds of notices that a draw is waited for, and how long after the close.
+const DRAW_WAITING: (&str, i32) = ("draw-waiting", REMIND_DAYS);
+const DRAW_LAST_CALL: (&str, i32) = ("draw-last-call", DRAW_DAYS - LAST_CALL_DAYS);
 
-/// Reminds owners, once, of events that wait for their draw: nothing of those is destroyed before it.
+/// Tells owners, once each, that customers wait for a draw, and when it will soon be too late for one.
 pub(crate) async fn remind(shared: &Shared) -> Result<()> {
-    let waiting =
-        shared.store.run(|c| Box::pin(async move { undrawn(c, DRAW_WAITING, REMIND_DAYS, EVENTS).await })).await?;
-    for event in waiting {
-        let (title, entries) = (&event.title, event.entries);
-        let notice = NewNotice {
-            owner: UserId(event.owner_id),
-            kind: DRAW_WAITING,
-            level: "warning",
-            message_ko: format!(
+    for (kind, days) in [DRAW_WAITING, DRAW_LAST_CALL] {
+        let waiting = shared.store.run(move |c| Box::pin(async move { undrawn(c, kind, days, EVENTS).await })).await?;
+        for event in waiting {
+            crate::notices::tell(shared, reminder(kind, event)).await;
+        }
+    }
+    Ok(())
+}
+
+fn reminder(kind: &'static str, event: Undrawn) -> NewNotice {
+    let (title, entries) = (&event.title, event.entries);
+    let (message_ko, message_en) = if kind == DRAW_LAST_CALL.0 {
+        (
+            format!(
+                "'{title}': 마감 {DRAW_DAYS}일 뒤에는 추첨할 수 없고, 응모 {entries}건의 개인정보를 모두 파기합니다. \
+                 {LAST_CALL_DAYS}일 안에 추첨해 주세요."
+            ),
+            format!(
+                "'{title}' cannot be drawn any more {DRAW_DAYS} days after its close, and the personal data of {entries} entries \
+                 is destroyed: please draw it within {LAST_CALL_DAYS} days."
+            ),
+        )
+    } else {
+        (
+            format!(
                 "'{title}': 마감한 지 {REMIND_DAYS}일이 지났습니다. 응모 {entries}건이 추첨을 기다립니다. \
                  추첨해야 개인정보도 파기됩니다."
             ),
-            message_en: format!(
+            format!(
                 "'{title}' was closed {REMIND_DAYS} days ago. {entries} entries wait for the draw, and personal data is kept \
                  until then."
             ),
-            data: json!({"eventId": event.id}),
-        };
-        crate::notices::tell(shared, notice).await;
-    }
-    Ok(())
+        )
+    };
+    let (owner, data) = (UserId(event.owner_id), json!({"eventId": event.id}));
+    NewNotice { owner, kind, level: "warning", message_ko, message_en, data }
 }
 
 /// Destroys what is due. What fails is tried again by the next look; what was cut off goes on there.

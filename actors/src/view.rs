@@ -56,7 +56,7 @@ pub fn public(e: &Event, shop: &str, count: i64) -> Value {
         "notice": {"version": domain::notice::version(shop), "text": domain::notice::text(shop)},
         "count": count, "odds": odds, "visitBonus": e.visit_weight.map(|w| json!({"weight": w})),
         "closedAt": e.closed_at,
-        "draw": {"commitment": e.commitment.map(|c| hex(&c)), "root": e.root.map(|(r, _)| hex(&r)), "drawn": e.is_drawn()},
+        "draw": {"commitment": e.commitment.map(|c| hex(&c)), "root": e.root.map(|(r, _)| hex(&r)), "drawn": e.drawn},
     })
 }
 

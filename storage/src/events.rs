@@ -53,6 +53,8 @@ struct Row {
     root_entries: Option<i64>,
     #[diesel(sql_type = t::Nullable<t::Timestamptz>)]
     closed_at: Option<Instant>,
+    #[diesel(sql_type = t::Bool)]
+    drawn: bool,
     #[diesel(sql_type = t::Timestamptz)]
     created_at: Instant,
     #[diesel(sql_type = t::Jsonb)]
@@ -65,6 +67,7 @@ macro_rules! select_events {
         concat!(
             "select e.id, e.slug, e.owner_id, e.store_id, e.objective, e.title, e.status, e.revision, e.starts_at, e.ends_at, e.option,
                     e.visit_weight, e.content, e.channels, e.distribution_id, e.commitment, e.root, e.root_entries, e.closed_at, e.created_at,
+                    exists (select 1 from participation.draws d where d.event_id = e.id) as drawn,
                     coalesce((select jsonb_agg(jsonb_build_object('name', p.name, 'quantity', p.quantity, 'unitValueWon', p.unit_value_won)
                                                order by p.rank) from events.prizes p where p.event_id = e.id), '[]') as prizes
                from events.events e ",
@@ -107,6 +110,7 @@ impl TryFrom<Row> for Event {
                 _ => None,
             },
             closed_at: r.closed_at,
+            drawn: r.drawn,
             created_at: r.created_at,
         })
     }

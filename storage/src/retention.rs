@@ -6,7 +6,7 @@ use crate::sql::{Id, Number, sql, types as t};
 use crate::store::Conn;
 use crate::tally::{self, known_elsewhere};
 use domain::ids::{EventId, StoreId};
-use domain::retention::{ALL_DAYS, LOSERS_DAYS};
+use domain::retention::{ALL_DAYS, DRAW_DAYS, LOSERS_DAYS};
 
 /// Whose data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,8 @@ pub enum Scope {
     All,
 }
 
-/// Events that were drawn or cancelled long enough ago, at most `limit`. What was closed waits for its draw.
+/// Events that were drawn or cancelled long enough ago, at most `limit`; and, for [`Scope::All`], as many that waited for their
+/// draw too long: a day longer than anybody can draw them, by whose clock ever.
 ///
 /// # Errors
 /// Whatever the database said.
@@ -27,7 +28,7 @@ pub async fn due(c: &mut Conn, scope: Scope, limit: i64) -> Result<Vec<EventId>>
         Scope::Losers => LOSERS_DAYS,
         Scope::All => ALL_DAYS,
     };
-    let rows: Vec<Id> = sql("select e.id from events.events e
+    let mut rows: Vec<Id> = sql("select e.id from events.events e
                               where e.status in ('drawn', 'settled', 'cancelled') and e.commitment is not null
                                 and (select max(f.at) from events.facts f
                                       where f.event_id = e.id and f.kind in ('drawn', 'cancelled')) < now() - make_interval(days => ?)
@@ -38,6 +39,12 @@ pub async fn due(c: &mut Conn, scope: Scope, limit: i64) -> Result<Vec<EventId>>
     .bind::<t::BigInt, _>(limit)
     .all(c)
     .await?;
+    if scope == Scope::All {
+        let forgone = sql("select e.id from events.events e
+                            where e.status = 'closed' and e.closed_at < now() - make_interval(days => ?) order by e.id limit ?");
+        let forgone = forgone.bind::<t::Integer, _>(DRAW_DAYS + 1).bind::<t::BigInt, _>(limit);
+        rows.append(&mut forgone.all(c).await?);
+    }
     Ok(rows.into_iter().map(|r| EventId(r.id)).collect())
 }
 

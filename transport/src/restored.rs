@@ -185,7 +185,7 @@ impl Look {
     /// The promised number, the published list and the draws of an event.
     async fn draw(&mut self, event: &Event) -> storage::Result<()> {
         let id = event.id;
-        if let Some(promised) = event.commitment.filter(|_| !event.is_drawn()) {
+        if let Some(promised) = event.commitment.filter(|_| !event.drawn) {
             let sealed = self.store.run(move |c| Box::pin(async move { storage::events::seed(c, id).await })).await?;
             let seed = sealed.and_then(|s| self.keys.open_field("events.seed", id, &s).ok());
             let kept =

@@ -4,7 +4,7 @@ import { button, confirmed, copy, el, failed, field, form, loading, randomHex, r
 import { CHANNELS, language, name, number, percent, speak, when, won, words } from './words.js';
 
 const t = words({
-  until: ['{t}까지', 'until {t}'], begins: ['{t}에 시작합니다', 'begins {t}'], paused: ['잠시 멈췄습니다. 조금 뒤에 다시 와 주세요.', 'Paused. Please come back a little later.'], closed: ['마감되었습니다. {t}부터 추첨을 기다리고 있습니다.', 'Closed. Waiting for the draw since {t}.'], drawn: ['추첨이 끝났습니다', 'The winners are drawn'], cancelled: ['취소된 이벤트입니다', 'This event was cancelled'], over: ['끝난 이벤트입니다', 'This event is over'],
+  until: ['{t}까지', 'until {t}'], begins: ['{t}에 시작합니다', 'begins {t}'], paused: ['잠시 멈췄습니다. 조금 뒤에 다시 와 주세요.', 'Paused. Please come back a little later.'], closed: ['마감되었습니다. {t}부터 추첨을 기다리고 있습니다.', 'Closed. Waiting for the draw since {t}.'], drawn: ['추첨이 끝났습니다', 'The winners are drawn'], forgone: ['추첨 없이 끝났습니다. 응모하신 분들의 개인정보는 모두 파기되었습니다.', 'It ended without a draw. All personal data of those who entered is destroyed.'], cancelled: ['취소된 이벤트입니다', 'This event was cancelled'], over: ['끝난 이벤트입니다', 'This event is over'],
   prize: ['{n} {q}명', '{n} for {q}'], worth: ['{w} 상당', 'worth {w}'], count: ['지금까지 {n}명 응모', '{n} have entered so far'], odds: ['지금 응모하면 당첨 확률 약 {p}', 'Your odds if you enter now: about {p}'], less: ['응모가 늘면 낮아집니다', 'Lower as more people enter'], spare: ['지금은 응모한 분보다 경품이 많습니다', 'There are more prizes than entries now'],
   name: ['이름', 'Name'], phone: ['휴대전화번호', 'Mobile phone'], code: ['매장에 표시된 6자리 코드 (선택)', 'Six-digit code shown in the shop (optional)'], codeHint: ['입력하면 당첨 확률이 {n}배', 'With it your odds are {n}×'], notice: ['개인정보 수집 안내', 'What we collect, and why'],
   privacy: ['안내를 읽었고 만 14세 이상입니다 (필수)', 'I have read it and am 14 or older (required)'], marketing: ['이 가게의 광고 받기 (선택)', 'Send me advertising of this shop (optional)'], night: ['밤 9시~아침 8시에도 광고 받기 (선택)', 'Also between 9 p.m. and 8 a.m. (optional)'],
@@ -139,7 +139,7 @@ async function drawn() {
 }
 
 /** @param {any} event */
-const standing = (event) => ({ live: t('until', { t: when(event.endsAt) }), scheduled: t('begins', { t: when(event.startsAt) }), paused: t('paused'), closed: t('closed', { t: when(event.closedAt) }), drawn: t('drawn'), cancelled: t('cancelled') }[/** @type {string} */ (event.status)] ?? t('over'));
+const standing = (event) => ({ live: t('until', { t: when(event.endsAt) }), scheduled: t('begins', { t: when(event.startsAt) }), paused: t('paused'), closed: t('closed', { t: when(event.closedAt) }), drawn: t('drawn'), cancelled: t('cancelled'), purged: event.draw.root && !event.draw.drawn && t('forgone') }[/** @type {string} */ (event.status)] || t('over'));
 
 async function page() {
   const event = await call('GET', base);

@@ -1,10 +1,10 @@
 //! The notice shown to customers before they enter, versioned; its hash is stored with each entry.
 
-use crate::retention::ALL_DAYS;
+use crate::retention::{ALL_DAYS, DRAW_DAYS};
 use sha2::{Digest, Sha256};
 
 /// The version of the words below. Change it with them.
-const WORDS: &str = "2026-11-22";
+const WORDS: &str = "2026-11-23";
 
 /// The notice for a shop, in Korean.
 #[must_use]
@@ -14,7 +14,7 @@ pub fn text(shop: &str) -> String {
          수집 항목: 이름, 휴대전화번호. 이용 목적: 중복 응모 확인, 추첨, 당첨 안내, 재방문 고객 수 집계. 다른 목적으로 쓰지 않습니다. \
          보유 기간: 당첨자·예비 당첨자가 아닌 분의 이름과 번호는 추첨 또는 이벤트 취소 뒤 지체 없이 파기합니다. \
          당첨자·예비 당첨자의 이름과 번호, 그리고 재방문 고객 수를 세기 위해 알아볼 수 없게 바꾼 번호는 추첨 또는 취소 {ALL_DAYS}일 뒤 \
-         파기합니다. \
+         파기합니다. 마감 뒤 {DRAW_DAYS}일 안에 추첨하지 않으면 모두 파기합니다. \
          응모 확인증으로 언제든 삭제를 요청할 수 있습니다. 광고 수신은 선택이며 동의하지 않아도 응모할 수 있습니다. \
          만 14세 이상만 응모할 수 있습니다.",
         subject(shop)
@@ -29,7 +29,7 @@ pub fn text_en(shop: &str) -> String {
          Purpose: finding double entries, the draw, telling the winners, counting returning customers; nothing else. \
          Kept: name and number of those who are neither winner nor alternate are deleted without delay after the draw or a \
          cancellation; those of winners and alternates, and the number in an unreadable form by which returning customers are \
-         counted, {ALL_DAYS} days after it. With your receipt you may have your entry deleted at any time. Receiving \
+         counted, {ALL_DAYS} days after it. What is not drawn within {DRAW_DAYS} days after the close is deleted altogether. With your receipt you may have your entry deleted at any time. Receiving \
          advertising is your choice, and not needed to enter. Only for people of 14 years or more."
     )
 }

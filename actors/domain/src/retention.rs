@@ -6,6 +6,11 @@ pub const LOSERS_DAYS: i32 = 1;
 /// Days after the draw, or after a cancellation, until everything personal is: names and numbers of winners and alternates, and
 /// the keyed index by which a shop's returning customers are counted. Prizes are handed over by then.
 pub const ALL_DAYS: i32 = 90;
-/// Days after the close until an owner who has not drawn is reminded, once: customers wait for it, and so does the destruction
-/// of what they gave.
+/// Days after the close until an owner who has not drawn is reminded: customers wait for it, and so does the destruction of what
+/// they gave.
 pub const REMIND_DAYS: i32 = 3;
+/// Days after the close in which it can be drawn. What was given for a draw that nobody makes is not kept for ever: a day later
+/// everything personal is destroyed.
+pub const DRAW_DAYS: i32 = 90;
+/// Days before that until an owner who still has not drawn is told, for the last time.
+pub const LAST_CALL_DAYS: i32 = 14;

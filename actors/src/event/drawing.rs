@@ -55,9 +55,12 @@ impl State {
             }
             status = self.loaded().map_or(status, |l| l.event.status);
         }
-        let drawn = self.loaded().is_ok_and(|l| l.event.is_drawn());
+        let drawn = self.loaded().is_ok_and(|l| l.event.drawn);
         match status {
             _ if drawn => super::answer(reply, Ok(false)),
+            Status::Closed if self.loaded().is_ok_and(|l| l.event.is_forgone(crate::system::now())) => {
+                super::answer(reply, Err(Rejection::WrongState(Status::Purged).into()));
+            }
             Status::Closed => {
                 self.drawing.push((request, reply));
                 self.next_draw(myself);

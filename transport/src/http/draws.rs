@@ -42,7 +42,7 @@ pub(crate) async fn draw(
     };
     let event = owned(&app, who, id).await?;
     // A repetition comes with the version of before the draw, and hears what was drawn.
-    if !event.is_drawn() {
+    if !event.drawn {
         super::events::current(version, event.revision)?;
     }
     let drew = app.handles.events.get(id).draw(DrawRequest { owner: who.user, alternates, external }).await?;

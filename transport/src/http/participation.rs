@@ -102,7 +102,7 @@ pub(crate) async fn receipt(State(app): State<App>, Id(receipt): Id<String>) -> 
         "entryNo": r.entry_no, "enteredAt": r.entered_at,
         "event": {"slug": event.slug, "title": event.title, "status": event.status, "endsAt": event.ends_at},
     });
-    if event.is_drawn() {
+    if event.drawn {
         body["draw"] = result_of(&app, &event, r.entry_no).await?;
     }
     Ok(Json(body))

@@ -4,12 +4,15 @@
 use crate::support::{Api, Server, owner_at, phone, run, start, within};
 use diesel_async::SimpleAsyncConnection;
 use domain::draw::proof::DrawProof;
+use domain::event::{Command, Who};
 use serde_json::{Value, json};
 use std::time::Duration;
 
 /// As if everything so far had happened so many days earlier.
 async fn days_pass(own: &Server, days: u32) {
-    assert!(holds(own, format!("update events.facts set at = at - interval '{days} days'")).await);
+    for table in ["events.facts set at = at", "events.events set closed_at = closed_at"] {
+        assert!(holds(own, format!("update {table} - interval '{days} days'")).await);
+    }
 }
 
 /// Does the database take a statement?
@@ -39,9 +42,9 @@ async fn records(api: &Api, id: &str) -> Vec<Value> {
 }
 
 /// What an owner was told of draws that wait.
-async fn reminders(api: &Api) -> Vec<Value> {
+async fn reminders(api: &Api, kind: &str) -> Vec<Value> {
     let all = api.get("/api/notices?all=true").await.is(200);
-    all["items"].as_array().unwrap().iter().filter(|n| n["kind"] == "draw-waiting").cloned().collect()
+    all["items"].as_array().unwrap().iter().filter(|n| n["kind"] == kind).cloned().collect()
 }
 
 async fn enter(api: &Api, slug: &str, people: std::ops::Range<usize>) -> Vec<String> {
@@ -65,11 +68,11 @@ fn losers_are_forgotten_after_the_draw_and_everybody_in_the_end() {
         days_pass(&own, 2).await;
         destroy(&own).await;
         assert!(named(&own, &id).await.iter().all(|(_, there)| *there), "nobody has lost yet");
-        assert_eq!(reminders(&api).await, Vec::<Value>::new(), "there is time yet");
+        assert_eq!(reminders(&api, "draw-waiting").await, Vec::<Value>::new(), "there is time yet");
         days_pass(&own, 2).await;
         for _ in 0..2 {
             destroy(&own).await;
-            let reminders = reminders(&api).await;
+            let reminders = reminders(&api, "draw-waiting").await;
             assert_eq!(reminders.len(), 1, "once: {reminders:?}");
             assert!(reminders[0]["messageKo"].as_str().unwrap().contains("6건"), "{reminders:?}");
         }
@@ -114,6 +117,55 @@ fn losers_are_forgotten_after_the_draw_and_everybody_in_the_end() {
         let again = api.post(&format!("/api/events/{id}/draws"), json!({})).await.is(200);
         assert_eq!((&again["id"], &again["winners"][0]["maskedPhone"]), (&draw["id"], &json!(null)));
         assert_eq!(api.get(&format!("/api/events/{id}/analytics")).await.is(200)["cards"]["participants"], 6);
+        own.running.stop().await;
+    });
+}
+
+/// Whoever never draws is told twice, and then it is too late: nobody can be drawn, and everything personal goes.
+#[test]
+fn what_nobody_draws_is_not_kept_for_ever() {
+    run(async {
+        let own = start(|_| {}).await;
+        let api = owner_at(&own.base).await;
+        let (id, slug) = api.live(json!({})).await;
+        let receipts = enter(&api, &slug, 0..3).await;
+        let draws = format!("/api/events/{id}/draws");
+        let closed = api.post(&format!("/api/events/{id}/close"), json!({})).await.is(200);
+        let rooted =
+            async || api.get(&format!("/api/participation/events/{slug}")).await.body["draw"]["root"].is_string();
+        within(Duration::from_secs(20), "its list is published", rooted).await;
+        days_pass(&own, 75).await;
+        destroy(&own).await;
+        assert_eq!(reminders(&api, "draw-last-call").await, Vec::<Value>::new(), "there is time yet");
+        days_pass(&own, 2).await;
+        for _ in 0..2 {
+            destroy(&own).await;
+            let calls = reminders(&api, "draw-last-call").await;
+            assert_eq!(calls.len(), 1, "once: {calls:?}");
+            assert!(calls[0]["messageKo"].as_str().unwrap().contains("3건"), "{calls:?}");
+        }
+        days_pass(&own, 13).await;
+        destroy(&own).await;
+        assert!(named(&own, &id).await.iter().all(|(_, there)| *there), "a day for clocks that differ");
+        // Before it refuses the system, an actor reads the row: what was changed behind its back is known then.
+        let event = own.running.handles().events.get(domain::ids::EventId(id.parse().unwrap()));
+        assert!(event.command(Who::System, Command::Resume, None).await.is_err());
+        let late = api.post(&draws, json!({})).await.fails(409, "wrong-state");
+        assert_eq!(late["currentStatus"], "purged");
+
+        days_pass(&own, 2).await;
+        destroy(&own).await;
+        assert_eq!(api.status(&id).await, "purged");
+        assert!(named(&own, &id).await.iter().all(|(_, there)| !there));
+        assert_eq!(records(&api, &id).await[0]["data"]["entries"], 3);
+        api.post(&draws, json!({})).await.fails(409, "wrong-state");
+        assert_eq!(api.get(&draws).await.is(200)["items"], json!([]));
+        api.get(&format!("/api/participation/receipts/{}", receipts[0])).await.fails(404, "not-found");
+        api.get(&format!("/api/participation/events/{slug}/draw")).await.fails(404, "not-found");
+        let page = api.get(&format!("/api/participation/events/{slug}")).await.is(200);
+        assert_eq!((&page["status"], &page["draw"]["drawn"]), (&json!("purged"), &json!(false)));
+        assert_eq!(page["draw"]["commitment"], closed["commitment"], "what was promised stays");
+        assert_eq!(api.get(&format!("/api/events/{id}/analytics")).await.is(200)["cards"]["participants"], 3);
         own.running.stop().await;
     });
 }

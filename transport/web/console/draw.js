@@ -5,7 +5,7 @@ import { button, confirmed, el, field, form, randomHex, show } from '../ui.js';
 import { number, words } from '../words.js';
 
 const t = words({
-  title: ['추첨', 'The draw'], back: ['이벤트로 돌아가기', 'Back to the event'], why: ['왜 공정한가요?', 'Why is it fair?'], wait: ['마감한 뒤에 추첨할 수 있습니다.', 'It can be drawn after the close.'],
+  title: ['추첨', 'The draw'], back: ['이벤트로 돌아가기', 'Back to the event'], why: ['왜 공정한가요?', 'Why is it fair?'], wait: ['마감한 뒤에 추첨할 수 있습니다.', 'It can be drawn after the close.'], late: ['제때 추첨하지 않아 개인정보를 모두 파기했습니다. 더는 추첨할 수 없습니다.', 'It was not drawn in time: all personal data is destroyed, and nobody can be drawn any more.'],
   m1: ['승인할 때 서버가 비밀 난수를 정하고, 그 해시를 공개했습니다. 나중에 바꿀 수 없습니다.', 'At the approval the server chose a secret number and published its hash: it cannot be changed later.'],
   m2: ['마감할 때 모든 응모 목록의 해시를 공개했습니다. 응모를 넣거나 뺄 수 없습니다.', 'At the close the hash of all entries was published: none can be added or taken away.'],
   m3: ['추첨할 때 사장님의 브라우저가 새 난수를 섞습니다. 서버도 결과를 미리 알 수 없습니다.', 'With the draw your browser mixes in a new random number: not even the server knew the result before.'],
@@ -20,7 +20,7 @@ export default async function draw(page) {
   const event = await get(`/api/events/${page.id}`);
   const { items } = await get(`/api/events/${page.id}/draws`);
   show(page.main, el('h2', {}, `${event.title} – ${t('title')}`), el('p', {}, el('a', { href: `#event/${page.id}` }, `← ${t('back')}`)),
-    items.length ? await result(event, items[0]) : event.status === 'closed' ? ready(page, event) : el('p', { class: 'banner info' }, t('wait')),
+    items.length ? await result(event, items[0]) : event.status === 'closed' ? ready(page, event) : el('p', { class: 'banner info' }, t(event.status === 'purged' && event.closedAt ? 'late' : 'wait')),
     el('section', { class: 'card' }, el('h3', {}, t('why')), el('ol', {}, el('li', {}, t('m1')), el('li', {}, t('m2')), el('li', {}, t('m3'))), event.commitment && [el('p', { class: 'quiet' }, t('commitment')), el('p', { class: 'mono' }, event.commitment)]));
 }
 

@@ -140,6 +140,22 @@ fn personal_data_is_destroyed_of_what_is_over_only() {
     }
 }
 
+#[test]
+fn nobody_waits_for_a_draw_for_ever() {
+    let day = |n: i64| at(2) + chrono::Duration::days(n);
+    let mut e = ready();
+    run(&mut e, approve_now(), at(1)).unwrap();
+    assert!(!e.is_forgone(day(500)), "it is open");
+    run(&mut e, Command::Close { by_time: false }, at(2)).unwrap();
+    let days = i64::from(crate::retention::DRAW_DAYS);
+    assert_eq!([days - 1, days, days + 1].map(|n| e.is_forgone(day(n))), [false, true, true]);
+    let mut drawn = e.clone();
+    drawn.apply(&Fact::Drawn { round: 1, winners: 1 }, day(1));
+    assert!(drawn.drawn && !drawn.is_forgone(day(500)), "it was drawn");
+    run(&mut e, Command::Purge { entries: 3 }, day(days + 1)).unwrap();
+    assert!(!e.drawn && !e.is_forgone(day(500)), "it is purged, and not waiting any more");
+}
+
 fn any_command() -> impl Strategy<Value = Command> {
     prop_oneof![
         (0i64..30, 0i64..60).prop_map(|(s, d)| plan_of(|p| {

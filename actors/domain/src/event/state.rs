@@ -6,6 +6,7 @@ use crate::catalog::Objective;
 use crate::channel::Channel;
 use crate::ids::{DistributionId, EventId, ImageId, StoreId, UserId};
 use crate::offer::{EventOption, Prize};
+use crate::retention::DRAW_DAYS;
 use crate::time::Instant;
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +60,8 @@ pub struct Event {
     pub root: Option<([u8; 32], i64)>,
     /// When it was closed.
     pub closed_at: Option<Instant>,
+    /// Were its winners drawn?
+    pub drawn: bool,
     /// When it was made.
     pub created_at: Instant,
 }
@@ -87,6 +90,7 @@ impl Event {
             commitment: None,
             root: None,
             closed_at: None,
+            drawn: false,
             created_at: now,
         }
     }
@@ -143,7 +147,10 @@ impl Event {
                 self.closed_at = Some(at);
             }
             Fact::Rooted { root, entries } => self.root = hex32(root).map(|r| (r, *entries)),
-            Fact::Drawn { .. } => self.status = Status::Drawn,
+            Fact::Drawn { .. } => {
+                self.status = Status::Drawn;
+                self.drawn = true;
+            }
             Fact::Cancelled {} => self.status = Status::Cancelled,
             Fact::Purged { .. } => self.status = Status::Purged,
             Fact::Created { .. } | Fact::Forfeited { .. } | Fact::Distributed { .. } | Fact::Destroyed { .. } => {}
@@ -156,14 +163,11 @@ impl Event {
         self.status.is_over() || self.ends_at.is_some_and(|at| at <= now)
     }
 
-    /// Were its winners drawn? One that was cancelled, and is purged by now, has no root.
+    /// Did it wait for its draw too long? It is as good as purged then: see [`DRAW_DAYS`].
     #[must_use]
-    pub fn is_drawn(&self) -> bool {
-        match self.status {
-            Status::Drawn | Status::Settled => true,
-            Status::Purged => self.root.is_some(),
-            _ => false,
-        }
+    pub fn is_forgone(&self, now: Instant) -> bool {
+        let last = |closed: Instant| closed.checked_add_signed(chrono::Duration::days(DRAW_DAYS.into()));
+        self.status == Status::Closed && self.closed_at.and_then(last).is_some_and(|last| last <= now)
     }
 
     /// Planned or ready, by what is there.
