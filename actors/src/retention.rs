@@ -7,7 +7,7 @@ use domain::ids::{EventId, UserId};
 use domain::retention::{DRAW_DAYS, LAST_CALL_DAYS, REMIND_DAYS};
 use serde_json::json;
 use storage::notices::{NewNotice, Undrawn, undrawn};
-use storage::retention::{Scope, blank, due, nameless};
+use storage::retention::{LAST_CALL, Scope, blank, due, nameless};
 use storage::{Result, StorageError};
 
 /// Events of one look: the rest is found by the next.
@@ -28,7 +28,7 @@ impl Handles {
 
 /// The kinds of notices that a draw is waited for, and how long after the close.
 const DRAW_WAITING: (&str, i32) = ("draw-waiting", REMIND_DAYS);
-const DRAW_LAST_CALL: (&str, i32) = ("draw-last-call", DRAW_DAYS - LAST_CALL_DAYS);
+const DRAW_LAST_CALL: (&str, i32) = (LAST_CALL, DRAW_DAYS - LAST_CALL_DAYS);
 
 /// Tells owners, once each, that customers wait for a draw, and when it will soon be too late for one.
 pub(crate) async fn remind(shared: &Shared) -> Result<()> {
@@ -43,26 +43,26 @@ pub(crate) async fn remind(shared: &Shared) -> Result<()> {
 
 fn reminder(kind: &'static str, event: Undrawn) -> NewNotice {
     let (title, entries) = (&event.title, event.entries);
-    let (message_ko, message_en) = if kind == DRAW_LAST_CALL.0 {
+    let (message_ko, message_en) = if kind == LAST_CALL {
         (
             format!(
-                "'{title}': 마감 {DRAW_DAYS}일 뒤에는 추첨할 수 없고, 응모 {entries}건의 개인정보를 모두 파기합니다. \
-                 {LAST_CALL_DAYS}일 안에 추첨해 주세요."
+                "'{title}': {LAST_CALL_DAYS}일 안에 추첨해 주세요. 그 뒤에는 추첨할 수 없고, 응모 {entries}건의 개인정보를 모두 \
+                 파기합니다."
             ),
             format!(
-                "'{title}' cannot be drawn any more {DRAW_DAYS} days after its close, and the personal data of {entries} entries \
-                 is destroyed: please draw it within {LAST_CALL_DAYS} days."
+                "Please draw '{title}' within {LAST_CALL_DAYS} days. After that nobody can draw it any more, and the personal \
+                 data of its {entries} entries is destroyed."
             ),
         )
     } else {
         (
             format!(
                 "'{title}': 마감한 지 {REMIND_DAYS}일이 지났습니다. 응모 {entries}건이 추첨을 기다립니다. \
-                 추첨해야 개인정보도 파기됩니다."
+                 마감 뒤 {DRAW_DAYS}일까지 추첨할 수 있고, 그 뒤에는 추첨 없이 개인정보를 파기합니다."
             ),
             format!(
-                "'{title}' was closed {REMIND_DAYS} days ago. {entries} entries wait for the draw, and personal data is kept \
-                 until then."
+                "'{title}' was closed {REMIND_DAYS} days ago, and {entries} entries wait for the draw. It can be drawn until \
+                 {DRAW_DAYS} days after the close; then personal data is destroyed without one."
             ),
         )
     };

@@ -22,7 +22,7 @@ pub fn event(e: &Event) -> Value {
         "content": if ids.is_empty() { Value::Null } else { json!({"imageIds": ids, "images": images}) },
         "channels": e.channels, "distributionId": e.distribution, "optionId": e.option.as_ref().map(|o| &o.id),
         "commitment": e.commitment.map(|c| hex(&c)),
-        "closedAt": e.closed_at, "createdAt": e.created_at,
+        "closedAt": e.closed_at, "drawn": e.drawn, "createdAt": e.created_at,
     })
 }
 

@@ -6,7 +6,7 @@ use crate::sql::{Id, Number, sql, types as t};
 use crate::store::Conn;
 use crate::tally::{self, known_elsewhere};
 use domain::ids::{EventId, StoreId};
-use domain::retention::{ALL_DAYS, DRAW_DAYS, LOSERS_DAYS};
+use domain::retention::{ALL_DAYS, LAST_CALL_DAYS, LOSERS_DAYS};
 
 /// Whose data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,8 +18,37 @@ pub enum Scope {
     All,
 }
 
-/// Events that were drawn or cancelled long enough ago, at most `limit`; and, for [`Scope::All`], as many that waited for their
-/// draw too long: a day longer than anybody can draw them, by whose clock ever.
+/// The kind of the notice that tells an owner for the last time to draw an event.
+pub const LAST_CALL: &str = "draw-last-call";
+/// Hours from when nobody can draw a forgone event until what it holds is destroyed: a draw that was begun has ended by then.
+const APART: i32 = 1;
+
+/// Events whose owners let so much time pass since the last call, days and hours.
+macro_rules! forgone {
+    () => {
+        "e.status = 'closed' and exists (select 1 from events.notices n
+                                          where n.owner_id = e.owner_id and n.kind = ? and n.data ->> 'eventId' = e.id::text
+                                            and n.created_at < now() - make_interval(days => ?, hours => ?))"
+    };
+}
+
+/// Did an event wait for its draw too long? Nobody can draw it any more.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn is_forgone(c: &mut Conn, event: EventId) -> Result<bool> {
+    let found: Option<Id> = sql(concat!("select e.id from events.events e where e.id = ? and ", forgone!()))
+        .bind::<t::Uuid, _>(event.0)
+        .bind::<t::Text, _>(LAST_CALL)
+        .bind::<t::Integer, _>(LAST_CALL_DAYS)
+        .bind::<t::Integer, _>(0)
+        .first(c)
+        .await?;
+    Ok(found.is_some())
+}
+
+/// Events that were drawn or cancelled long enough ago, at most `limit`; and, for [`Scope::All`], as many that nobody can draw
+/// any more.
 ///
 /// # Errors
 /// Whatever the database said.
@@ -40,9 +69,11 @@ pub async fn due(c: &mut Conn, scope: Scope, limit: i64) -> Result<Vec<EventId>>
     .all(c)
     .await?;
     if scope == Scope::All {
-        let forgone = sql("select e.id from events.events e
-                            where e.status = 'closed' and e.closed_at < now() - make_interval(days => ?) order by e.id limit ?");
-        let forgone = forgone.bind::<t::Integer, _>(DRAW_DAYS + 1).bind::<t::BigInt, _>(limit);
+        let forgone = sql(concat!("select e.id from events.events e where ", forgone!(), " order by e.id limit ?"))
+            .bind::<t::Text, _>(LAST_CALL)
+            .bind::<t::Integer, _>(LAST_CALL_DAYS)
+            .bind::<t::Integer, _>(APART)
+            .bind::<t::BigInt, _>(limit);
         rows.append(&mut forgone.all(c).await?);
     }
     Ok(rows.into_iter().map(|r| EventId(r.id)).collect())

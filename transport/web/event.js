@@ -159,7 +159,7 @@ async function page() {
     el('ul', { class: 'plain-list prizes' }, event.prizes.map((/** @type {any} */ p) => el('li', {}, el('strong', {}, t('prize', { n: p.name, q: number(p.quantity) })), p.unitValueWon > 0 && el('span', { class: 'quiet' }, ` ${t('worth', { w: won(p.unitValueWon) })}`)))), count, event.status === 'live' && !mine && odds),
   mine, event.draw.drawn && await drawn(), event.status === 'live' && !mine && entry(event), !mine && lookUp(),
   el('details', { class: 'card' }, el('summary', {}, t('fair')), el('p', {}, t('fairText')), el('p', { class: 'mono' }, event.draw.commitment),
-    event.draw.root && !event.draw.drawn && [el('p', {}, t('rooted')), el('p', { class: 'mono' }, event.draw.root)]),
+    event.status === 'closed' && event.draw.root && [el('p', {}, t('rooted')), el('p', { class: 'mono' }, event.draw.root)]),
   el('p', { class: 'row end' }, el('button', { type: 'button', class: 'link', lang: language === 'ko' ? 'en' : 'ko', onclick: () => speak(language === 'ko' ? 'en' : 'ko') }, t('other'))));
   again();
   return event;

@@ -29,7 +29,8 @@ pub fn text_en(shop: &str) -> String {
          Purpose: finding double entries, the draw, telling the winners, counting returning customers; nothing else. \
          Kept: name and number of those who are neither winner nor alternate are deleted without delay after the draw or a \
          cancellation; those of winners and alternates, and the number in an unreadable form by which returning customers are \
-         counted, {ALL_DAYS} days after it. What is not drawn within {DRAW_DAYS} days after the close is deleted altogether. With your receipt you may have your entry deleted at any time. Receiving \
+         counted, {ALL_DAYS} days after it. If nobody is drawn within {DRAW_DAYS} days after the \
+         close, everything is deleted. With your receipt you may have your entry deleted at any time. Receiving \
          advertising is your choice, and not needed to enter. Only for people of 14 years or more."
     )
 }

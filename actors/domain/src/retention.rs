@@ -9,8 +9,9 @@ pub const ALL_DAYS: i32 = 90;
 /// Days after the close until an owner who has not drawn is reminded: customers wait for it, and so does the destruction of what
 /// they gave.
 pub const REMIND_DAYS: i32 = 3;
-/// Days after the close in which it can be drawn. What was given for a draw that nobody makes is not kept for ever: a day later
-/// everything personal is destroyed.
+/// Days after the close in which it can be drawn, for owners who were told in time. What was given for a draw that nobody makes
+/// is not kept for ever.
 pub const DRAW_DAYS: i32 = 90;
-/// Days before that until an owner who still has not drawn is told, for the last time.
+/// Days that an owner has from the last call on, which comes so long before the end. Told late, because nothing ran meanwhile,
+/// one has as many.
 pub const LAST_CALL_DAYS: i32 = 14;

@@ -58,15 +58,22 @@ impl State {
         let drawn = self.loaded().is_ok_and(|l| l.event.drawn);
         match status {
             _ if drawn => super::answer(reply, Ok(false)),
-            Status::Closed if self.loaded().is_ok_and(|l| l.event.is_forgone(crate::system::now())) => {
-                super::answer(reply, Err(Rejection::WrongState(Status::Purged).into()));
-            }
-            Status::Closed => {
-                self.drawing.push((request, reply));
-                self.next_draw(myself);
-            }
+            Status::Closed => match self.is_forgone().await {
+                Ok(false) => {
+                    self.drawing.push((request, reply));
+                    self.next_draw(myself);
+                }
+                // What was given for it is about to be destroyed.
+                Ok(true) => super::answer(reply, Err(Rejection::WrongState(status).into())),
+                Err(e) => super::answer(reply, Err(self.failed(myself, e))),
+            },
             other => super::answer(reply, Err(Rejection::WrongState(other).into())),
         }
+    }
+
+    async fn is_forgone(&self) -> Result<bool, StorageError> {
+        let id = self.args.id;
+        self.shared.store.run(move |c| Box::pin(async move { storage::retention::is_forgone(c, id).await })).await
     }
 
     fn next_draw(&mut self, myself: &ActorRef<Msg>) {

@@ -25,7 +25,7 @@ const AT_ONCE: usize = 32;
 /// out.
 const BREATH: Duration = Duration::from_millis(1);
 /// Of the time that a batch takes the answers are spread over so much, so that they are no storm of their own: they end
-/// before the next ones begin, and an entry waits a tenth longer than it does then anyway.
+/// before the next ones begin, and an entry waits a fifth longer than it does then anyway.
 const SPREAD: f64 = 0.75;
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(50);

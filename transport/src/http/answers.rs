@@ -135,6 +135,8 @@ pub(crate) struct Event {
     /// SHA-256 of the draw's seed, 64 hex digits, from approval on.
     commitment: Option<String>,
     closed_at: Option<DateTime<Utc>>,
+    /// Were its winners drawn?
+    drawn: bool,
     created_at: DateTime<Utc>,
 }
 

@@ -63,7 +63,7 @@ function head(page, event) {
   const close = command('close', t('close'), t('closeSure'), plain);
   const actions = [
     status === 'live' && command('pause', t('pause'), null, plain), status === 'paused' && command('resume', t('resume'), null), open && close,
-    status === 'closed' && el('a', { class: 'button', href: `#draw/${event.id}` }, t('draw')), (['drawn', 'settled'].includes(status) || (status === 'purged' && event.closedAt)) && el('a', { class: 'button', href: `#draw/${event.id}` }, t('result')),
+    status === 'closed' && el('a', { class: 'button', href: `#draw/${event.id}` }, t('draw')), event.drawn && el('a', { class: 'button', href: `#draw/${event.id}` }, t('result')),
     el('a', { class: 'button plain', href: `#people/${event.id}` }, t('people')),
     (open || status === 'scheduled') && command('cancel', t('cancel'), t('cancelSure'), { class: 'link' }),
     !open && status !== 'scheduled' && button(t('again'), async () => page.go(`#event/${(await post(`/api/events/${event.id}/duplicate`)).id}`), { class: 'link' }),

@@ -130,30 +130,17 @@ fn personal_data_is_destroyed_of_what_is_over_only() {
     run(&mut e, Command::Close { by_time: false }, at(2)).unwrap();
     let refused = decide(&e, record.clone(), at(3));
     assert_eq!(refused, Err(Rejection::WrongState(Status::Closed)), "nobody has lost yet");
+    let mut forgone = e.clone();
+    assert_eq!(run(&mut forgone, purge.clone(), at(3)).unwrap(), [Fact::Purged { entries: 3 }]);
+    assert!(!forgone.drawn);
     e.apply(&Fact::Drawn { round: 1, winners: 1 }, at(3));
     assert_eq!(run(&mut e, record.clone(), at(4)).unwrap(), [Fact::Destroyed { entries: 2 }]);
     assert_eq!(e.status, Status::Drawn);
     assert_eq!(run(&mut e, purge.clone(), at(5)).unwrap(), [Fact::Purged { entries: 3 }]);
-    assert_eq!(e.status, Status::Purged);
+    assert!(e.status == Status::Purged && e.drawn);
     for command in [record, purge] {
         assert_eq!(decide(&e, command, at(6)), Err(Rejection::WrongState(Status::Purged)));
     }
-}
-
-#[test]
-fn nobody_waits_for_a_draw_for_ever() {
-    let day = |n: i64| at(2) + chrono::Duration::days(n);
-    let mut e = ready();
-    run(&mut e, approve_now(), at(1)).unwrap();
-    assert!(!e.is_forgone(day(500)), "it is open");
-    run(&mut e, Command::Close { by_time: false }, at(2)).unwrap();
-    let days = i64::from(crate::retention::DRAW_DAYS);
-    assert_eq!([days - 1, days, days + 1].map(|n| e.is_forgone(day(n))), [false, true, true]);
-    let mut drawn = e.clone();
-    drawn.apply(&Fact::Drawn { round: 1, winners: 1 }, day(1));
-    assert!(drawn.drawn && !drawn.is_forgone(day(500)), "it was drawn");
-    run(&mut e, Command::Purge { entries: 3 }, day(days + 1)).unwrap();
-    assert!(!e.drawn && !e.is_forgone(day(500)), "it is purged, and not waiting any more");
 }
 
 fn any_command() -> impl Strategy<Value = Command> {

@@ -6,7 +6,6 @@ use crate::catalog::Objective;
 use crate::channel::Channel;
 use crate::ids::{DistributionId, EventId, ImageId, StoreId, UserId};
 use crate::offer::{EventOption, Prize};
-use crate::retention::DRAW_DAYS;
 use crate::time::Instant;
 use serde::{Deserialize, Serialize};
 
@@ -161,13 +160,6 @@ impl Event {
     #[must_use]
     pub fn is_over(&self, now: Instant) -> bool {
         self.status.is_over() || self.ends_at.is_some_and(|at| at <= now)
-    }
-
-    /// Did it wait for its draw too long? It is as good as purged then: see [`DRAW_DAYS`].
-    #[must_use]
-    pub fn is_forgone(&self, now: Instant) -> bool {
-        let last = |closed: Instant| closed.checked_add_signed(chrono::Duration::days(DRAW_DAYS.into()));
-        self.status == Status::Closed && self.closed_at.and_then(last).is_some_and(|last| last <= now)
     }
 
     /// Planned or ready, by what is there.
