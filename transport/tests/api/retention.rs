@@ -47,6 +47,15 @@ async fn reminders(api: &Api, kind: &str) -> Vec<Value> {
     all["items"].as_array().unwrap().iter().filter(|n| n["kind"] == kind).cloned().collect()
 }
 
+/// The list of a closed event is published: owners are told how many wait.
+async fn rooted(api: &Api, slug: &str) {
+    let page = format!("/api/participation/events/{slug}");
+    within(Duration::from_secs(20), "its list is published", || async {
+        api.get(&page).await.body["draw"]["root"].is_string()
+    })
+    .await;
+}
+
 async fn enter(api: &Api, slug: &str, people: std::ops::Range<usize>) -> Vec<String> {
     let mut receipts = Vec::new();
     for n in people {
@@ -65,6 +74,7 @@ fn losers_are_forgotten_after_the_draw_and_everybody_in_the_end() {
         let (id, slug) = api.live(json!({"prizes": [{"name": "대상", "quantity": 1, "unitValueWon": 1000}]})).await;
         let receipts = enter(&api, &slug, 0..6).await;
         api.post(&format!("/api/events/{id}/close"), json!({})).await.is(200);
+        rooted(&api, &slug).await;
         days_pass(&own, 2).await;
         destroy(&own).await;
         assert!(named(&own, &id).await.iter().all(|(_, there)| *there), "nobody has lost yet");
@@ -131,9 +141,7 @@ fn what_nobody_draws_is_not_kept_for_ever() {
         let receipts = enter(&api, &slug, 0..3).await;
         let draws = format!("/api/events/{id}/draws");
         let closed = api.post(&format!("/api/events/{id}/close"), json!({})).await.is(200);
-        let rooted =
-            async || api.get(&format!("/api/participation/events/{slug}")).await.body["draw"]["root"].is_string();
-        within(Duration::from_secs(20), "its list is published", rooted).await;
+        rooted(&api, &slug).await;
         days_pass(&own, 75).await;
         destroy(&own).await;
         assert_eq!(reminders(&api, LAST_CALL).await, Vec::<Value>::new(), "there is time yet");
