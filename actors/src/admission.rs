@@ -1,6 +1,6 @@
 //! Admission before the mailbox, which is unbounded: a place travels with the entry until its reply.
 //!
-//! How many places there are follows Little's law: as many as are answered within [`WAIT`] at the pace of storage now. A
+//! How many places there are follows Little's law: as many as are answered within 30 ms at the pace of storage now. A
 //! burst on a quiet server finds them all; a storm on a slow disk finds few, so that who gets in is answered soon and who
 //! does not hears so at once.
 
