@@ -23,7 +23,7 @@ pub const LAST_CALL: &str = "draw-last-call";
 /// Hours from when nobody can draw a forgone event until what it holds is destroyed: a draw that was begun has ended by then.
 const APART: i32 = 1;
 
-/// Events whose owners let so much time pass since the last call, days and hours.
+/// Closed events whose owners let so much time pass since the last call, in days and hours: the notice is the deadline.
 macro_rules! forgone {
     () => {
         "e.status = 'closed' and exists (select 1 from events.notices n
