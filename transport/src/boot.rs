@@ -310,6 +310,7 @@ async fn start_simulator(settings: &Settings) -> Result<Simulator, BootError> {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         data: Some(settings.data_dir.join("simulator")),
         latency: settings.simulator_latency,
+        token: None,
     };
     Ok(Simulator::start(config).await?)
 }

@@ -314,7 +314,8 @@ async fn simulate(data: PathBuf, port: u16, latency: f64) -> Result<(), CliError
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let _logs = crate::telemetry::logs("info");
     let mut signals = Signals::install()?;
-    let simulator = simulator::Simulator::start(simulator::Config { listen, data: Some(data), latency }).await?;
+    let simulator =
+        simulator::Simulator::start(simulator::Config { listen, data: Some(data), latency, token: None }).await?;
     for (name, ..) in simulator::UPSTREAMS {
         println!("MADANG_{name}_URL={}", simulator.base(name));
     }

@@ -1,7 +1,7 @@
 //! Prompts, versioned: the version is part of a recommendation's cache key and of every recorded call.
 
 use domain::catalog::{Industry, Objective, Region};
-use domain::channel::Style;
+use domain::channel::{Channel, Style};
 use domain::offer::Tier;
 use domain::time::Season;
 use serde_json::{Value, json};
@@ -42,13 +42,14 @@ pub fn schema() -> Value {
     let texts = json!({"type": "array", "items": {"type": "string"}});
     let prize = json!({"type": "object", "additionalProperties": false, "required": ["name", "quantity", "unitValueWon"],
         "properties": {"name": {"type": "string"}, "quantity": {"type": "integer"}, "unitValueWon": {"type": "integer"}}});
+    let channels: Vec<&str> = Channel::ALL.iter().map(|c| c.code()).collect();
     let option = json!({"type": "object", "additionalProperties": false,
     "required": ["id", "tier", "title", "summary", "mechanics", "prizes", "durationDays", "channels", "expected", "rationale"],
     "properties": {
-        "id": {"type": "string"}, "tier": {"enum": ["LOW", "MEDIUM", "HIGH"]}, "title": {"type": "string"},
+        "id": {"type": "string"}, "tier": {"type": "string", "enum": ["LOW", "MEDIUM", "HIGH"]}, "title": {"type": "string"},
         "summary": {"type": "string"}, "mechanics": {"type": "string"}, "prizes": {"type": "array", "items": prize},
         "durationDays": {"type": "integer"}, "rationale": texts,
-        "channels": {"type": "array", "items": {"enum": ["WOORI_TV", "RINGO_BIZ", "GENIE_TV", "INSTAGRAM", "NAVER", "KAKAO"]}},
+        "channels": {"type": "array", "items": {"type": "string", "enum": channels}},
         "expected": {"type": "object", "additionalProperties": false, "required": ["participants", "costWon", "revenueWon", "roiPercent"],
             "properties": {"participants": range, "costWon": {"type": "integer"}, "revenueWon": range, "roiPercent": range}},
     }});

@@ -47,8 +47,9 @@ impl TestSystem {
     pub async fn with_latency(latency: f64) -> Self {
         let database = Database::fresh().await;
         let listen = ([127, 0, 0, 1], 0).into();
-        let simulator =
-            Simulator::start(simulator::Config { listen, data: None, latency }).await.expect("the simulator");
+        let simulator = Simulator::start(simulator::Config { listen, data: None, latency, token: None })
+            .await
+            .expect("the simulator");
         let http = Http::new();
         let at = |u: Upstream| Endpoint { base: simulator.base(u.code()), key: "sandbox@1/1".into() };
         let upstreams = Upstreams {

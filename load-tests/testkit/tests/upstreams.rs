@@ -33,7 +33,7 @@ type Outcome = Result<&'static str, UpstreamError>;
 impl World {
     async fn new() -> Self {
         let listen = ([127, 0, 0, 1], 0).into();
-        let simulator = Simulator::start(Config { listen, data: None, latency: 0.0 }).await.unwrap();
+        let simulator = Simulator::start(Config { listen, data: None, latency: 0.0, token: None }).await.unwrap();
         let base = simulator.clone();
         Self::at(simulator, move |u| base.base(u.code()))
     }
@@ -58,7 +58,7 @@ impl World {
         if let Some((_, model)) = self.models.iter().find(|(u, _)| *u == upstream) {
             let turns =
                 [json!({"industry": "CAFE", "region": "서울", "objective": "SALES", "season": "SPRING"}).to_string()];
-            return model.complete("system", &turns, &json!({})).await.map(|_| "ok");
+            return model.complete("system", &turns, &clients::prompt::schema()).await.map(|_| "ok");
         }
         if let Some((_, painter)) = self.painters.iter().find(|(u, _)| *u == upstream) {
             return painter.draw("a cup", "text", 7).await.map(|_| "ok");

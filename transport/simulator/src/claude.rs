@@ -1,8 +1,9 @@
 //! Claude: reads the data of the prompt and answers with proposals as JSON text.
 
+use crate::checks::{Service, key, knows_model, schema_fault};
 use crate::faults::Fault;
 use crate::server::Shared;
-use axum::extract::Extension;
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use axum::{Json, Router};
@@ -13,12 +14,33 @@ pub(crate) fn routes() -> Router<Shared> {
 }
 
 async fn messages(
+    State(shared): State<Shared>,
     headers: HeaderMap,
     fault: Option<Extension<Fault>>,
     Json(body): Json<Value>,
 ) -> (StatusCode, Json<Value>) {
-    if !headers.contains_key("x-api-key") || !headers.contains_key("anthropic-version") {
+    if !shared.accepts(key(&headers, "x-api-key")) {
         return failure(StatusCode::UNAUTHORIZED, "authentication_error", "invalid x-api-key");
+    }
+    if key(&headers, "anthropic-version") != Some("2023-06-01") {
+        return failure(StatusCode::BAD_REQUEST, "invalid_request_error", "anthropic-version: header is required");
+    }
+    if !knows_model(Service::Claude, &body) {
+        return failure(StatusCode::NOT_FOUND, "not_found_error", &format!("model: {}", body["model"]));
+    }
+    let format = &body["output_config"]["format"];
+    if !format.is_null() {
+        let fault = match format["type"].as_str() {
+            Some("json_schema") => schema_fault(Service::Claude, &format["schema"]),
+            _ => Some("type: Input should be 'json_schema'".to_owned()),
+        };
+        if let Some(fault) = fault {
+            return failure(
+                StatusCode::BAD_REQUEST,
+                "invalid_request_error",
+                &format!("output_config.format: {fault}"),
+            );
+        }
     }
     let turns = body["messages"].as_array().cloned().unwrap_or_default();
     let data: Option<Value> = turns.iter().find_map(|t| serde_json::from_str(t["content"].as_str()?).ok());

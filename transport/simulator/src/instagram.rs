@@ -1,5 +1,6 @@
 //! Instagram: container, poll, publish, permalink, insights.
 
+use crate::checks::bearer;
 use crate::posts::{Post, growth};
 use crate::server::Shared;
 use axum::extract::{Form, Path, Query, State};
@@ -35,13 +36,13 @@ fn failure(status: StatusCode, code: i64, subcode: i64, message: &str) -> Answer
     )
 }
 
-fn authorised(headers: &HeaderMap) -> bool {
-    headers.get("authorization").and_then(|v| v.to_str().ok()).is_some_and(|v| v.len() > "Bearer ".len())
+fn unauthorised() -> Answer {
+    failure(StatusCode::UNAUTHORIZED, 190, 0, "Invalid OAuth access token")
 }
 
 async fn container(State(s): State<Shared>, headers: HeaderMap, Form(form): Form<HashMap<String, String>>) -> Answer {
-    if !authorised(&headers) {
-        return failure(StatusCode::UNAUTHORIZED, 190, 0, "Invalid OAuth access token");
+    if !s.accepts(bearer(&headers)) {
+        return unauthorised();
     }
     let (Some(image), Some(caption)) = (form.get("image_url"), form.get("caption")) else {
         return failure(StatusCode::BAD_REQUEST, 100, 0, "image_url and caption are required");
@@ -71,8 +72,8 @@ async fn container(State(s): State<Shared>, headers: HeaderMap, Form(form): Form
 }
 
 async fn publish(State(s): State<Shared>, headers: HeaderMap, Form(form): Form<HashMap<String, String>>) -> Answer {
-    if !authorised(&headers) {
-        return failure(StatusCode::UNAUTHORIZED, 190, 0, "Invalid OAuth access token");
+    if !s.accepts(bearer(&headers)) {
+        return unauthorised();
     }
     let Some(container) = form.get("creation_id").and_then(|id| s.posts.find("INSTAGRAM_CONTAINER", |p| &p.id == id))
     else {
@@ -100,7 +101,10 @@ fn media(post: &Post) -> Value {
     json!({"id": post.id, "caption": post.body["caption"], "permalink": format!("https://instagram.example/p/{}", post.id)})
 }
 
-async fn one(State(s): State<Shared>, Path(id): Path<String>, Query(_q): Query<HashMap<String, String>>) -> Answer {
+async fn one(State(s): State<Shared>, headers: HeaderMap, Path(id): Path<String>) -> Answer {
+    if !s.accepts(bearer(&headers)) {
+        return unauthorised();
+    }
     if let Some(container) = s.posts.find("INSTAGRAM_CONTAINER", |p| p.id == id) {
         let published = s.posts.find("INSTAGRAM", |p| p.key.as_ref() == Some(&id)).is_some();
         let state = match (published, Utc::now() - container.at) {
@@ -118,7 +122,10 @@ async fn one(State(s): State<Shared>, Path(id): Path<String>, Query(_q): Query<H
 }
 
 /// Newest first, by pages.
-async fn list(State(s): State<Shared>, Query(q): Query<HashMap<String, String>>) -> Json<Value> {
+async fn list(State(s): State<Shared>, headers: HeaderMap, Query(q): Query<HashMap<String, String>>) -> Answer {
+    if !s.accepts(bearer(&headers)) {
+        return unauthorised();
+    }
     let limit = q.get("limit").and_then(|l| l.parse().ok()).unwrap_or(25).clamp(1, PAGE);
     let mut posts = s.posts.of("INSTAGRAM");
     posts.reverse();
@@ -126,10 +133,13 @@ async fn list(State(s): State<Shared>, Query(q): Query<HashMap<String, String>>)
     let more = posts.len() > from + limit;
     let page: Vec<Value> = posts.iter().skip(from).take(limit).map(media).collect();
     let cursor = page.last().map(|m| m["id"].clone()).filter(|_| more);
-    Json(json!({"data": page, "paging": {"cursors": {"after": cursor}}}))
+    (StatusCode::OK, Json(json!({"data": page, "paging": {"cursors": {"after": cursor}}})))
 }
 
-async fn insights(State(s): State<Shared>, Path(id): Path<String>) -> Answer {
+async fn insights(State(s): State<Shared>, headers: HeaderMap, Path(id): Path<String>) -> Answer {
+    if !s.accepts(bearer(&headers)) {
+        return unauthorised();
+    }
     let Some(post) = s.posts.find("INSTAGRAM", |p| p.id == id) else {
         return failure(StatusCode::NOT_FOUND, 100, 33, "Unsupported get request");
     };

@@ -2,6 +2,7 @@
 
 mod background;
 mod behaviour;
+mod checks;
 mod claude;
 mod connection;
 mod control;

@@ -1,5 +1,6 @@
 //! Naver's café and Kakao's message to oneself.
 
+use crate::checks::bearer;
 use crate::posts::{Post, growth};
 use crate::server::Shared;
 use axum::extract::{Form, FromRequest, Multipart, Path, Request, State};
@@ -22,9 +23,13 @@ pub(crate) fn kakao() -> Router<Shared> {
     Router::new().route("/v2/api/talk/memo/default/send", post(memo))
 }
 
+fn unauthorised() -> Answer {
+    (StatusCode::UNAUTHORIZED, Json(json!({"errorMessage": "Authentication failed", "errorCode": "024"})))
+}
+
 async fn article(State(s): State<Shared>, Path((club, menu)): Path<(String, String)>, request: Request) -> Answer {
-    if !request.headers().contains_key("authorization") {
-        return (StatusCode::UNAUTHORIZED, Json(json!({"errorMessage": "Authentication failed", "errorCode": "024"})));
+    if !s.accepts(bearer(request.headers())) {
+        return unauthorised();
     }
     let (form, picture) = fields(request).await;
     let (Some(subject), Some(content)) = (form.get("subject"), form.get("content")) else {
@@ -101,7 +106,10 @@ fn decoded(s: &str) -> String {
 }
 
 /// EP-17: the newest article stands for the event, for the café does not know events.
-async fn views(State(s): State<Shared>, Path(_event): Path<String>) -> Answer {
+async fn views(State(s): State<Shared>, headers: HeaderMap, Path(_event): Path<String>) -> Answer {
+    if !s.accepts(bearer(&headers)) {
+        return unauthorised();
+    }
     match s.posts.find("NAVER", |p| !p.gone) {
         Some(post) => (StatusCode::OK, Json(json!({"views": growth(&post, 300.0)}))),
         None => (StatusCode::NOT_FOUND, Json(json!({"errorMessage": "no such post"}))),
@@ -109,7 +117,7 @@ async fn views(State(s): State<Shared>, Path(_event): Path<String>) -> Answer {
 }
 
 async fn memo(State(s): State<Shared>, headers: HeaderMap, Form(form): Form<HashMap<String, String>>) -> Answer {
-    if !headers.contains_key("authorization") {
+    if !s.accepts(bearer(&headers)) {
         return (StatusCode::UNAUTHORIZED, Json(json!({"msg": "this access token does not exist", "code": -401})));
     }
     let Some(card) = form.get("template_object").and_then(|t| serde_json::from_str::<Value>(t).ok()) else {

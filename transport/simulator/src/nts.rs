@@ -1,7 +1,7 @@
 //! 국세청: every checksum-valid number is open and matches, save the special ones.
 
 use crate::server::Shared;
-use axum::extract::Query;
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json, Router};
@@ -33,8 +33,12 @@ pub(crate) fn routes() -> Router<Shared> {
     Router::new().route("/validate", post(validate))
 }
 
-async fn validate(Query(query): Query<HashMap<String, String>>, body: Json<Value>) -> (StatusCode, Json<Value>) {
-    if query.get("serviceKey").is_none_or(String::is_empty) {
+async fn validate(
+    State(shared): State<Shared>,
+    Query(query): Query<HashMap<String, String>>,
+    body: Json<Value>,
+) -> (StatusCode, Json<Value>) {
+    if !shared.accepts(query.get("serviceKey").map(String::as_str)) {
         return (StatusCode::UNAUTHORIZED, Json(json!({"code": -401, "msg": "유효하지 않은 인증키 입니다."})));
     }
     let Ok(question) = serde_json::from_value::<Question>(body.0) else {

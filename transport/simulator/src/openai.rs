@@ -1,8 +1,9 @@
 //! OpenAI: the same proposals and backgrounds in its own wire formats.
 
+use crate::checks::{Service, bearer, knows_model, schema_fault};
 use crate::faults::Fault;
 use crate::server::Shared;
-use axum::extract::Extension;
+use axum::extract::{Extension, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use axum::{Json, Router};
@@ -23,9 +24,46 @@ fn failure(status: StatusCode, kind: &str, message: &str) -> Answer {
     (status, Json(json!({"error": {"message": message, "type": kind, "param": null, "code": kind}})))
 }
 
-async fn complete(headers: HeaderMap, fault: Option<Extension<Fault>>, Json(body): Json<Value>) -> Answer {
-    if !headers.contains_key("authorization") {
-        return failure(StatusCode::UNAUTHORIZED, "invalid_api_key", "Incorrect API key provided");
+/// Says why a request is refused before anything is made.
+fn refusal(shared: &Shared, service: Service, headers: &HeaderMap, body: &Value) -> Option<Answer> {
+    if !shared.accepts(bearer(headers)) {
+        return Some(failure(StatusCode::UNAUTHORIZED, "invalid_api_key", "Incorrect API key provided"));
+    }
+    if !knows_model(service, body) {
+        let message = format!("The model {} does not exist or you do not have access to it.", body["model"]);
+        return Some(failure(StatusCode::NOT_FOUND, "model_not_found", &message));
+    }
+    None
+}
+
+/// Says why the format of an answer is refused.
+fn format_fault(format: &Value) -> Option<String> {
+    if format.is_null() {
+        return None;
+    }
+    let (asked, name) = (&format["json_schema"], format["json_schema"]["name"].as_str().unwrap_or_default());
+    let named = (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+    match (format["type"].as_str(), named) {
+        (Some("text" | "json_object"), _) => None,
+        (Some("json_schema"), true) if asked["strict"] == true => schema_fault(Service::OpenAi, &asked["schema"]),
+        (Some("json_schema"), true) => None,
+        (Some("json_schema"), false) => Some("json_schema.name: a short name is required".to_owned()),
+        _ => Some("type: unknown".to_owned()),
+    }
+}
+
+async fn complete(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    fault: Option<Extension<Fault>>,
+    Json(body): Json<Value>,
+) -> Answer {
+    if let Some(refused) = refusal(&shared, Service::OpenAi, &headers, &body) {
+        return refused;
+    }
+    if let Some(why) = format_fault(&body["response_format"]) {
+        let message = format!("Invalid schema for response_format: {why}");
+        return failure(StatusCode::BAD_REQUEST, "invalid_request_error", &message);
     }
     let turns = body["messages"].as_array().cloned().unwrap_or_default();
     let Some(data) = turns.iter().find_map(|t| serde_json::from_str::<Value>(t["content"].as_str()?).ok()) else {
@@ -47,9 +85,14 @@ async fn complete(headers: HeaderMap, fault: Option<Extension<Fault>>, Json(body
     (StatusCode::OK, Json(answer))
 }
 
-async fn generate(headers: HeaderMap, fault: Option<Extension<Fault>>, Json(body): Json<Value>) -> Answer {
-    if !headers.contains_key("authorization") {
-        return failure(StatusCode::UNAUTHORIZED, "invalid_api_key", "Incorrect API key provided");
+async fn generate(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    fault: Option<Extension<Fault>>,
+    Json(body): Json<Value>,
+) -> Answer {
+    if let Some(refused) = refusal(&shared, Service::OpenAiImages, &headers, &body) {
+        return refused;
     }
     let Some(prompt) = body["prompt"].as_str().map(str::to_owned) else {
         return failure(StatusCode::BAD_REQUEST, "invalid_request_error", "prompt: required");

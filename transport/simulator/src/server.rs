@@ -40,6 +40,8 @@ pub struct Config {
     pub data: Option<PathBuf>,
     /// Scale of the latency; 0 is none.
     pub latency: f64,
+    /// The one token that every upstream knows; `None`: any that is not empty.
+    pub token: Option<String>,
 }
 
 /// A running simulator.
@@ -55,6 +57,7 @@ pub struct Simulator {
 pub(crate) struct Shared {
     pub(crate) posts: Posts,
     pub(crate) latency: f64,
+    pub(crate) token: Option<String>,
     faults: Arc<Mutex<Faults>>,
     received: Arc<Mutex<HashMap<String, Received>>>,
 }
@@ -113,6 +116,7 @@ impl Simulator {
         let shared = Shared {
             posts: Posts::open(config.data.as_deref())?,
             latency: config.latency,
+            token: config.token,
             faults: Arc::default(),
             received: Arc::default(),
         };

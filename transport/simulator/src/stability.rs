@@ -1,8 +1,9 @@
 //! Stability: multipart in, a drawn PNG out.
 
+use crate::checks::bearer;
 use crate::faults::Fault;
 use crate::server::Shared;
-use axum::extract::{Extension, Multipart};
+use axum::extract::{Extension, Multipart, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -13,8 +14,13 @@ pub(crate) fn routes() -> Router<Shared> {
     Router::new().route("/v2beta/stable-image/generate/core", post(generate))
 }
 
-async fn generate(headers: HeaderMap, fault: Option<Extension<Fault>>, mut form: Multipart) -> Response {
-    if !headers.contains_key("authorization") {
+async fn generate(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    fault: Option<Extension<Fault>>,
+    mut form: Multipart,
+) -> Response {
+    if !shared.accepts(bearer(&headers)) {
         return (StatusCode::UNAUTHORIZED, Json(json!({"name": "unauthorized", "errors": ["missing key"]})))
             .into_response();
     }

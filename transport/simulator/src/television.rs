@@ -1,5 +1,6 @@
 //! 우리동네TV, 지니TV and 링고비즈.
 
+use crate::checks::key;
 use crate::faults::Fault;
 use crate::posts::{Post, growth};
 use crate::server::Shared;
@@ -18,35 +19,41 @@ type Answer = (StatusCode, Json<Value>);
 
 pub(crate) fn woori() -> Router<Shared> {
     Router::new()
-        .route("/videos", post(|s, h, f, b| accept("WOORI_TV", s, h, f, b)).get(|s, q| find("WOORI_TV", s, q)))
-        .route("/videos/{id}", delete(|s, p| remove("WOORI_TV", s, p)))
-        .route("/stats/{event}", get(|s, p| stats("WOORI_TV", s, p)))
+        .route("/videos", post(|s, h, f, b| accept("WOORI_TV", s, h, f, b)).get(|s, h, q| find("WOORI_TV", s, h, q)))
+        .route("/videos/{id}", delete(|s, h, p| remove("WOORI_TV", s, h, p)))
+        .route("/stats/{event}", get(|s, h, p| stats("WOORI_TV", s, h, p)))
 }
 
 pub(crate) fn genie() -> Router<Shared> {
     Router::new()
-        .route("/campaigns", post(|s, h, f, b| accept("GENIE_TV", s, h, f, b)).get(|s, q| find("GENIE_TV", s, q)))
-        .route("/campaigns/{id}", delete(|s, p| remove("GENIE_TV", s, p)))
-        .route("/campaign/{event}/stats", get(|s, p| stats("GENIE_TV", s, p)))
+        .route("/campaigns", post(|s, h, f, b| accept("GENIE_TV", s, h, f, b)).get(|s, h, q| find("GENIE_TV", s, h, q)))
+        .route("/campaigns/{id}", delete(|s, h, p| remove("GENIE_TV", s, h, p)))
+        .route("/campaign/{event}/stats", get(|s, h, p| stats("GENIE_TV", s, h, p)))
 }
 
 pub(crate) fn ringo() -> Router<Shared> {
     Router::new()
         .route("/tones/current", put(tone))
-        .route(
-            "/tones",
-            get(|State(s): State<Shared>, Query(q): Query<HashMap<String, String>>| async move {
-                let found =
-                    s.posts.find("RINGO_BIZ", |p| p.key.is_some() && p.key.as_ref() == q.get("requestKey") && !p.gone);
-                Json(found.iter().map(tone_body).collect::<Vec<_>>())
-            }),
-        )
-        .route("/tones/{id}/restore", post(|s, p| remove("RINGO_BIZ", s, p)))
+        .route("/tones", get(tones))
+        .route("/tones/{id}/restore", post(|s, h, p| remove("RINGO_BIZ", s, h, p)))
+}
+
+fn unauthorised() -> Answer {
+    (StatusCode::UNAUTHORIZED, Json(json!({"error": "X-API-Key is missing or unknown"})))
+}
+
+/// Returns true if the request has a key that is known.
+fn allowed(s: &Shared, headers: &HeaderMap) -> bool {
+    s.accepts(key(headers, "x-api-key"))
+}
+
+/// The post of a request key that was not taken back.
+fn of_key(s: &Shared, upstream: &str, q: &HashMap<String, String>) -> Option<Post> {
+    s.posts.find(upstream, |p| p.key.is_some() && p.key.as_ref() == q.get("requestKey") && !p.gone)
 }
 
 fn new_post(upstream: &str, headers: &HeaderMap, body: Value) -> Option<Post> {
     let key = headers.get("idempotency-key")?.to_str().ok()?.to_owned();
-    headers.get("x-api-key")?;
     let event = body["eventId"].as_str()?.to_owned();
     let id = format!("{}-{}", upstream.to_lowercase().replace('_', ""), uuid::Uuid::now_v7().simple());
     Some(Post {
@@ -81,6 +88,9 @@ async fn accept(
     fault: Option<Extension<Fault>>,
     Json(mut body): Json<Value>,
 ) -> Answer {
+    if !allowed(&s, &headers) {
+        return unauthorised();
+    }
     match fault.map(|f| f.0) {
         Some(Fault::Rejected) => body["review"] = json!("rejected"),
         Some(Fault::LateReview { seconds }) => body["reviewSeconds"] = json!(seconds),
@@ -88,26 +98,50 @@ async fn accept(
     }
     match new_post(upstream, &headers, body) {
         Some(post) => (StatusCode::CREATED, Json(body_of(&s.posts.add(post)))),
-        None => {
-            (StatusCode::BAD_REQUEST, Json(json!({"error": "eventId, Idempotency-Key and X-API-Key are required"})))
-        }
+        None => (StatusCode::BAD_REQUEST, Json(json!({"error": "eventId and Idempotency-Key are required"}))),
     }
 }
 
 async fn find(
     upstream: &'static str,
     State(s): State<Shared>,
+    headers: HeaderMap,
     Query(q): Query<HashMap<String, String>>,
-) -> Json<Vec<Value>> {
-    let found = s.posts.find(upstream, |p| p.key.is_some() && p.key.as_ref() == q.get("requestKey") && !p.gone);
-    Json(found.iter().map(body_of).collect())
+) -> Answer {
+    if !allowed(&s, &headers) {
+        return unauthorised();
+    }
+    (StatusCode::OK, Json(of_key(&s, upstream, &q).iter().map(body_of).collect()))
 }
 
-async fn remove(upstream: &'static str, State(s): State<Shared>, Path(id): Path<String>) -> StatusCode {
+async fn tones(State(s): State<Shared>, headers: HeaderMap, Query(q): Query<HashMap<String, String>>) -> Answer {
+    if !allowed(&s, &headers) {
+        return unauthorised();
+    }
+    (StatusCode::OK, Json(of_key(&s, "RINGO_BIZ", &q).iter().map(tone_body).collect()))
+}
+
+async fn remove(
+    upstream: &'static str,
+    State(s): State<Shared>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> StatusCode {
+    if !allowed(&s, &headers) {
+        return StatusCode::UNAUTHORIZED;
+    }
     if s.posts.remove(upstream, &id) { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }
 }
 
-async fn stats(upstream: &'static str, State(s): State<Shared>, Path(event): Path<String>) -> Answer {
+async fn stats(
+    upstream: &'static str,
+    State(s): State<Shared>,
+    headers: HeaderMap,
+    Path(event): Path<String>,
+) -> Answer {
+    if !allowed(&s, &headers) {
+        return unauthorised();
+    }
     let Some(post) = s.posts.find(upstream, |p| p.event.as_deref() == Some(&event) && !p.gone) else {
         return (StatusCode::NOT_FOUND, Json(json!({"error": "no such event"})));
     };
@@ -124,12 +158,13 @@ fn tone_body(post: &Post) -> Value {
 }
 
 async fn tone(State(s): State<Shared>, headers: HeaderMap, Json(mut body): Json<Value>) -> Answer {
+    if !allowed(&s, &headers) {
+        return unauthorised();
+    }
     let before = s.posts.find("RINGO_BIZ", |p| !p.gone).map_or_else(|| "tone-default".to_owned(), |p| p.id);
     body["previousToneId"] = json!(before);
     match new_post("RINGO_BIZ", &headers, body) {
         Some(post) => (StatusCode::OK, Json(tone_body(&s.posts.add(post)))),
-        None => {
-            (StatusCode::BAD_REQUEST, Json(json!({"error": "eventId, Idempotency-Key and X-API-Key are required"})))
-        }
+        None => (StatusCode::BAD_REQUEST, Json(json!({"error": "eventId and Idempotency-Key are required"}))),
     }
 }
