@@ -97,6 +97,8 @@ struct FailureBody {
     code: i64,
     #[serde(default)]
     error_subcode: i64,
+    #[serde(default)]
+    is_transient: bool,
 }
 
 impl Instagram {
@@ -177,18 +179,30 @@ enum Ready {
     Published,
 }
 
+/// The class of a pair of `code` and `error_subcode` (Graph API and Instagram Platform, error codes); `None`: the status tells.
+fn class_of_code(code: i64, subcode: i64) -> Option<ErrorClass> {
+    Some(match (code, subcode) {
+        // The token, the login, or a right that was taken back.
+        (102 | 190 | 10 | 200..=299, _) => ErrorClass::Auth,
+        (4, 2_207_051) => ErrorClass::UnknownOutcome,
+        (_, 2_207_042) => ErrorClass::Quota,
+        (_, 2_207_001) => ErrorClass::Refused,
+        // The service's own time-outs and hiccups.
+        (-2 | -1 | 1 | 2 | 9004 | 9007, _) => ErrorClass::Transient,
+        // The picture was not fetched in time, or the container is not ready, is gone, or is not known everywhere yet.
+        (_, 2_207_003 | 2_207_006 | 2_207_008 | 2_207_020 | 2_207_027 | 2_207_032 | 2_207_052 | 2_207_053)
+        | (100, 33) => ErrorClass::Transient,
+        (4 | 17 | 32 | 341 | 613 | 80_000..=80_014, _) => ErrorClass::Throttled,
+        _ => return None,
+    })
+}
+
 /// The class of a Graph API failure.
 fn failure(answer: &Answer) -> UpstreamError {
     let said: Option<Failure> = serde_json::from_slice(&answer.body).ok();
-    let class = match said.as_ref().map(|f| (f.error.code, f.error.error_subcode)) {
-        Some((190, _)) => ErrorClass::Auth,
-        Some((4, 2_207_051)) => ErrorClass::UnknownOutcome,
-        Some((_, 2_207_042)) => ErrorClass::Quota,
-        Some((_, 2_207_001)) => ErrorClass::Refused,
-        Some((9007 | 9004, _) | (_, 2_207_027 | 2_207_052 | 2_207_003) | (1 | 2, _)) => ErrorClass::Transient,
-        Some((4 | 17 | 32, _)) => ErrorClass::Throttled,
-        _ => class_of_status(answer.status),
-    };
+    let named = said.as_ref().and_then(|f| class_of_code(f.error.code, f.error.error_subcode));
+    let passing = said.as_ref().is_some_and(|f| f.error.is_transient).then_some(ErrorClass::Transient);
+    let class = named.or(passing).unwrap_or_else(|| class_of_status(answer.status));
     let detail = said.map_or_else(String::new, |f| format!(" code {}/{}", f.error.code, f.error.error_subcode));
     UpstreamError::answered(class, answer, format!("status {}{detail}", answer.status))
 }
@@ -261,5 +275,42 @@ impl ChannelClient for Instagram {
                 insights.data.iter().find(|m| m.name == "views").and_then(|m| m.values.first()).map(|v| v.value.max(0));
             Ok(Figures { impressions: views, clicks: None })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn class(status: u16, body: &str) -> ErrorClass {
+        let body = bytes::Bytes::copy_from_slice(body.as_bytes());
+        failure(&Answer { status, retry_after: None, body }).class
+    }
+
+    fn coded(code: i64, subcode: i64) -> String {
+        format!(r#"{{"error":{{"message":"m","type":"OAuthException","code":{code},"error_subcode":{subcode}}}}}"#)
+    }
+
+    /// Case 21: what passes by itself is tried again, whatever the status says.
+    #[test]
+    fn what_passes_by_itself_is_transient() {
+        for (code, subcode) in [(100, 33), (-1, 0), (-2, 0), (24, 2_207_006), (24, 2_207_008), (-1, 2_207_053), (2, 0)]
+        {
+            assert_eq!(class(400, &coded(code, subcode)), ErrorClass::Transient, "{code}/{subcode}");
+        }
+        let told = r#"{"error":{"code":99,"is_transient":true}}"#;
+        assert_eq!(class(400, told), ErrorClass::Transient);
+        assert_eq!(class(400, &coded(99, 0)), ErrorClass::Caller);
+        assert_eq!(class(400, &coded(100, 0)), ErrorClass::Caller);
+        assert_eq!(class(400, &coded(36_003, 2_207_009)), ErrorClass::Caller, "a shape that is not taken stays so");
+        for code in [10, 102, 190, 200] {
+            assert_eq!(class(400, &coded(code, 0)), ErrorClass::Auth, "{code}");
+        }
+        for code in [4, 17, 32, 613, 80_002] {
+            assert_eq!(class(400, &coded(code, 0)), ErrorClass::Throttled, "{code}");
+        }
+        assert_eq!(class(400, &coded(4, 2_207_051)), ErrorClass::UnknownOutcome);
+        assert_eq!(class(400, &coded(-1, 2_207_001)), ErrorClass::Refused);
+        assert_eq!(class(502, "<html>"), ErrorClass::Transient);
     }
 }

@@ -1,5 +1,6 @@
-//! Kakao: no public API posts to a channel's feed. The prepared share card goes to the owner's own KakaoTalk
-//! (`POST /v2/api/talk/memo/default/send`, form `template_object`), and the owner shares it: always `assisted`.
+//! Kakao: no public API posts to a channel's feed. The prepared share card goes to the KakaoTalk account
+//! of the server's key (`POST /v2/api/talk/memo/default/send`, form `template_object`), one for all shops, and a person shares
+//! it: always `assisted`.
 
 use super::{Answered, ChannelClient, Figures, PUBLISH_LIMIT, Post, Published, Recall};
 use crate::error::{UpstreamError, class_of_status};

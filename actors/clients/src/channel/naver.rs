@@ -1,8 +1,9 @@
-//! Naver: an article in the shop's café, the one thing its API still posts (`POST /v1/cafe/{club}/menu/{menu}/articles`:
+//! Naver: an article in the café that the server's key names, the one thing its API still posts (`POST /v1/cafe/{club}/menu/{menu}/articles`:
 //! `subject` and `content`, with a picture as multipart `image`).
 //!
 //! It can neither be asked whether an article arrived nor take one back, and has no statistics of its own; views come
-//! from EP-17 (`GET /posts/{eventId}/insights`) where that is offered. The key is `token@club/menu`.
+//! from EP-17 (`GET /posts/{eventId}/insights`) where that is offered. The key is `token@club/menu`, one for all shops of
+//! a server.
 
 use super::{Answered, ChannelClient, Figures, PUBLISH_LIMIT, Post, Published, Recall, STATS_LIMIT};
 use crate::error::UpstreamError;
@@ -52,9 +53,22 @@ impl Naver {
         Self { http, at }
     }
 
-    fn parts(&self) -> (&str, &str) {
-        self.at.key.split_once('@').unwrap_or((&self.at.key, "1/1"))
+    /// The token, and the numbers of café and menu.
+    ///
+    /// # Errors
+    /// `auth`: the key names no café. Nothing is posted to one that was not named.
+    fn parts(&self) -> Result<(&str, &str, &str), UpstreamError> {
+        key_parts(&self.at.key).ok_or_else(|| UpstreamError::new(ErrorClass::Auth, "key is not token@club/menu"))
     }
+}
+
+/// Splits a key `token@club/menu`. Returns nothing if a part is missing or could change the path of the call.
+#[must_use]
+pub fn key_parts(key: &str) -> Option<(&str, &str, &str)> {
+    let (token, place) = key.rsplit_once('@')?;
+    let (club, menu) = place.split_once('/')?;
+    let name = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    (!token.trim().is_empty() && name(club) && name(menu)).then_some((token, club, menu))
 }
 
 /// This API wants each field percent-encoded once before the form encodes it again.
@@ -78,10 +92,7 @@ fn with_picture(fields: [(&'static str, String); 2], jpeg: &Bytes) -> Form {
 impl ChannelClient for Naver {
     fn publish<'a>(&'a self, post: &'a Post) -> Answered<'a, Published> {
         Box::pin(async move {
-            let (token, place) = self.parts();
-            let (club, menu) = place
-                .split_once('/')
-                .ok_or_else(|| UpstreamError::new(ErrorClass::Auth, "key is not token@club/menu"))?;
+            let (token, club, menu) = self.parts()?;
             let fields = [("subject", encoded(&post.title)), ("content", encoded(&post.text))];
             let request = self.http.client().post(format!("{}/v1/cafe/{club}/menu/{menu}/articles", self.at.base));
             let request = match &post.picture {
@@ -107,8 +118,8 @@ impl ChannelClient for Naver {
 
     fn stats<'a>(&'a self, event: Uuid, _external_id: &'a str) -> Answered<'a, Figures> {
         Box::pin(async move {
-            let request =
-                self.http.client().get(format!("{}/posts/{event}/insights", self.at.base)).bearer_auth(self.parts().0);
+            let (token, ..) = self.parts()?;
+            let request = self.http.client().get(format!("{}/posts/{event}/insights", self.at.base)).bearer_auth(token);
             let answer = self.http.send(request, STATS_LIMIT, JSON_CAP).await?;
             if answer.status == 404 {
                 return Ok(Figures::default());
@@ -116,5 +127,21 @@ impl ChannelClient for Naver {
             let insights: Insights = answer.ok()?.json()?;
             Ok(Figures { impressions: insights.views, clicks: None })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::key_parts;
+
+    #[test]
+    fn a_key_names_its_cafe() {
+        assert_eq!(key_parts("token@10050146/5"), Some(("token", "10050146", "5")));
+        assert_eq!(key_parts("to@ken@club/menu"), Some(("to@ken", "club", "menu")));
+        for key in
+            ["", "token", "token@", "token@club", "token@club/", "token@/menu", "@club/menu", "t@a/../b", "t@a/b?c"]
+        {
+            assert_eq!(key_parts(key), None, "{key}");
+        }
     }
 }
