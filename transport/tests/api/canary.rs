@@ -1,4 +1,5 @@
-//! S24: no phone, business number, password, token or name in logs, metrics, error answers or plain columns.
+//! S24: no phone, business number, password, token or name in logs, metrics, error answers, any table (so in no backup), files of
+//! the data folder (the embedded database, pictures, posts of the simulator), or Redis.
 
 use crate::support::{Api, LOG, anonymous, at, business_number, email, run, server};
 use diesel::QueryableByName;
@@ -6,7 +7,9 @@ use diesel::sql_types::Text;
 use diesel_async::RunQueryDsl;
 use reqwest::Method;
 use serde_json::json;
+use std::path::Path;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 #[derive(QueryableByName)]
 struct Line {
@@ -14,31 +17,56 @@ struct Line {
     line: String,
 }
 
-const TABLES: &[&str] = &[
-    "identity.users",
-    "identity.stores",
-    "identity.sessions",
-    "identity.tickets",
-    "identity.idempotency_keys",
-    "identity.audit",
-    "events.events",
-    "events.facts",
-    "events.prizes",
-    "events.offers",
-    "events.images",
-    "events.jobs",
-    "events.distributions",
-    "events.publications",
-    "events.notices",
-    "events.upstream_calls",
-    "participation.heads",
-    "participation.log",
-    "participation.entries",
-    "participation.draws",
-    "participation.winners",
-    "analytics.channel_stats",
-    "analytics.link_hits",
-];
+/// A route as the log names it.
+const ROUTE: &[u8] = b"/api/participation/receipts/{receipt}";
+
+/// Every table of ours: what a dump of the database holds.
+async fn tables() -> Vec<String> {
+    let store = server().running.handles().shared.store.clone();
+    let find = "select format('%I.%I', schemaname, tablename) as line from pg_tables
+                 where schemaname not in ('pg_catalog', 'information_schema')";
+    let lines = store.run(move |c| Box::pin(async move { Ok(diesel::sql_query(find).load::<Line>(c).await?) })).await;
+    let tables: Vec<String> = lines.unwrap().into_iter().map(|l| l.line).collect();
+    assert!(tables.len() > 20, "{tables:?}");
+    tables
+}
+
+/// Every file below a folder.
+fn files(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, found);
+        } else if let Ok(bytes) = std::fs::read(&path) {
+            found.push((path.display().to_string(), bytes));
+        }
+    }
+}
+
+/// Every key and value of Redis, where there is one, as the protocol gives them.
+async fn cached() -> Vec<(String, String)> {
+    let Ok(url) = std::env::var("REDIS_URL") else { return Vec::new() };
+    let address = url.trim_start_matches("redis://").trim_end_matches('/').to_owned();
+    let mut redis = tokio::net::TcpStream::connect(address).await.unwrap();
+    let keys = ask(&mut redis, "KEYS *").await;
+    let keys: Vec<&str> =
+        keys.split("\r\n").filter(|line| line.contains(':') && !line.starts_with(['*', '$'])).collect();
+    let mut found = vec![("keys of Redis".to_owned(), keys.join("\n"))];
+    for key in keys {
+        found.push((format!("Redis {key}"), ask(&mut redis, &format!("GET \"{key}\"")).await));
+    }
+    found
+}
+
+/// Asks an inline command and reads its answer: what follows it is the answer to a ping.
+async fn ask(redis: &mut tokio::net::TcpStream, command: &str) -> String {
+    redis.write_all(format!("{command}\r\nPING\r\n").as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"+PONG\r\n") {
+        assert!(redis.read_buf(&mut answer).await.unwrap() > 0, "Redis hung up");
+    }
+    String::from_utf8_lossy(&answer).into_owned()
+}
 
 #[test]
 fn nothing_personal_leaks() {
@@ -99,8 +127,16 @@ fn nothing_personal_leaks() {
         let mut haystacks = vec![("error answers".to_owned(), errors.join("\n"))];
         haystacks.push(("log".into(), String::from_utf8_lossy(&LOG.lock().unwrap()).into_owned()));
         haystacks.push(("metrics".into(), at(&server().admin).get("/metrics").await.is(200).to_string()));
-        for table in TABLES {
-            haystacks.push(((*table).to_owned(), dump(table).await));
+        for table in tables().await {
+            let rows = dump(&table).await;
+            haystacks.push((table, rows));
+        }
+        haystacks.extend(cached().await);
+        let mut haystacks: Vec<(String, Vec<u8>)> =
+            haystacks.into_iter().map(|(place, text)| (place, text.into_bytes())).collect();
+        files(server().database.folder(), &mut haystacks);
+        for place in ["events.facts", "participation.entries", "objects/", "simulator/"] {
+            assert!(haystacks.iter().any(|(p, bytes)| p.contains(place) && !bytes.is_empty()), "{place} was looked at");
         }
         let token = api.token.clone().unwrap();
         let spelled = format!("{}-{}-{}", &business[..3], &business[3..5], &business[5..]);
@@ -118,14 +154,13 @@ fn nothing_personal_leaks() {
             ("receipt", receipt.as_str()),
             ("ticket", ticket.as_str()),
         ] {
-            for (place, text) in &haystacks {
-                assert!(!text.contains(needle), "the {what} is in {place}");
+            let finder = memchr::memmem::Finder::new(needle);
+            for (place, bytes) in &haystacks {
+                assert!(finder.find(bytes).is_none(), "the {what} is in {place}");
             }
         }
         assert!(
-            haystacks
-                .iter()
-                .any(|(place, text)| place == "log" && text.contains("/api/participation/receipts/{receipt}")),
+            haystacks.iter().any(|(place, bytes)| place == "log" && memchr::memmem::find(bytes, ROUTE).is_some()),
             "the log names routes, not paths"
         );
     });
@@ -178,17 +213,10 @@ async fn the_rest(api: &mut Api, id: &str, slug: &str, receipt: &str, password: 
     api.post("/api/users/logout?everywhere=true", json!({})).await.is(204);
 }
 
-async fn dump(table: &'static str) -> String {
+async fn dump(table: &str) -> String {
     let store = server().running.handles().shared.store.clone();
-    let lines = store
-        .run(move |c| {
-            Box::pin(async move {
-                Ok(diesel::sql_query(format!("select t::text as line from {table} t limit 20000"))
-                    .load::<Line>(c)
-                    .await?)
-            })
-        })
-        .await
-        .unwrap();
+    let rows = format!("select t::text as line from {table} t limit 20000");
+    let lines =
+        store.run(move |c| Box::pin(async move { Ok(diesel::sql_query(rows).load::<Line>(c).await?) })).await.unwrap();
     lines.into_iter().map(|l| l.line).collect::<Vec<_>>().join("\n")
 }

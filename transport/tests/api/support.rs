@@ -24,7 +24,7 @@ pub struct Server {
     pub running: Running,
     pub base: String,
     pub admin: String,
-    _database: Database,
+    pub database: Database,
 }
 
 /// Everything the server logs, so that a test can look for what must not be there.
@@ -75,7 +75,7 @@ pub async fn start(change: impl FnOnce(&mut Settings)) -> Server {
     change(&mut settings);
     let running = Running::start(settings, METRICS.clone()).await.unwrap();
     let (base, admin) = (format!("http://{}", running.address), format!("http://{}", running.admin));
-    Server { running, base, admin, _database: database }
+    Server { running, base, admin, database }
 }
 
 /// The shared server.
