@@ -1,11 +1,62 @@
-//! What another process did to an event whose actor runs here, or this one did without hearing so.
+//! What was decided elsewhere: by another server on the same database, or behind the back of an event's actor.
 
-use crate::support::{owner, phone, run, server, within};
+use crate::support::{owner, owner_at, phone, run, server, settings, within};
 use chrono::Utc;
 use domain::event::{Command, Event, Who, decide};
 use domain::ids::{DistributionId, EventId};
 use serde_json::json;
 use std::time::Duration;
+use testkit::Database;
+use transport::Running;
+
+/// R4: two servers on one database, each with an actor of the same event. What one decides holds on the other.
+#[test]
+fn two_servers_agree_on_an_event() {
+    run(async {
+        let (database, folder) = (Database::fresh().await, tempfile::tempdir().unwrap());
+        if database.url().is_none() {
+            return testkit::skipped("two_servers_agree_on_an_event", "the embedded database serves one process");
+        }
+        let one = Running::start(settings(&database), None).await.unwrap();
+        let mut own = settings(&database);
+        // The same keys and pictures, as on any two servers of one installation.
+        own.keys_file = Some(database.folder().join("keys.json"));
+        std::os::unix::fs::symlink(database.folder().join("objects"), folder.path().join("objects")).unwrap();
+        own.data_dir = folder.path().to_owned();
+        let two = Running::start(own, None).await.unwrap();
+        let here = owner_at(&format!("http://{}", one.address)).await;
+        let there = crate::support::Api { base: format!("http://{}", two.address), ..here.clone() };
+        let id = here.ready(json!({}), json!(["RINGO_BIZ"])).await;
+        let slug = there.get(&format!("/api/events/{id}")).await.is(200)["slug"].as_str().unwrap().to_owned();
+        there.enter(&slug, &phone(1)).await.fails(404, "not-found");
+        here.publish(&id).await;
+        within(Duration::from_secs(5), "the approval is heard of", || async {
+            there.enter(&slug, &phone(1)).await.status == 201
+        })
+        .await;
+        for n in 2..10 {
+            let api = if n % 2 == 0 { &here } else { &there };
+            assert_eq!(api.enter(&slug, &phone(n)).await.is(201)["entryNo"], n, "one sequence of numbers");
+        }
+        for api in [&here, &there] {
+            api.enter(&slug, &phone(3)).await.fails(409, "already-entered");
+        }
+        here.post(&format!("/api/events/{id}/pause"), json!({})).await.is(200);
+        there.enter(&slug, &phone(20)).await.fails(409, "event-paused");
+        there.post(&format!("/api/events/{id}/resume"), json!({})).await.is(200);
+        within(Duration::from_secs(5), "the resumption is heard of", || async {
+            here.enter(&slug, &phone(20)).await.status != 409
+        })
+        .await;
+        there.post(&format!("/api/events/{id}/close"), json!({})).await.is(200);
+        here.enter(&slug, &phone(30)).await.fails(410, "event-ended");
+        let draw = format!("/api/events/{id}/draws");
+        let (first, second) = tokio::join!(here.post(&draw, json!({})), there.post(&draw, json!({})));
+        assert_eq!(first.body["winners"], second.body["winners"], "one draw");
+        one.stop().await;
+        two.stop().await;
+    });
+}
 
 /// Decides and stores, behind the back of the actor.
 async fn command(id: &str, command: Command) {

@@ -25,4 +25,6 @@ mod process;
 mod restore;
 mod retention;
 mod scans;
+mod standins;
 mod support;
+mod tls;

@@ -1,4 +1,5 @@
-//! Every real client in mode LIVE, end to end: only the address differs from the providers'.
+//! Every client in mode LIVE, end to end, against a simulator that checks token, model name and schema as the providers do.
+//! Only the address differs from the providers'. Other checks of theirs are not played.
 
 use crate::support::{owner_at, pending_at, run, signup_body, start, within};
 use domain::channel::{Mode, Upstream};
@@ -7,31 +8,60 @@ use simulator::Simulator;
 use std::time::Duration;
 use transport::config::UpstreamSettings;
 
+/// Providers that know one token.
+async fn providers(listen: std::net::SocketAddr) -> Simulator {
+    let config = simulator::Config { listen, data: None, latency: 0.0, token: Some("token".into()) };
+    Simulator::start(config).await.unwrap()
+}
+
+/// Every upstream LIVE at these providers, with a token.
+fn live(s: &mut transport::Settings, providers: &Simulator, token: &str) {
+    // A cache of its own: a recommendation of another test must not spare the model.
+    s.redis_url = None;
+    for u in Upstream::ALL {
+        let key = if *u == Upstream::Naver { format!("{token}@club/menu") } else { token.to_owned() };
+        let at = UpstreamSettings { url: Some(providers.base(u.code())), key: Some(key), mode: Some(Mode::Live) };
+        s.upstreams.insert(*u, at);
+    }
+}
+
+/// A wrong token is refused by every provider, and nothing passes for published.
+#[test]
+fn a_wrong_token_publishes_nothing() {
+    run(async {
+        let providers = providers(([127, 0, 0, 1], 0).into()).await;
+        let own = start(|s| live(s, &providers, "another")).await;
+        let api = pending_at(&own.base, signup_body()).await;
+        let store = api.get(&format!("/api/stores/{}", api.store)).await.is(200);
+        assert_eq!(store["verification"], "PENDING", "the tax service does not know the key: {store}");
+        let all = json!(["WOORI_TV", "RINGO_BIZ", "GENIE_TV", "NAVER", "KAKAO"]);
+        let id = api.ready(json!({}), all).await;
+        let (_, path) = api.publish(&id).await;
+        let d = api.get(&path).await.is(200);
+        for c in d["channels"].as_array().unwrap() {
+            assert_eq!((&c["status"], &c["error"]["class"]), (&json!("failed"), &json!("auth")), "{c}");
+        }
+        for upstream in ["WOORI_TV", "RINGO_BIZ", "GENIE_TV", "NAVER", "KAKAO"] {
+            assert!(providers.calls(upstream) > 0 && providers.posts().count(upstream) == 0, "{upstream}");
+        }
+        own.running.stop().await;
+        providers.stop();
+    });
+}
+
 #[test]
 fn the_whole_path_in_mode_live() {
     run(async {
         let listen = ([127, 0, 0, 1], 0).into();
-        let providers = Simulator::start(simulator::Config { listen, data: None, latency: 0.0 }).await.unwrap();
-        let own = start(|s| {
-            // A cache of its own: a recommendation of another test must not spare the model.
-            s.redis_url = None;
-            for u in Upstream::ALL {
-                let at = UpstreamSettings {
-                    url: Some(providers.base(u.code())),
-                    key: Some("token@club/menu".into()),
-                    mode: Some(Mode::Live),
-                };
-                s.upstreams.insert(*u, at);
-            }
-        })
-        .await;
+        let providers = providers(listen).await;
+        let own = start(|s| live(s, &providers, "token")).await;
         assert!(own.running.simulator().is_none(), "nothing needs the built-in simulator");
         let api = owner_at(&own.base).await;
         let id =
             api.ready(json!({}), json!(["WOORI_TV", "RINGO_BIZ", "GENIE_TV", "INSTAGRAM", "NAVER", "KAKAO"])).await;
         let (_, path) = api.publish(&id).await;
         let d = api.get(&path).await.is(200);
-        let hangul = own.running.fonts().hangul().is_some();
+        let hangul = testkit::has_font("the_whole_path_in_mode_live", own.running.fonts().hangul());
         for c in d["channels"].as_array().unwrap() {
             let assisted = c["channel"] == "INSTAGRAM" && !hangul;
             assert_eq!(c["mode"], if assisted { "ASSISTED" } else { "LIVE" }, "{c}");
@@ -112,7 +142,8 @@ fn assisted_and_off_channels_never_block_approval() {
 fn a_tax_service_that_is_off_is_never_called() {
     run(async {
         let listen = ([127, 0, 0, 1], 0).into();
-        let providers = Simulator::start(simulator::Config { listen, data: None, latency: 0.0 }).await.unwrap();
+        let providers =
+            Simulator::start(simulator::Config { listen, data: None, latency: 0.0, token: None }).await.unwrap();
         for mode in [Mode::Off, Mode::Assisted] {
             let at = UpstreamSettings { url: Some(providers.base("NTS")), key: None, mode: Some(mode) };
             let own = start(|s| {

@@ -257,10 +257,11 @@ fn a_channel_that_never_answers_holds_a_distribution_up_for_less_than_a_minute()
         let d = api.get(&path).await.is(200);
         assert_eq!(d["status"], "partial", "{d}");
         assert_eq!(channel(&d, "WOORI_TV")["status"], "unknown", "{d}");
-        assert!(
-            ["failed", "unknown", "assisted"].map(Value::from).contains(&channel(&d, "INSTAGRAM")["status"]),
-            "{d}"
-        );
+        let test = "a_channel_that_never_answers_holds_a_distribution_up_for_less_than_a_minute";
+        let pictures = testkit::has_font(test, own.running.fonts().hangul());
+        let ends = if pictures { ["failed", "unknown"].as_slice() } else { &["assisted"] };
+        let status = channel(&d, "INSTAGRAM")["status"].as_str().unwrap().to_owned();
+        assert!(ends.contains(&status.as_str()), "{d}");
         assert_eq!(channel(&d, "NAVER")["status"], "published", "{d}");
         own.running.stop().await;
     });
