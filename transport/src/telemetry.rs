@@ -51,7 +51,8 @@ pub fn metrics() -> Option<PrometheusHandle> {
     for (name, label, values) in RARE {
         values.iter().for_each(|value| metrics::counter!(*name, *label => *value).increment(0));
     }
-    ["draws_total", "lease_fenced_total", "log_lines_dropped_total", "dashboard_loads_total"]
+    metrics::gauge!("ws_connections").set(0.0);
+    ["draws_total", "lease_fenced_total", "log_lines_dropped_total", "dashboard_loads_total", "ws_sent_total"]
         .iter()
         .for_each(|name| metrics::counter!(*name).increment(0));
     Some(handle)
