@@ -53,6 +53,7 @@ impl Admission {
     /// A gate for at most `places` entries in flight.
     #[must_use]
     pub fn new(places: usize) -> Self {
+        metrics::gauge!("entries_places").set(places as f64);
         Self(Arc::new(Gate { most: places, places: AtomicUsize::new(places), taken: AtomicUsize::new(0) }))
     }
 
