@@ -113,7 +113,7 @@ impl TryFrom<Row> for Shop {
             user: UserId(r.user_id),
             name: r.name,
             industry: r.industry,
-            region: Region::parse(&r.region).map_err(corrupt)?,
+            region: Region::stored(&r.region),
             address: r.address,
             verification: Verification::parse(&r.verification)?,
             mode: Mode::parse(&r.mode).ok_or_else(|| corrupt("mode"))?,

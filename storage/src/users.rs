@@ -155,7 +155,7 @@ fn open(keys: &Keyring, r: Row) -> Result<User> {
     Ok(User {
         id,
         email: text("users.email", &r.email_sealed)?,
-        name: PersonName::parse(&text("users.name", &r.name_sealed)?).map_err(crate::error::corrupt)?,
+        name: PersonName::stored(&text("users.name", &r.name_sealed)?),
         phone: Phone::parse(&text("users.phone", &r.phone_sealed)?).map_err(crate::error::corrupt)?,
         business: BusinessNumber::parse(&text("users.business", &r.business_sealed)?).map_err(crate::error::corrupt)?,
         opened_on: r.opened_on,

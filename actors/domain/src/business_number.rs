@@ -1,6 +1,6 @@
 //! Korean business registration numbers (사업자등록번호): ten digits with a checksum.
 
-use crate::text::{is_separator, narrow_digit};
+use crate::digits;
 use std::fmt;
 
 /// A checksum-valid number, ten ASCII digits. `Debug` and `Display` mask it.
@@ -26,17 +26,8 @@ impl BusinessNumber {
     /// # Errors
     /// Not ten digits, a wrong check digit, or the prefix 000.
     pub fn parse(s: &str) -> Result<Self, BusinessNumberError> {
-        let mut digits = String::with_capacity(10);
-        for c in s.trim().chars().map(narrow_digit) {
-            match c {
-                '0'..='9' => digits.push(c),
-                c if is_separator(c) => {}
-                _ => return Err(BusinessNumberError::Shape),
-            }
-        }
-        if digits.len() != 10 {
-            return Err(BusinessNumberError::Shape);
-        }
+        let typed = digits::read(s).filter(|typed| !typed.plus && typed.text.len() == 10);
+        let digits = typed.ok_or(BusinessNumberError::Shape)?.text;
         if digits.starts_with("000") || check_digit(&digits) != digits.as_bytes()[9] - b'0' {
             return Err(BusinessNumberError::Checksum);
         }
@@ -93,12 +84,15 @@ mod tests {
             "1248100998",
             "１２４-８１-００９９８",
             "124 81 00998",
+            "\u{202d}124-81-00998\u{202c}",
+            "124ㅡ81ㅡ00998",
+            "124\u{200b}8100998",
         ] {
             assert!(BusinessNumber::parse(s).is_ok(), "{s}");
         }
         assert_eq!(BusinessNumber::parse("101-81-34618"), Err(BusinessNumberError::Checksum));
         assert_eq!(BusinessNumber::parse("000-00-00000"), Err(BusinessNumberError::Checksum));
-        for s in ["", "124-81-0099", "124-81-009988", "124-81-0099a", "12481\n00998"] {
+        for s in ["", "124-81-0099", "124-81-009988", "124-81-0099a", "12481\n00998", "+1248100998"] {
             assert_eq!(BusinessNumber::parse(s), Err(BusinessNumberError::Shape), "{s}");
         }
     }

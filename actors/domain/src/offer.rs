@@ -46,7 +46,7 @@ pub struct PrizeError {
     pub broken: Broken,
 }
 
-/// Checks a list of prizes: 1 to 20 kinds, each within its bounds. Names come back trimmed.
+/// Checks a list of prizes: 1 to 20 kinds, each within its bounds. Names come back in their one form.
 ///
 /// # Errors
 /// The first rule broken, with the field.

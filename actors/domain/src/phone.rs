@@ -1,6 +1,7 @@
 //! Korean mobile numbers: `010` and eight digits, however people write them.
 
-use crate::text::{is_separator, narrow_digit};
+use crate::digits;
+use crate::text::shown;
 use std::fmt;
 
 /// A mobile number in its one normal form, `010` and eight digits. `Debug` and `Display` mask it.
@@ -13,30 +14,20 @@ pub struct Phone(String);
 pub struct PhoneError;
 
 impl Phone {
-    /// Reads a number written with hyphens, spaces, dots, brackets, full-width digits, `+82`, `0082` or `82`.
+    /// Reads a number written with dashes, spaces, dots, brackets, full-width digits, `+82`, `0082` or `82`, as a link
+    /// (`tel:`), or with the invisible marks that telephones and address books paste with it.
     ///
     /// # Errors
     /// Anything that is not `010` and eight digits then.
     pub fn parse(s: &str) -> Result<Self, PhoneError> {
-        let mut digits = String::with_capacity(11);
-        let mut plus = false;
-        for c in s.trim().chars().map(narrow_digit) {
-            match c {
-                '0'..='9' => digits.push(c),
-                '+' if digits.is_empty() && !plus => plus = true,
-                c if is_separator(c) => {}
-                _ => return Err(PhoneError),
-            }
-            if digits.len() > 16 {
-                return Err(PhoneError);
-            }
-        }
-        let national = if plus {
-            digits.strip_prefix("82").ok_or(PhoneError)?
-        } else if let Some(rest) = digits.strip_prefix("0082").or_else(|| digits.strip_prefix("82")) {
+        let typed = digits::read(without_scheme(shown(s).trim())).ok_or(PhoneError)?;
+        let text = typed.text.as_str();
+        let national = if typed.plus {
+            text.strip_prefix("82").ok_or(PhoneError)?
+        } else if let Some(rest) = text.strip_prefix("0082").or_else(|| text.strip_prefix("82")) {
             rest
-        } else if digits.starts_with('0') {
-            return Self::national(&digits);
+        } else if text.starts_with('0') {
+            return Self::national(text);
         } else {
             return Err(PhoneError);
         };
@@ -58,6 +49,16 @@ impl Phone {
     #[must_use]
     pub fn masked(&self) -> String {
         format!("010-****-{}", &self.0[7..])
+    }
+}
+
+/// The number of a link (`tel:`, `tel://`), or of a spreadsheet's text cell, which begins with an apostrophe.
+fn without_scheme(s: &str) -> &str {
+    // Directions are turned in front of the link.
+    let s = s.trim_start_matches(['\u{202d}', '\u{202e}', '\'', '\u{2019}']);
+    match s.split_at_checked("tel:".len()) {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("tel:") => rest.strip_prefix("//").unwrap_or(rest),
+        _ => s,
     }
 }
 
@@ -95,8 +96,39 @@ mod tests {
             "０１０－１２３４－５６７８",
             "010–1234—5678",
             " 010\u{3000}1234\u{a0}5678 ",
+            "010\u{30fc}1234\u{30fc}5678",
+            "010\u{2212}1234\u{b7}5678",
         ] {
             assert_eq!(Phone::parse(s).map(|p| p.expose().to_owned()), Ok("01012345678".to_owned()), "{s}");
+        }
+    }
+
+    /// Case 7.
+    #[test]
+    fn every_way_devices_paste_it() {
+        for s in [
+            "\u{202d}010-1234-5678\u{202c}",
+            "\u{2068}+82 10-1234-5678\u{2069}",
+            "010\u{200b}-1234-5678",
+            "010ㅡ1234ㅡ5678",
+            "\u{feff}01012345678",
+            "010\u{ad}-1234\u{ad}-5678",
+            "tel:010-1234-5678",
+            "TEL:+82-10-1234-5678",
+            "Tel://01012345678",
+            "\u{202d}tel:01012345678\u{202c}",
+            "tel: 010 1234 5678",
+            "010_1234_5678",
+            "010\t1234\t5678",
+            "'010-1234-5678",
+            "010〜1234～5678",
+            "010ㆍ1234・5678",
+            "+82-010-1234-5678",
+            "(010)12345678",
+            "82 10 1234 5678",
+            "＋８２ １０ １２３４ ５６７８",
+        ] {
+            assert_eq!(Phone::parse(s).map(|p| p.expose().to_owned()), Ok("01012345678".to_owned()), "{s:?}");
         }
     }
 
@@ -121,6 +153,14 @@ mod tests {
             "0822101234567",
             "010-1234-5678 x",
             "00000000000000000000000000000",
+            "tel:",
+            "telephone 010-1234-5678",
+            "mailto:010-1234-5678",
+            "010-1234-5678;ext=1",
+            "⓪①⓪12345678",
+            "０1０-1234-567\u{0665}",
+            "\u{200b}",
+            "공일공-1234-5678",
         ] {
             assert_eq!(Phone::parse(s), Err(PhoneError), "{s}");
         }
@@ -142,6 +182,21 @@ mod tests {
             let masked = format!("010-****-{b}");
             prop_assert_eq!(format!("{:?}", phone), masked.clone());
             prop_assert_eq!(phone.to_string(), masked);
+        }
+
+        /// Case 7.
+        #[test]
+        fn separators_change_nothing(n in 0u32..100_000_000, marks in prop::collection::vec(prop::sample::select(digits::separators()), 12)) {
+            let digits = format!("010{n:08}");
+            let spelled: String = digits.chars().zip(&marks).flat_map(|(d, m)| [*m, d]).chain([marks[11]]).collect();
+            prop_assert_eq!(Phone::parse(&spelled).map(|p| p.expose().to_owned()), Ok(digits), "{:?}", spelled);
+        }
+
+        #[test]
+        fn a_letter_makes_it_no_number(n in 0u32..100_000_000, at in 0usize..12, letter in "[a-zA-Z가-힣一-十٠-٩]") {
+            let mut spelled = format!("010{n:08}");
+            spelled.insert_str(at.min(11), &letter);
+            prop_assert_eq!(Phone::parse(&spelled), Err(PhoneError));
         }
 
         #[test]

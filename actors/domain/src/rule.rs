@@ -39,7 +39,7 @@ impl From<TextError> for Broken {
         match e {
             TextError::Empty => "required".into(),
             TextError::TooLong { max } => Self::beyond("too-long", 1..=max as i64),
-            TextError::Control => "invalid-characters".into(),
+            TextError::Control | TextError::Marks => "invalid-characters".into(),
         }
     }
 }

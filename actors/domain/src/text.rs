@@ -1,11 +1,16 @@
-//! Text that people type: trimmed, bounded, without control characters.
+//! Text that people type, in one form: NFC, trimmed, bounded, nothing invisible, no control characters.
+
+mod form;
+
+pub(crate) use form::{is_unseen, shown};
 
 use std::fmt;
+use unicode_segmentation::UnicodeSegmentation;
 
-/// Why a text was refused. Lengths are in characters (Unicode scalar values).
+/// Why a text was refused. Lengths are in characters that people see (grapheme clusters).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
-    /// Nothing but white space.
+    /// Nothing that shows.
     #[error("empty")]
     Empty,
     /// Longer than allowed.
@@ -17,24 +22,20 @@ pub enum TextError {
     /// Control or text-direction characters, which hide what a text says.
     #[error("control characters")]
     Control,
+    /// Accents without a letter, or too many on one.
+    #[error("accents without a letter")]
+    Marks,
 }
 
-/// One line: trimmed, 1 to `max` characters, no control characters, no bidi overrides.
+/// Characters that a search in titles reads. A title has at most 60.
+const MAX_SEARCH: usize = 200;
+
+/// One line in its one form, of 1 to `max` characters.
 ///
 /// # Errors
 /// Says which rule the text broke.
 pub fn line(s: &str, max: usize) -> Result<String, TextError> {
-    let s = s.trim();
-    if s.is_empty() {
-        return Err(TextError::Empty);
-    }
-    if s.chars().any(hides) {
-        return Err(TextError::Control);
-    }
-    if s.chars().count() > max {
-        return Err(TextError::TooLong { max });
-    }
-    Ok(s.to_owned())
+    form::line(s, max)
 }
 
 /// Several lines: as [`line()`], with line feeds kept.
@@ -42,22 +43,19 @@ pub fn line(s: &str, max: usize) -> Result<String, TextError> {
 /// # Errors
 /// Says which rule the text broke.
 pub fn paragraph(s: &str, max: usize) -> Result<String, TextError> {
-    let s = s.replace("\r\n", "\n");
-    let s = s.trim();
-    if s.is_empty() {
-        return Err(TextError::Empty);
-    }
-    if s.chars().any(|c| c != '\n' && hides(c)) {
-        return Err(TextError::Control);
-    }
-    if s.chars().count() > max {
-        return Err(TextError::TooLong { max });
-    }
-    Ok(s.to_owned())
+    form::paragraph(s, max)
 }
 
-fn hides(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+/// Returns what is looked for in titles, case-blind; `None` where nothing that shows was typed.
+///
+/// # Errors
+/// Says which rule the text broke.
+pub fn search(s: &str) -> Result<Option<String>, TextError> {
+    match line(s, MAX_SEARCH) {
+        Ok(text) => Ok(Some(text.to_lowercase())),
+        Err(TextError::Empty) => Ok(None),
+        Err(other) => Err(other),
+    }
 }
 
 /// A number in groups of three digits, as both languages write it: 1,234,567.
@@ -85,17 +83,24 @@ impl PersonName {
         line(s, Self::MAX).map(Self)
     }
 
+    /// Reads a name that was stored, under whatever rules were in force then: it stays readable, and has the one form
+    /// where it can.
+    #[must_use]
+    pub fn stored(s: &str) -> Self {
+        Self::parse(s).unwrap_or_else(|_| Self(shown(s).trim().to_owned()))
+    }
+
     /// The plain name, for sealing.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// First and last character, the rest starred: 홍*동, 김*, J***n.
+    /// First and last character that people see, the rest starred: 홍*동, 김*, J***n.
     #[must_use]
     pub fn masked(&self) -> String {
-        let chars: Vec<char> = self.0.chars().collect();
-        match chars.as_slice() {
+        let seen: Vec<&str> = self.0.graphemes(true).collect();
+        match seen.as_slice() {
             [] => String::new(),
             [_] => "*".into(),
             [first, _] => format!("{first}*"),
@@ -108,24 +113,6 @@ impl fmt::Debug for PersonName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.masked())
     }
-}
-
-/// Digits of any width people's keyboards make, as ASCII.
-pub(crate) fn narrow_digit(c: char) -> char {
-    match c {
-        '\u{ff10}'..='\u{ff19}' => char::from(b'0' + (c as u32 - 0xff10) as u8),
-        '\u{ff0b}' => '+',
-        _ => c,
-    }
-}
-
-/// What people put between digits: spaces and dashes of every kind, dots, brackets.
-pub(crate) fn is_separator(c: char) -> bool {
-    matches!(
-        c,
-        ' ' | '\u{a0}' | '\u{3000}' | '\u{2000}'..='\u{200a}' | '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{ff0d}'
-            | '\u{30fc}' | '.' | '\u{b7}' | '(' | ')' | '\u{ff08}' | '\u{ff09}'
-    )
 }
 
 #[cfg(test)]
@@ -141,28 +128,55 @@ mod tests {
         }
     }
 
+    /// Case 17.
     #[test]
-    fn names_are_masked() {
-        for (name, masked) in [("홍길동", "홍*동"), ("김구", "김*"), ("이", "*"), ("John", "J**n")] {
+    fn names_are_masked_by_what_people_see() {
+        for (name, masked) in [
+            ("홍길동", "홍*동"),
+            ("\u{1112}\u{1169}\u{11bc}\u{1100}\u{1175}\u{11af}\u{1103}\u{1169}\u{11bc}", "홍*동"),
+            ("김구", "김*"),
+            ("이", "*"),
+            ("John", "J**n"),
+            ("José", "J**é"),
+            ("Jose\u{301}", "J**é"),
+            ("👩‍👩‍👧김👍🏽", "👩‍👩‍👧*👍🏽"),
+        ] {
             assert_eq!(PersonName::parse(name).unwrap().masked(), masked);
         }
     }
 
     #[test]
-    fn hidden_characters_are_refused() {
-        for bad in ["a\0b", "a\u{202e}b", "a\nb", "\u{7}x"] {
-            assert_eq!(line(bad, 10), Err(TextError::Control), "{bad:?}");
-        }
+    fn a_name_of_other_rules_stays_readable() {
+        assert_eq!(PersonName::stored("\u{1112}\u{1169}\u{11bc}").expose(), "홍");
+        assert_eq!(PersonName::stored("\u{3164}").masked(), "");
+        assert_eq!(PersonName::stored("").masked(), "");
+        let long = "가".repeat(60);
+        assert_eq!(PersonName::stored(&long).expose(), long);
+    }
+
+    #[test]
+    fn each_rule_has_its_error() {
+        assert_eq!(line("a\u{202e}b", 10), Err(TextError::Control));
         assert_eq!(line(" \t ", 10), Err(TextError::Empty));
         assert_eq!(line("가나다", 2), Err(TextError::TooLong { max: 2 }));
         assert_eq!(paragraph("a\r\nb", 9).unwrap(), "a\nb");
     }
 
+    #[test]
+    fn a_search_is_case_blind_and_may_be_nothing() {
+        assert_eq!(search(" E\u{301}TÉ  세일 "), Ok(Some("été 세일".into())));
+        assert_eq!(search("\u{200b} "), Ok(None));
+        assert_eq!(search("a\0"), Err(TextError::Control));
+    }
+
     proptest! {
         #[test]
-        fn a_line_that_passes_passes_again(s in ".{0,60}") {
+        fn a_text_that_passes_passes_again(s in ".{0,60}") {
             if let Ok(once) = line(&s, 50) {
                 prop_assert_eq!(line(&once, 50).unwrap(), once);
+            }
+            if let Ok(once) = paragraph(&s, 50) {
+                prop_assert_eq!(paragraph(&once, 50).unwrap(), once);
             }
         }
     }

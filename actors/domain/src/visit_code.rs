@@ -1,5 +1,7 @@
 //! The six digits shown in the shop: RFC 6238 with HMAC-SHA-256 and a step of 60 s, accepted one step either way.
 
+use crate::digits;
+use crate::text::shown;
 use crate::time::Instant;
 use chrono::DateTime;
 use hmac::{Hmac, KeyInit, Mac};
@@ -7,6 +9,8 @@ use sha2::Sha256;
 
 /// Seconds a code is shown.
 pub const STEP_SECONDS: i64 = 60;
+/// Digits of a code.
+const CODE_DIGITS: usize = 6;
 
 /// A code and the instant from which the next one is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +29,17 @@ pub fn current(key: &[u8; 32], now: Instant) -> VisitCode {
     VisitCode { code: code_of(key, step), valid_until: next }
 }
 
+/// Brings what a customer typed to the form that is compared: `123 456`, `123-456` and full-width digits are six
+/// digits. Anything else comes back as it was, trimmed: it may be something else than a code, and is empty where nothing
+/// that shows was typed.
+#[must_use]
+pub fn typed(s: &str) -> String {
+    match digits::read(s) {
+        Some(typed) if !typed.plus && typed.text.len() == CODE_DIGITS => typed.text,
+        _ => shown(s).trim().to_owned(),
+    }
+}
+
 /// Is this the code of this minute, the one before or the one after? Compares in constant time.
 #[must_use]
 pub fn accepts(key: &[u8; 32], code: &str, now: Instant) -> bool {
@@ -33,7 +48,7 @@ pub fn accepts(key: &[u8; 32], code: &str, now: Instant) -> bool {
     (-1..=1).fold(false, |found, d| {
         let right = code_of(key, step + d);
         let differing = right.bytes().zip(given.iter()).fold(0u8, |acc, (a, b)| acc | (a ^ b));
-        found | (given.len() == 6 && differing == 0)
+        found | (given.len() == CODE_DIGITS && differing == 0)
     })
 }
 
@@ -57,6 +72,33 @@ mod tests {
         let key: [u8; 32] = *b"12345678901234567890123456789012";
         assert_eq!(code_of(&key, 1), "119246");
         assert_eq!(code_of(&key, 37_037_036), "084774");
+    }
+
+    /// Case 30.
+    #[test]
+    fn a_code_is_typed_in_many_ways() {
+        for s in [
+            "123456",
+            "123 456",
+            "123-456",
+            "１２３４５６",
+            " 123\u{a0}456 ",
+            "1 2 3 4 5 6",
+            "123\u{200b}456\u{feff}",
+            "123ㅡ456",
+        ] {
+            assert_eq!(typed(s), "123456", "{s:?}");
+        }
+        for (s, same) in [
+            ("12345", "12345"),
+            (" 1234567", "1234567"),
+            ("12a456 ", "12a456"),
+            ("+123456", "+123456"),
+            ("\u{200b} ", ""),
+        ] {
+            assert_eq!(typed(s), same, "{s:?}");
+        }
+        assert_eq!(typed("kJ3-xY_9 "), "kJ3-xY_9");
     }
 
     proptest! {
