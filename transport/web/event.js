@@ -70,8 +70,8 @@ const check = (name, label, required = false) => el('label', { class: 'check' },
 
 /** @param {any} event */
 const entry = (event) => el('section', { class: 'card' }, form([
-  field('name', t('name'), { autocomplete: 'name', maxlength: 40 }), field('phone', t('phone'), { type: 'tel', autocomplete: 'tel', placeholder: '010-1234-5678' }),
-  event.visitBonus && field('visitCode', t('code'), { inputmode: 'numeric', maxlength: 6, required: false, autocomplete: 'off', hint: t('codeHint', { n: event.visitBonus.weight }) }),
+  field('name', t('name'), { autocomplete: 'name', maxlength: 160 }), field('phone', t('phone'), { type: 'tel', autocomplete: 'tel', placeholder: '010-1234-5678' }),
+  event.visitBonus && field('visitCode', t('code'), { inputmode: 'numeric', maxlength: 20, required: false, autocomplete: 'off', hint: t('codeHint', { n: event.visitBonus.weight }) }),
   el('details', { open: true }, el('summary', {}, t('notice')), el('p', { class: 'quiet' }, event.notice.text)),
   el('div', { class: 'field' }, check('consents.privacy', t('privacy'), true), el('p', { id: 'f-consents-privacy-e', class: 'bad', hidden: true })), check('marketing', t('marketing')), check('night', t('night')),
 ], t('enter'), async (v) => {

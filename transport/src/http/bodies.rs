@@ -19,7 +19,7 @@ pub(crate) struct Signup {
     pub(crate) password: String,
     /// The owner's name, as registered with the tax office.
     pub(crate) name: String,
-    /// `010` and eight digits, however written.
+    /// `010` and eight digits, however written or pasted.
     pub(crate) phone: String,
     pub(crate) business_number: String,
     pub(crate) opened_on: NaiveDate,
@@ -32,7 +32,7 @@ pub(crate) struct NewStore {
     pub(crate) name: String,
     /// A code of `GET /api/industries`.
     pub(crate) industry: String,
-    /// 시도 and 시군구.
+    /// 시도 and 시군구, under any name they have or had: `서울 강남구`, `광주광역시 북구`. Answers have today's.
     pub(crate) region: String,
     #[serde(default)]
     pub(crate) address: Maybe<String>,
@@ -209,7 +209,7 @@ pub(crate) struct Confirm {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Enter {
     pub(crate) name: String,
-    /// `010` and eight digits, however written.
+    /// `010` and eight digits, however written or pasted.
     pub(crate) phone: String,
     #[serde(default)]
     #[schemars(with = "ConsentsBody")]
@@ -217,6 +217,7 @@ pub(crate) struct Enter {
     /// One of the channels, `QR` or `DIRECT` (default).
     #[serde(default)]
     pub(crate) channel: Maybe<String>,
+    /// The six digits shown in the shop; spaces, hyphens and full-width digits do not matter.
     #[serde(default)]
     pub(crate) visit_code: Maybe<String>,
     #[serde(default)]

@@ -17,7 +17,7 @@ use creative::Palette;
 use domain::channel::{Platform, Style};
 use domain::event::Rejection;
 use domain::ids::{EventId, ImageId};
-use domain::text::{line, paragraph};
+use domain::text::{TextError, line, paragraph};
 use serde_json::{Value, json};
 use storage::StorageError;
 use storage::images::Image;
@@ -110,8 +110,10 @@ pub(crate) async fn edit(
         "body",
         match body.body {
             None => Ok(image.body.clone()),
-            Some(b) if b.trim().is_empty() => Ok(String::new()),
-            Some(b) => paragraph(&b, 120),
+            Some(b) => match paragraph(&b, 120) {
+                Err(TextError::Empty) => Ok(String::new()),
+                read => read,
+            },
         },
     );
     let palette = check.take("palette", body.palette.map_or(Ok(image.palette.clone()), palette));

@@ -18,13 +18,13 @@ use domain::event::command::PlanInput;
 use domain::event::{Command, Event, Fact, Status, Who};
 use domain::ids::{EventId, ImageId, JobId, StoreId};
 use domain::offer::EventOption;
+use domain::text::search;
 use domain::visit_code;
 use fast_qr::convert::{Builder, image::ImageBuilder, svg::SvgBuilder};
 use fast_qr::{ECL, QRBuilder};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use storage::events::Filter;
-use unicode_normalization::UnicodeNormalization;
 
 /// An event of this owner, as its actor has it.
 pub(crate) async fn owned(app: &App, who: Session, id: EventId) -> ApiResult<Arc<Event>> {
@@ -38,10 +38,6 @@ pub(crate) fn current(edited: Option<i64>, version: i64) -> ApiResult<()> {
         Some(v) if v != version => Err(Problem::new(StatusCode::PRECONDITION_FAILED, "stale")),
         _ => Ok(()),
     }
-}
-
-fn nfc(s: &str) -> String {
-    s.nfc().collect()
 }
 
 fn shown(event: &Event) -> Response {
@@ -81,7 +77,7 @@ pub(crate) async fn list(State(app): State<App>, Owner(who): Owner, query: Query
     let filter = Filter {
         owner: who.user,
         statuses,
-        q: query.get("q").map(|q| nfc(q).to_lowercase()),
+        q: query.get("q").map(search).transpose().map_err(|e| Problem::field("q", e))?.flatten(),
         before: query.cursor::<EventId>()?,
         limit: limit + 1,
     };
@@ -117,7 +113,7 @@ pub(crate) async fn edit(
     Body(body): Body<EditEvent>,
 ) -> ApiResult {
     owned(&app, who, id).await?;
-    let edit = Command::Edit { title: body.title.as_deref().map(nfc), ends_at: body.ends_at };
+    let edit = Command::Edit { title: body.title, ends_at: body.ends_at };
     let edited = command(&app, who, id, edit, version).await?;
     repaint(&app, &edited).await;
     Ok(shown(&edited))
@@ -149,7 +145,7 @@ pub(crate) async fn plan(
     let option = option_of(&app, who, &event, &body.option_id, body.job_id.map(JobId)).await?;
     let input = PlanInput {
         option,
-        title: body.title.as_deref().map(nfc),
+        title: body.title,
         starts_at: body.starts_at,
         ends_at: body.ends_at,
         prizes: body.prizes,

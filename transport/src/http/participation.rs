@@ -16,6 +16,7 @@ use domain::event::state::hex;
 use domain::ids::EventId;
 use domain::phone::Phone;
 use domain::text::PersonName;
+use domain::visit_code;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use storage::entries::{Participant, Receipted, flag};
@@ -76,7 +77,7 @@ pub(crate) async fn enter(
         phone,
         consents,
         source,
-        visit_code: body.visit_code.map(|c| c.trim().to_owned()).filter(|c| !c.is_empty()),
+        visit_code: body.visit_code.map(|c| visit_code::typed(&c)).filter(|c| !c.is_empty()),
         notice_version: body.notice_version,
         idempotency_key: key,
     };
@@ -180,7 +181,7 @@ pub(crate) async fn participants(
 
 fn participant(keys: &storage::crypto::Keyring, r: &Participant) -> ApiResult<Value> {
     let (name, phone) = r.open(keys)?.unwrap_or_default();
-    let name = PersonName::parse(&name).map(|n| n.masked()).unwrap_or_default();
+    let name = PersonName::stored(&name).masked();
     let phone = Phone::parse(&phone).map(|p| p.masked()).unwrap_or_default();
     let source = Source::ALL.get(usize::try_from(r.channel).unwrap_or(7)).copied().unwrap_or(Source::Direct);
     Ok(json!({

@@ -2,7 +2,7 @@
 
 use super::bodies::Recommend;
 use super::events::owned;
-use super::stores::owned as owned_store;
+use super::stores::{owned as owned_store, region};
 use crate::error::{ApiResult, Problem};
 use crate::extract::{Body, Check, Owner};
 use crate::state::App;
@@ -12,7 +12,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chrono::Utc;
-use domain::catalog::{Objective, Region, industry_of};
+use domain::catalog::{Objective, industry_of};
 use domain::ids::EventId;
 use domain::time::Season;
 use serde_json::json;
@@ -42,8 +42,7 @@ pub(crate) async fn recommend(State(app): State<App>, Owner(who): Owner, Body(bo
         let given = |value: &Option<String>| value.clone().ok_or("required");
         let industry =
             check.take("industry", given(&body.industry).and_then(|i| industry_of(&i).ok_or("industry-invalid")));
-        let region =
-            check.take("region", given(&body.region).and_then(|r| Region::parse(&r).map_err(|_| "region-invalid")));
+        let region = check.take("region", given(&body.region).and_then(|r| region(&r)));
         let objective =
             check.take("objective", given(&body.objective).and_then(|o| Objective::parse(&o).ok_or("invalid-value")));
         let (Some(industry), Some(region), Some(objective)) = (industry, region, objective) else {

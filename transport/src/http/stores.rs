@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use domain::catalog::{INDUSTRIES, Region, industry_of};
 use domain::ids::{StoreId, UserId};
-use domain::text::line;
+use domain::text::{TextError, line};
 use serde_json::{Value, json};
 use storage::stores::Shop;
 
@@ -22,23 +22,44 @@ pub(crate) struct StoreFields {
     pub(crate) address: Option<String>,
 }
 
-/// Checks the fields of a shop; `at` is put before their names.
-pub(crate) fn check_store(
-    check: &mut Check,
-    at: &str,
-    name: &str,
-    industry: &str,
-    region: &str,
-    address: Option<&str>,
-) -> Option<StoreFields> {
-    let name = check.take(&format!("{at}name"), line(name, 60));
-    let industry = check.take(&format!("{at}industry"), industry_of(industry).ok_or("industry-invalid"));
-    let region = check.take(&format!("{at}region"), Region::parse(region).map_err(|_| "region-invalid"));
-    let address = address.filter(|a| !a.trim().is_empty()).map(|a| check.take(&format!("{at}address"), line(a, 200)));
-    if matches!(address, Some(None)) {
-        return None;
+/// Characters of a shop's name: it stands on the smallest picture.
+const MAX_NAME: usize = 60;
+/// Characters of an address: the longest of a road has about 100, with floor and building.
+const MAX_ADDRESS: usize = 200;
+
+fn industry(code: &str) -> Result<String, &'static str> {
+    industry_of(code).map(|i| i.code.to_owned()).ok_or("industry-invalid")
+}
+
+/// Reads a region; what it may be is said in [`Region::parse`].
+pub(crate) fn region(s: &str) -> Result<Region, &'static str> {
+    Region::parse(s).map_err(|_| "region-invalid")
+}
+
+/// Reads an address; one that shows nothing is none.
+fn address(s: Option<&str>) -> Result<Option<String>, TextError> {
+    match s.map(|s| line(s, MAX_ADDRESS)) {
+        None | Some(Err(TextError::Empty)) => Ok(None),
+        Some(read) => read.map(Some),
     }
-    Some(StoreFields { name: name?, industry: industry?.code.to_owned(), region: region?, address: address.flatten() })
+}
+
+/// Checks the fields of a shop; `at` is put before their names.
+pub(crate) fn check_store(check: &mut Check, at: &str, given: &NewStore) -> Option<StoreFields> {
+    let name = check.take(&format!("{at}name"), line(&given.name, MAX_NAME));
+    let industry = check.take(&format!("{at}industry"), industry(&given.industry));
+    let region = check.take(&format!("{at}region"), region(&given.region));
+    let address = check.take(&format!("{at}address"), address(given.address.as_deref()));
+    Some(StoreFields { name: name?, industry: industry?, region: region?, address: address? })
+}
+
+/// Checks what is changed of a shop. What is left out stays as it is, also where today's rules would not take it.
+fn check_edit(check: &mut Check, given: EditStore, shop: &Shop) -> Option<StoreFields> {
+    let name = given.name.map_or(Some(shop.name.clone()), |n| check.take("name", line(&n, MAX_NAME)));
+    let industry = given.industry.map_or(Some(shop.industry.clone()), |i| check.take("industry", industry(&i)));
+    let region = given.region.map_or(Some(shop.region.clone()), |r| check.take("region", region(&r)));
+    let address = given.address.map_or(Some(shop.address.clone()), |a| check.take("address", address(a.as_deref())));
+    Some(StoreFields { name: name?, industry: industry?, region: region?, address: address? })
 }
 
 /// A shop.
@@ -75,8 +96,7 @@ pub(crate) async fn list(State(app): State<App>, Owner(who): Owner, query: Query
 /// Another shop of the same business: it shares what the tax service said.
 pub(crate) async fn add(State(app): State<App>, Owner(who): Owner, Body(body): Body<NewStore>) -> ApiResult {
     let mut check = Check::default();
-    let fields = check_store(&mut check, "", &body.name, &body.industry, &body.region, body.address.as_deref());
-    let Some(f) = fields else { return Err(check.problem()) };
+    let Some(f) = check_store(&mut check, "", &body) else { return Err(check.problem()) };
     let kid = app.handles.shared.keys.active_index().to_owned();
     let made = app
         .store()
@@ -119,17 +139,7 @@ pub(crate) async fn edit(
 ) -> ApiResult {
     let shop = owned(&app, who.user, id).await?;
     let mut check = Check::default();
-    let address = body.address.unwrap_or(shop.address.clone());
-    let region = body.region.unwrap_or_else(|| shop.region.to_string());
-    let fields = check_store(
-        &mut check,
-        "",
-        body.name.as_deref().unwrap_or(&shop.name),
-        body.industry.as_deref().unwrap_or(&shop.industry),
-        &region,
-        address.as_deref(),
-    );
-    let Some(f) = fields else { return Err(check.problem()) };
+    let Some(f) = check_edit(&mut check, body, &shop) else { return Err(check.problem()) };
     let new = Shop { name: f.name, industry: f.industry, region: f.region, address: f.address, ..shop };
     if !app.store().run(move |c| Box::pin(async move { storage::stores::update(c, &new, version).await })).await? {
         return Err(Problem::new(StatusCode::PRECONDITION_FAILED, "stale"));

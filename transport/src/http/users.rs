@@ -29,17 +29,9 @@ use storage::notices::NewNotice;
 use storage::stores::{Shop, Verification};
 use storage::users::{NewUser, User};
 
-/// Something `@` something `.` something, at most 254 characters, lower-cased.
+/// Reads an e-mail address in its one form.
 pub(crate) fn email(s: &str) -> Result<String, &'static str> {
-    let s = s.trim().to_lowercase();
-    let fits = s.len() <= 254 && !s.chars().any(|c| c.is_whitespace() || c.is_control() || "<>()\"',;".contains(c));
-    let parts = s.split_once('@').filter(|(local, host)| {
-        !local.is_empty()
-            && !host.contains('@')
-            && host.split('.').count() >= 2
-            && host.split('.').all(|p| !p.is_empty())
-    });
-    if fits && parts.is_some() { Ok(s) } else { Err("email-invalid") }
+    domain::email::parse(s).map_err(|_| "email-invalid")
 }
 
 fn password(s: &str) -> Result<String, &'static str> {
@@ -78,14 +70,7 @@ fn check_signup(body: Signup) -> ApiResult<Account> {
     let business = check
         .take("businessNumber", BusinessNumber::parse(&body.business_number).map_err(|_| "business-number-invalid"));
     let opened_on = check.take("openedOn", opened(body.opened_on));
-    let store = check_store(
-        &mut check,
-        "store.",
-        &body.store.name,
-        &body.store.industry,
-        &body.store.region,
-        body.store.address.as_deref(),
-    );
+    let store = check_store(&mut check, "store.", &body.store);
     match (email, password, name, phone, business, opened_on, store) {
         (Some(email), Some(password), Some(name), Some(phone), Some(business), Some(opened_on), Some(store)) => {
             Ok(Account { email, password, name, phone, business, opened_on, store })
@@ -244,7 +229,8 @@ pub(crate) fn me_body(u: &User) -> Value {
 }
 
 pub(crate) async fn login(State(app): State<App>, Origin(origin): Origin, Body(body): Body<Login>) -> ApiResult {
-    let address = email(&body.email).unwrap_or_else(|_| body.email.to_lowercase());
+    // An address that was taken by the rules of before is found as it was written.
+    let address = email(&body.email).unwrap_or_else(|_| body.email.trim().to_lowercase());
     let key = app.handles.shared.keys.mac("login", &[address.as_bytes(), origin.to_string().as_bytes()]);
     let throttled = |wait| Problem::new(StatusCode::TOO_MANY_REQUESTS, "login-throttled").retry_after(wait);
     if let Some(wait) = app.throttle.blocked(key, Instant::now()) {
