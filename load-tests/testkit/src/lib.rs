@@ -3,6 +3,7 @@
 mod database;
 mod skip;
 mod system;
+pub mod texts;
 pub mod wire;
 
 pub use database::Database;

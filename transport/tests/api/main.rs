@@ -28,3 +28,4 @@ mod scans;
 mod standins;
 mod support;
 mod tls;
+mod texts;

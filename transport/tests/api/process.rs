@@ -149,7 +149,7 @@ fn the_demo_runs_on_a_persons_own_files() {
     std::fs::write(
         &shop,
         "objective = \"REVISIT\"\n[owner]\nname = \"김주인\"\nphone = \"010-2222-3333\"\nbusiness_number = \"124-81-00998\"\nopened_on = \"2015-04-01\"\n\
-         [shop]\nname = \"골목빵집\"\nindustry = \"BAKERY\"\nregion = \"대전 유성구\"\n",
+         [shop]\nname = \"골목빵집\"\nindustry = \"BAKERY\"\nregion = \"전남광주통합특별시 북구\"\n",
     )
     .unwrap();
     let entries = folder.path().join("entries.csv");
