@@ -23,6 +23,7 @@ mod retention;
 pub mod root;
 mod supervise;
 pub mod system;
+pub mod tax_calls;
 pub mod trees;
 pub mod view;
 pub mod vitals;

@@ -1,10 +1,10 @@
 //! Telling an owner something: stored until read, and pushed to open consoles.
 
-use crate::system::Shared;
+use crate::system::{Handles, Shared};
 use domain::channel::Upstream;
 use domain::topic::Topic;
 use serde_json::json;
-use storage::notices::{NewNotice, Notice, insert};
+use storage::notices::{NewNotice, Notice, insert, insert_daily};
 
 /// Stores and publishes a notice. A failure is logged: what it is about happened all the same.
 pub(crate) async fn tell(shared: &Shared, notice: NewNotice) {
@@ -12,6 +12,18 @@ pub(crate) async fn tell(shared: &Shared, notice: NewNotice) {
     match shared.store.tx(move |c| Box::pin(async move { insert(c, notice).await })).await {
         Ok(stored) => publish(shared, owner, &stored),
         Err(e) => tracing::error!(error = %e, "a notice was not stored"),
+    }
+}
+
+impl Handles {
+    /// Tells an owner something at most once a day by its kind. A failure is logged: what it is about happened all the same.
+    pub async fn tell_daily(&self, notice: NewNotice) {
+        let owner = notice.owner;
+        match self.shared.store.tx(move |c| Box::pin(async move { insert_daily(c, notice).await })).await {
+            Ok(Some(stored)) => publish(&self.shared, owner, &stored),
+            Ok(None) => {}
+            Err(e) => tracing::error!(error = %e, "a notice was not stored"),
+        }
     }
 }
 

@@ -41,7 +41,7 @@ pub enum Recommended {
     Now(Value),
     /// A job is asked.
     Job(Box<Job>),
-    /// The shop's quota for today is used up.
+    /// The business's quota for today is used up.
     QuotaExceeded,
 }
 
@@ -69,7 +69,7 @@ impl Handles {
             input: json!({"industry": r.industry, "region": r.region, "objective": r.objective, "season": r.season, "store": r.store}),
             after: Duration::ZERO,
         };
-        self.within_quota(job, r.store, self.shared.config.recommendations_per_day).await
+        self.within_quota(job, self.shared.config.recommendations_per_day).await
     }
 
     /// Stores a cached recommendation with the event it was asked for.
@@ -113,32 +113,16 @@ impl Handles {
             input,
             after: Duration::ZERO,
         };
-        self.within_quota(job, Some(event.store), self.shared.config.image_jobs_per_day).await
+        self.within_quota(job, self.shared.config.image_jobs_per_day).await
     }
 
-    async fn within_quota(&self, job: NewJob, store: Option<StoreId>, limit: i64) -> Result<Recommended> {
-        let (key, kind) = (job.key.clone(), job.kind.code());
-        let (active, used) = self
-            .shared
-            .store
-            .run(move |c| {
-                Box::pin(async move {
-                    let active = storage::jobs::active(c, &key).await?;
-                    let used = match store {
-                        Some(store) => storage::offers::jobs_today(c, store, kind).await?,
-                        None => 0,
-                    };
-                    Ok((active, used))
-                })
-            })
-            .await?;
-        if let Some(job) = active {
-            return Ok(Recommended::Job(Box::new(job)));
-        }
-        if used >= limit {
-            return Ok(Recommended::QuotaExceeded);
-        }
-        Ok(Recommended::Job(Box::new(self.jobs.submit(job).await?)))
+    /// Asks for a job unless the business has used up its quota; that is counted where the row is stored.
+    async fn within_quota(&self, job: NewJob, per_day: i64) -> Result<Recommended> {
+        let asked =
+            self.shared.store.tx(move |c| Box::pin(async move { storage::jobs::insert_within(c, job, per_day).await }));
+        let Some(job) = asked.await? else { return Ok(Recommended::QuotaExceeded) };
+        self.jobs.wake();
+        Ok(Recommended::Job(Box::new(job)))
     }
 
     /// Stores a new event, with the pictures it begins with.

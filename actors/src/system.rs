@@ -9,6 +9,7 @@ use crate::jobs::Jobs;
 use crate::journal::{self, Journal};
 use crate::reconciler::Reconciler;
 use crate::root::{Address, Beyond, Child, Root};
+use crate::tax_calls::TaxCalls;
 use crate::trees::Trees;
 use crate::vitals::Vitals;
 use clients::alarm::Sink;
@@ -97,10 +98,12 @@ pub struct Config {
     pub public_url: String,
     /// Entries in flight at most.
     pub entries_in_flight: usize,
-    /// Recommendations a shop may ask for in a day.
+    /// Recommendations a business may ask for in a day.
     pub recommendations_per_day: i64,
-    /// Picture jobs a shop may ask for in a day.
+    /// Picture jobs a business may ask for in a day.
     pub image_jobs_per_day: i64,
+    /// Calls to the tax service in a day.
+    pub tax_calls_per_day: u32,
     /// Slows the journal down, so that load tests meet a database that is the limit; never set otherwise.
     pub journal_rows_per_second: Option<u32>,
 }
@@ -112,6 +115,7 @@ impl Default for Config {
             entries_in_flight: crate::admission::MAX_ENTRIES,
             recommendations_per_day: 50,
             image_jobs_per_day: 50,
+            tax_calls_per_day: 100_000,
             journal_rows_per_second: None,
         }
     }
@@ -141,6 +145,8 @@ pub struct Shared {
     pub(crate) tracker: TaskTracker,
     /// How the product is.
     pub vitals: Vitals,
+    /// Calls to the tax service today.
+    pub tax_calls: TaxCalls,
     jobs: Jobs,
     alarms: OnceLock<Alarms>,
     events: OnceLock<Events>,
@@ -228,6 +234,7 @@ impl System {
             channels: channels.clone(),
             tracker: tracker.clone(),
             vitals: Vitals::default(),
+            tax_calls: TaxCalls::new(config.tax_calls_per_day),
             jobs: jobs.clone(),
             alarms: OnceLock::new(),
             events: OnceLock::new(),

@@ -21,13 +21,14 @@ pub struct Known {
 
 /// Claims a key for this request. `None`: claimed, go on. Else what is known of it.
 ///
-/// A claim without an answer is void when it was not renewed for 15 s: the process that made it is gone.
+/// A claim without an answer is void when it was not renewed for 15 s: the process that made it is gone. It is swept after a
+/// minute.
 ///
 /// # Errors
 /// Whatever the database said.
 pub async fn claim(c: &mut Conn, scope: [u8; 32], fingerprint: [u8; 32]) -> Result<Option<Known>> {
     let claimed = sql("insert into identity.idempotency_keys as k (scope, fingerprint, expires_at)
-                       values (?, ?, now() + interval '24 hours')
+                       values (?, ?, now() + interval '1 minute')
                        on conflict (scope) do update set fingerprint = excluded.fingerprint, status = null, sealed = null,
                                                          claimed_at = now(), expires_at = excluded.expires_at
                           where k.expires_at < now() or (k.status is null and k.claimed_at < now() - interval '15 seconds')")
@@ -52,12 +53,43 @@ pub async fn get(c: &mut Conn, scope: [u8; 32]) -> Result<Option<Known>> {
         .await
 }
 
-/// Keeps the answer.
+/// The answer of a key that is kept and has not expired.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn answered(c: &mut Conn, scope: [u8; 32]) -> Result<Option<Known>> {
+    sql("select fingerprint, status, sealed from identity.idempotency_keys
+          where scope = ? and status is not null and expires_at > now()")
+    .bind::<t::Binary, _>(scope.to_vec())
+    .first(c)
+    .await
+}
+
+/// Keeps the answer of a request that claimed nothing. The first one stands.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn keep(c: &mut Conn, scope: [u8; 32], fingerprint: [u8; 32], status: i16, sealed: Vec<u8>) -> Result<()> {
+    sql("insert into identity.idempotency_keys as k (scope, fingerprint, status, sealed, expires_at)
+         values (?, ?, ?, ?, now() + interval '24 hours')
+         on conflict (scope) do update set fingerprint = excluded.fingerprint, status = excluded.status,
+                                           sealed = excluded.sealed, expires_at = excluded.expires_at
+            where k.expires_at < now()")
+    .bind::<t::Binary, _>(scope.to_vec())
+    .bind::<t::Binary, _>(fingerprint.to_vec())
+    .bind::<t::SmallInt, _>(status)
+    .bind::<t::Binary, _>(sealed)
+    .run(c)
+    .await?;
+    Ok(())
+}
+
+/// Keeps the answer of a claimed key, for 24 hours from now.
 ///
 /// # Errors
 /// Whatever the database said.
 pub async fn answer(c: &mut Conn, scope: [u8; 32], status: i16, sealed: Vec<u8>) -> Result<()> {
-    sql("update identity.idempotency_keys set status = ?, sealed = ? where scope = ?")
+    sql("update identity.idempotency_keys set status = ?, sealed = ?, expires_at = now() + interval '24 hours' where scope = ?")
         .bind::<t::SmallInt, _>(status)
         .bind::<t::Binary, _>(sealed)
         .bind::<t::Binary, _>(scope.to_vec())
@@ -83,7 +115,7 @@ pub async fn release(c: &mut Conn, scope: [u8; 32]) -> Result<()> {
 /// # Errors
 /// Whatever the database said.
 pub async fn beat(c: &mut Conn, scope: [u8; 32]) -> Result<()> {
-    sql("update identity.idempotency_keys set claimed_at = now() where scope = ? and status is null")
+    sql("update identity.idempotency_keys set claimed_at = now(), expires_at = now() + interval '1 minute' where scope = ? and status is null")
         .bind::<t::Binary, _>(scope.to_vec())
         .run(c)
         .await?;

@@ -1,7 +1,7 @@
 //! `events.jobs`: background work as rows. A claim raises the epoch; writes of a stale runner match no row.
 
 use crate::error::{Result, corrupt};
-use crate::sql::{sql, types as t};
+use crate::sql::{Number, sql, types as t};
 use crate::store::Conn;
 use diesel::QueryableByName;
 use domain::ids::{EventId, JobId, UserId};
@@ -152,8 +152,9 @@ async fn one(rows: Result<Vec<Row>>) -> Result<Option<Job>> {
 pub async fn insert(c: &mut Conn, j: NewJob) -> Result<Job> {
     for _ in 0..3 {
         let made = one(sql(returning_jobs!(
-            "insert into events.jobs (id, kind, key, status, priority, owner_id, event_id, input, max_attempts, run_at)
-             values (?, ?, ?, 'queued', ?, ?, ?, ?, ?, now() + make_interval(secs => ?))
+            "insert into events.jobs (id, kind, key, status, priority, owner_id, event_id, input, max_attempts, run_at, business_index)
+             values (?, ?, ?, 'queued', ?, ?, ?, ?, ?, now() + make_interval(secs => ?),
+                     (select business_index from identity.users where id = ?))
              on conflict (key) where status in ('queued', 'running') do nothing"
         ))
         .bind::<t::Uuid, _>(JobId::new().0)
@@ -165,6 +166,7 @@ pub async fn insert(c: &mut Conn, j: NewJob) -> Result<Job> {
         .bind::<t::Jsonb, _>(j.input.clone())
         .bind::<t::Integer, _>(j.kind.max_attempts())
         .bind::<t::Double, _>(j.after.as_secs_f64())
+        .bind::<t::Nullable<t::Uuid>, _>(j.owner.map(|o| o.0))
         .all(c)
         .await)
         .await?;
@@ -177,6 +179,35 @@ pub async fn insert(c: &mut Conn, j: NewJob) -> Result<Job> {
         }
     }
     Err(crate::StorageError::Contended)
+}
+
+/// Asks for a job within its business's quota of the Korean day, in a transaction: the active one with the same key, if there
+/// is one; `None`: the quota is used up. However many come at once, each sees those before it.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn insert_within(c: &mut Conn, j: NewJob, per_day: i64) -> Result<Option<Job>> {
+    let Some(owner) = j.owner else { return insert(c, j).await.map(Some) };
+    crate::stores::hold(c, owner).await?;
+    if let Some(job) = active(c, &j.key).await? {
+        return Ok(Some(job));
+    }
+    if of_business_today(c, owner, j.kind).await? >= per_day {
+        return Ok(None);
+    }
+    insert(c, j).await.map(Some)
+}
+
+/// Jobs of a kind that an owner's business asked for since midnight in Korea.
+async fn of_business_today(c: &mut Conn, owner: UserId, kind: JobKind) -> Result<i64> {
+    let row: Option<Number> = sql("select count(*) as n from events.jobs
+                                    where business_index = (select business_index from identity.users where id = ?) and kind = ?
+                                      and created_at >= (date_trunc('day', now() at time zone 'Asia/Seoul') at time zone 'Asia/Seoul')")
+    .bind::<t::Uuid, _>(owner.0)
+    .bind::<t::Text, _>(kind.code())
+    .first(c)
+    .await?;
+    Ok(row.map_or(0, |r| r.n))
 }
 
 /// The active job of a key.

@@ -87,6 +87,25 @@ pub async fn insert(c: &mut Conn, n: NewNotice) -> Result<Notice> {
     .ok_or_else(|| corrupt("insert returned nothing"))
 }
 
+/// Writes a notice, unless the owner got one of its kind within a day. `None`: the owner did.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn insert_daily(c: &mut Conn, n: NewNotice) -> Result<Option<Notice>> {
+    // Two nodes at once: the second one sees the notice of the first.
+    crate::stores::hold(c, n.owner).await?;
+    let told = sql("select seq as n from events.notices
+                     where owner_id = ? and kind = ? and created_at > now() - interval '1 day' limit 1")
+    .bind::<t::Uuid, _>(n.owner.0)
+    .bind::<t::Text, _>(n.kind)
+    .first::<Number>(c)
+    .await?;
+    match told {
+        Some(_) => Ok(None),
+        None => insert(c, n).await.map(Some),
+    }
+}
+
 /// A page of an owner's notices, newest first, below `before`: those that wait to be read, or all.
 ///
 /// # Errors

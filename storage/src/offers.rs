@@ -1,7 +1,7 @@
 //! `events.offers` and `events.upstream_calls`: recommendations, and what the calls for them cost.
 
 use crate::error::{Result, corrupt};
-use crate::sql::{Number, sql, types as t};
+use crate::sql::{sql, types as t};
 use crate::store::Conn;
 use diesel::QueryableByName;
 use domain::ids::{EventId, StoreId};
@@ -134,19 +134,4 @@ pub async fn record_call(c: &mut Conn, call: PaidCall) -> Result<()> {
     .run(c)
     .await?;
     Ok(())
-}
-
-/// Jobs of a purpose a shop asked for since midnight in Korea: what its daily quota counts.
-///
-/// # Errors
-/// Whatever the database said.
-pub async fn jobs_today(c: &mut Conn, store: StoreId, kind: &'static str) -> Result<i64> {
-    let row: Option<Number> = sql("select count(*) as n from events.jobs
-                                    where kind = ? and input->>'store' = ?
-                                      and created_at >= (date_trunc('day', now() at time zone 'Asia/Seoul') at time zone 'Asia/Seoul')")
-    .bind::<t::Text, _>(kind)
-    .bind::<t::Text, _>(store.to_string())
-    .first(c)
-    .await?;
-    Ok(row.map_or(0, |r| r.n))
 }

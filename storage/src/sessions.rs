@@ -13,6 +13,9 @@ pub const SESSION_DAYS: i32 = 7;
 /// Seconds in which the refresh token before the last one gets the same answer again.
 pub const GRACE_SECONDS: i32 = 30;
 
+/// Days for which an address stays known to an account after its last good login from there.
+pub const KNOWN_ADDRESS_DAYS: i32 = 30;
+
 /// A login, as a refresh finds it.
 #[derive(QueryableByName, Clone, Debug)]
 pub struct Session {
@@ -44,6 +47,20 @@ pub async fn insert(c: &mut Conn, id: SessionId, user: UserId) -> Result<()> {
         .bind::<t::Integer, _>(SESSION_DAYS)
         .run(c)
         .await?;
+    Ok(())
+}
+
+/// Remembers an address, by its keyed hash, as one that an account logs in from.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn know_address(c: &mut Conn, user: UserId, address: [u8; 32]) -> Result<()> {
+    sql("insert into identity.known_addresses (user_id, address_index) values (?, ?)
+         on conflict (user_id, address_index) do update set seen_at = now()")
+    .bind::<t::Uuid, _>(user.0)
+    .bind::<t::Binary, _>(address.to_vec())
+    .run(c)
+    .await?;
     Ok(())
 }
 
@@ -152,7 +169,7 @@ pub async fn take_ticket(c: &mut Conn, hash: [u8; 32]) -> Result<Option<Ticket>>
 }
 
 /// Removes what has expired, of logins a day later: an access token outlives its login by a quarter of an hour at most. How
-/// many rows: at most a thousand of logins and of keys at once.
+/// many rows: at most a thousand of logins, keys and known addresses at once.
 ///
 /// # Errors
 /// Whatever the database said.
@@ -166,5 +183,11 @@ pub async fn sweep(c: &mut Conn) -> Result<usize> {
                         select id from identity.sessions where expires_at < now() - interval '1 day' limit 1000)")
     .run(c)
     .await?;
-    Ok(tickets + keys + logins)
+    let addresses = sql("delete from identity.known_addresses where (user_id, address_index) in (
+                           select user_id, address_index from identity.known_addresses
+                            where seen_at < now() - make_interval(days => ?) limit 1000)")
+    .bind::<t::Integer, _>(KNOWN_ADDRESS_DAYS)
+    .run(c)
+    .await?;
+    Ok(tickets + keys + logins + addresses)
 }

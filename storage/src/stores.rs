@@ -1,7 +1,7 @@
 //! `identity.stores`: shops.
 
 use crate::error::{Result, corrupt};
-use crate::sql::{Id, sql, types as t};
+use crate::sql::{Id, Number, sql, types as t};
 use crate::store::Conn;
 use diesel::QueryableByName;
 use domain::catalog::Region;
@@ -198,18 +198,53 @@ pub async fn update(c: &mut Conn, s: &Shop, expected: Option<i64>) -> Result<boo
     Ok(changed == 1)
 }
 
-/// Removes a shop without open events. False: it has some (or is removed already).
+/// What became of a removal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// The shop is removed.
+    Removed,
+    /// Its version is not the expected one.
+    Stale,
+    /// It has events that are not over.
+    OpenEvents,
+    /// The owner has no such shop.
+    Unknown,
+}
+
+/// Removes an owner's shop without open events, if its version is still `expected` (or any, without one).
 ///
 /// # Errors
 /// Whatever the database said.
-pub async fn remove(c: &mut Conn, id: StoreId) -> Result<bool> {
+pub async fn remove(c: &mut Conn, user: UserId, id: StoreId, expected: Option<i64>) -> Result<Removal> {
     let changed = sql("update identity.stores s set deleted_at = now(), version = version + 1
-                        where s.id = ? and s.deleted_at is null and not exists (
+                        where s.id = ? and s.user_id = ? and s.deleted_at is null and s.version = coalesce(?, s.version)
+                          and not exists (
                           select 1 from events.events e where e.store_id = s.id and e.status in ('draft', 'planned', 'ready', 'scheduled', 'live', 'paused'))")
     .bind::<t::Uuid, _>(id.0)
+    .bind::<t::Uuid, _>(user.0)
+    .bind::<t::Nullable<t::BigInt>, _>(expected)
     .run(c)
     .await?;
-    Ok(changed == 1)
+    if changed == 1 {
+        return Ok(Removal::Removed);
+    }
+    Ok(match get(c, id).await?.filter(|shop| shop.user == user && !shop.removed) {
+        None => Removal::Unknown,
+        Some(shop) if expected.is_some_and(|version| version != shop.version) => Removal::Stale,
+        Some(_) => Removal::OpenEvents,
+    })
+}
+
+/// How many shops of an owner are not removed. Exact only while the owner is held ([`hold`]).
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn count(c: &mut Conn, user: UserId) -> Result<i64> {
+    let row: Option<Number> = sql("select count(*) as n from identity.stores where user_id = ? and deleted_at is null")
+        .bind::<t::Uuid, _>(user.0)
+        .first(c)
+        .await?;
+    Ok(row.map_or(0, |r| r.n))
 }
 
 /// Holds what is said of an owner's shops until the transaction ends: a shop that is added meanwhile must not miss it.

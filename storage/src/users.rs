@@ -2,6 +2,7 @@
 
 use crate::crypto::Keyring;
 use crate::error::Result;
+use crate::sessions::KNOWN_ADDRESS_DAYS;
 use crate::sql::{sql, types as t};
 use crate::store::Conn;
 use chrono::NaiveDate;
@@ -133,6 +134,42 @@ pub async fn insert(c: &mut Conn, keys: &Keyring, user: NewUser) -> Result<()> {
 pub async fn credentials(c: &mut Conn, keys: &Keyring, email: &str) -> Result<Option<Credentials>> {
     let index = keys.index("email", email).to_vec();
     sql("select id, password_hash from identity.users where email_index = ?").bind::<t::Binary, _>(index).first(c).await
+}
+
+/// What a login from an address compares against.
+#[derive(QueryableByName)]
+pub struct LoginCredentials {
+    /// The account.
+    #[diesel(sql_type = t::Uuid)]
+    pub id: Uuid,
+    /// bcrypt.
+    #[diesel(sql_type = t::Text)]
+    pub password_hash: String,
+    /// The account logged in from this address within [`KNOWN_ADDRESS_DAYS`].
+    #[diesel(sql_type = t::Bool)]
+    pub at_home: bool,
+}
+
+/// Looks up what a login from an address, given by its keyed hash, compares against; `None` for an unknown e-mail.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn login_credentials(
+    c: &mut Conn,
+    keys: &Keyring,
+    email: &str,
+    address: [u8; 32],
+) -> Result<Option<LoginCredentials>> {
+    sql("select u.id, u.password_hash,
+                exists(select 1 from identity.known_addresses k
+                        where k.user_id = u.id and k.address_index = ?
+                          and k.seen_at > now() - make_interval(days => ?)) as at_home
+           from identity.users u where u.email_index = ?")
+    .bind::<t::Binary, _>(address.to_vec())
+    .bind::<t::Integer, _>(KNOWN_ADDRESS_DAYS)
+    .bind::<t::Binary, _>(keys.index("email", email).to_vec())
+    .first(c)
+    .await
 }
 
 /// An account.

@@ -3,6 +3,7 @@
 use super::Run;
 use crate::event::{EventError, REJECTED};
 use crate::system::{Handles, Shared};
+use crate::tax_calls::TaxCaller;
 use clients::nts::NtsVerdict;
 use domain::channel::{Mode, Upstream};
 use domain::event::{Command, Who};
@@ -16,6 +17,9 @@ use storage::stores::{Shop, Verification};
 
 /// Between two looks whether the tax service was switched on again.
 const SWITCHED_OFF: Duration = Duration::from_secs(3_600);
+
+/// Between two looks whether there are calls left for the day.
+const NO_CALLS_LEFT: Duration = Duration::from_secs(3_600);
 
 pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
     let Some(user) = run.job.owner else {
@@ -44,6 +48,9 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
     }
     if !run.shared.upstreams.mode(Upstream::Nts).calls() {
         return Ok(End::Released(SWITCHED_OFF));
+    }
+    if !run.shared.tax_calls.take(TaxCaller::Retry, domain::time::kst_day(chrono::Utc::now())) {
+        return Ok(End::Released(NO_CALLS_LEFT));
     }
     let nts = &run.shared.upstreams.nts;
     let asked = run
