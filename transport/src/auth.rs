@@ -1,5 +1,7 @@
 //! Access tokens (JWT, HS256, 15 min), refresh tokens (an HMAC over session and generation), passwords.
 
+mod turns;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
@@ -7,9 +9,11 @@ use domain::ids::{SessionId, UserId};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use storage::crypto::Keyring;
 use subtle::ConstantTimeEq;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use turns::Turns;
+pub(crate) use turns::{Class, Turn};
 
 /// Seconds an access token lives.
 pub const ACCESS_SECONDS: i64 = 900;
@@ -147,11 +151,17 @@ fn rules() -> Validation {
     rules
 }
 
-/// Hashes and checks passwords, as many at a time as there are cores.
+/// Longest wait of a login for its turn, in time. An owner at the counter does not wait longer.
+const MAX_LOGIN_WAIT: Duration = Duration::from_secs(2);
+/// Longest wait of a signup for its turn, in time. Five seconds of the tax service and this fit into a request's ten.
+const MAX_SIGNUP_WAIT: Duration = Duration::from_secs(4);
+
+/// Hashes and checks passwords: logins and signups in queues of their own, each as many at a time as there are cores.
 #[derive(Clone)]
 pub struct Passwords {
     cost: u32,
-    turns: Arc<Semaphore>,
+    logins: Turns,
+    signups: Turns,
     dummy: Arc<str>,
 }
 
@@ -163,33 +173,44 @@ impl Passwords {
     #[must_use]
     pub fn new(cost: u32) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let begun = Instant::now();
         let dummy = bcrypt::non_truncating_hash("not a password anybody has", cost).expect("the cost was checked");
-        Self { cost, turns: Arc::new(Semaphore::new(cores)), dummy: dummy.into() }
+        let pace = begun.elapsed();
+        Self {
+            cost,
+            logins: Turns::new(cores, MAX_LOGIN_WAIT, pace),
+            signups: Turns::new(cores, MAX_SIGNUP_WAIT, pace),
+            dummy: dummy.into(),
+        }
     }
 
-    /// The hash of a password whose length was checked.
-    pub async fn hash(&self, password: String) -> Option<String> {
-        // It lasts as long as the work, which goes on when nobody waits for it any more.
-        let turn = self.turn().await?;
+    /// A turn to [`Passwords::hash`]; `None` when too many signups wait. A caller that hangs up leaves the queue.
+    pub(crate) async fn signup_turn(&self) -> Option<Turn> {
+        self.signups.turn(Class::New).await
+    }
+
+    /// Returns the hash of a password whose length was checked. The turn lasts as long as the work, which goes on when
+    /// nobody waits for it any more.
+    pub(crate) async fn hash(&self, mut turn: Turn, password: String) -> Option<String> {
         let cost = self.cost;
         let hashing = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
+            turn.begin();
             bcrypt::non_truncating_hash(password, cost).ok()
         });
         hashing.await.ok()?
     }
 
-    /// A turn to [`Passwords::check`]; whoever hangs up before it comes is out of the queue.
-    pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
-        self.turns.clone().acquire_owned().await.ok()
+    /// A turn to [`Passwords::check`]; `None` when too many wait. A caller that hangs up leaves the queue.
+    pub(crate) async fn login_turn(&self, class: Class) -> Option<Turn> {
+        self.logins.turn(class).await
     }
 
     /// Is this the password of a hash? Without one, the same time is spent to say no. The turn lasts as long as the work.
-    pub async fn check(&self, turn: OwnedSemaphorePermit, password: String, hash: Option<String>) -> bool {
+    pub(crate) async fn check(&self, mut turn: Turn, password: String, hash: Option<String>) -> bool {
         let known = hash.is_some();
         let hash = hash.unwrap_or_else(|| self.dummy.to_string());
         let checking = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
+            turn.begin();
             bcrypt::non_truncating_verify(password, &hash).unwrap_or(false)
         });
         // Waited for in any case: nobody learns from the time it takes who has an account.
@@ -212,13 +233,14 @@ mod tests {
     #[tokio::test]
     async fn a_hash_nobody_waits_for_still_takes_its_turn() {
         let passwords = Passwords::new(12);
-        let cores = passwords.turns.available_permits();
-        let turn = passwords.turn().await.unwrap();
+        let cores = passwords.logins.free();
+        let turn = passwords.login_turn(Class::New).await.unwrap();
         let checking = passwords.check(turn, "wrong".into(), None);
         assert!(futures_util::FutureExt::now_or_never(checking).is_none(), "polled once and dropped");
-        assert_eq!(passwords.turns.available_permits(), cores - 1);
+        assert_eq!(passwords.logins.free(), cores - 1);
+        assert_eq!(passwords.signups.free(), cores, "signups have lanes of their own");
         let limit = std::time::Instant::now() + std::time::Duration::from_secs(20);
-        while passwords.turns.available_permits() < cores {
+        while passwords.logins.free() < cores {
             assert!(std::time::Instant::now() < limit, "its turn never ended");
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
@@ -307,9 +329,12 @@ mod tests {
         let passwords = Passwords::new(4);
         let long = "가".repeat(24);
         assert_eq!(long.len(), 72);
-        assert!(passwords.hash(long).await.is_none(), "72 bytes are refused, not cut");
-        let hash = passwords.hash("a".repeat(71)).await.unwrap();
-        let check = async |password, hash| passwords.check(passwords.turn().await.unwrap(), password, hash).await;
+        let hash = async |password| passwords.hash(passwords.signup_turn().await.unwrap(), password).await;
+        assert!(hash(long).await.is_none(), "72 bytes are refused, not cut");
+        let hash = hash("a".repeat(71)).await.unwrap();
+        let check = async |password, hash| {
+            passwords.check(passwords.login_turn(Class::New).await.unwrap(), password, hash).await
+        };
         assert!(check("a".repeat(71), Some(hash.clone())).await);
         assert!(!check("a".repeat(70), Some(hash)).await);
         assert!(!check("not a password anybody has".into(), None).await);

@@ -7,7 +7,9 @@ use crate::ratelimit::RateLimit;
 use crate::revocations::Revocations;
 use crate::server::listen;
 use crate::state::{App, Slugs, State};
-use crate::throttle::Throttle;
+use crate::tally::Tally;
+use crate::throttle::LoginLimits;
+use crate::verify::TaxBudget;
 use actors::system::{Config, Deps, System, Upstreams};
 use axum::Router;
 use clients::alarm::{Mail, Sink, Webhook};
@@ -147,6 +149,7 @@ fn config(settings: &Settings, public_url: &str) -> Config {
         entries_in_flight: settings.entries_in_flight,
         recommendations_per_day: settings.recommendations_per_day,
         image_jobs_per_day: settings.image_jobs_per_day,
+        tax_calls_per_day: settings.tax_calls_per_day,
         journal_rows_per_second: settings.journal_rows_per_second,
     }
 }
@@ -207,7 +210,10 @@ impl Running {
             tokens: Tokens::new(keys, &epoch),
             passwords: Passwords::new(settings.bcrypt_cost),
             rate: RateLimit::new(settings.requests_per_minute),
-            throttle: Throttle::new(settings.login_failures),
+            logins: Arc::new(LoginLimits::new(settings.login_failures, settings.account_failures)),
+            signups: Tally::new(settings.signup_refusals, crate::throttle::WINDOW),
+            tax_budget: TaxBudget::new(settings.tax_calls_per_hour),
+            strangers: crate::gateway::InFlight::default(),
             revocations: Revocations::new(),
             slugs: Slugs::default(),
             sockets: crate::ws::Sockets::default(),

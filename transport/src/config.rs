@@ -76,9 +76,19 @@ pub struct Settings {
     pub frame_bytes: usize,
     /// Failed logins of an account from an address in 15 minutes.
     pub login_failures: usize,
-    /// Recommendations of a shop in a day.
+    /// Failed logins of an account from all addresses in an hour.
+    pub account_failures: usize,
+    /// Refused signups of an address in 15 minutes.
+    pub signup_refusals: usize,
+    /// Calls to the tax service that the signups of an address cause in an hour, unless they verify.
+    pub tax_calls_per_hour: usize,
+    /// Calls to the tax service in a day.
+    pub tax_calls_per_day: u32,
+    /// Shops of an account.
+    pub stores: i64,
+    /// Recommendations of a business in a day.
     pub recommendations_per_day: i64,
-    /// Picture jobs of a shop in a day.
+    /// Picture jobs of a business in a day.
     pub image_jobs_per_day: i64,
     /// Rows a second the journal is held to; only load tests set it.
     pub journal_rows_per_second: Option<u32>,
@@ -230,6 +240,11 @@ impl Settings {
             messages_per_second: n("MADANG_LIMIT_MESSAGES_PER_SECOND")? as u32,
             frame_bytes: n("MADANG_LIMIT_FRAME_BYTES")? as usize,
             login_failures: n("MADANG_LIMIT_LOGIN_FAILURES")? as usize,
+            account_failures: n("MADANG_LIMIT_ACCOUNT_FAILURES")? as usize,
+            signup_refusals: n("MADANG_LIMIT_SIGNUP_REFUSALS")? as usize,
+            tax_calls_per_hour: n("MADANG_LIMIT_TAX_CALLS_PER_HOUR")? as usize,
+            tax_calls_per_day: n("MADANG_LIMIT_TAX_CALLS_PER_DAY")? as u32,
+            stores: n("MADANG_LIMIT_STORES")? as i64,
             recommendations_per_day: n("MADANG_LIMIT_RECOMMENDATIONS_PER_DAY")? as i64,
             image_jobs_per_day: n("MADANG_LIMIT_IMAGE_JOBS_PER_DAY")? as i64,
             journal_rows_per_second: None,

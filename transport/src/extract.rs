@@ -223,7 +223,7 @@ impl Query {
 
     /// `true` or `false`; left out: `false`.
     pub(crate) fn flag(&self, name: &str) -> ApiResult<bool> {
-        let text = self.get(name).unwrap_or("false");
+        let text = self.0.get(name).map_or("false", String::as_str);
         text.parse().map_err(|_| Problem::field(name, "invalid-value"))
     }
 

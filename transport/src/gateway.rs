@@ -17,7 +17,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use std::time::{Duration, Instant};
 
-pub(crate) use idempotency::{anonymous as idempotent_anonymous, owner as idempotent_owner};
+pub(crate) use idempotency::{InFlight, anonymous as idempotent_anonymous, owner as idempotent_owner};
 pub(crate) use meters::Meters;
 pub(crate) use refusal::early;
 
@@ -165,6 +165,18 @@ pub(crate) async fn owners_only(State(app): State<App>, mut request: Request, ne
         next.run(request).await
     };
     say_standing(&standing, response.headers_mut());
+    response
+}
+
+/// Owners only, whatever the rate limit says: a thief who spends it must not keep the owner from ending a login.
+pub(crate) async fn owners_uncounted(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let Some(session) = authenticate(&app, request.headers()) else {
+        metrics::counter!("auth_failures_total", "kind" => "token").increment(1);
+        return Problem::unauthenticated().into_response();
+    };
+    request.extensions_mut().insert(session);
+    let mut response = next.run(request).await;
+    say_standing(&app.rate.standing(session.user, Instant::now()), response.headers_mut());
     response
 }
 

@@ -60,12 +60,13 @@ fn owners(app: &App) -> Router<App> {
         .route("/api/distribution/{id}/recall", post(distribution::recall))
         .route("/api/distribution/{id}/confirm", post(distribution::confirm))
         .route_layer(from_fn_with_state(app.clone(), gateway::idempotent_owner))
+        .merge(Router::new().route("/api/realtime/tickets", post(users::ticket)))
+        .route_layer(from_fn_with_state(app.clone(), gateway::owners_only))
         .merge(
             Router::new()
-                .route("/api/realtime/tickets", post(users::ticket))
-                .route("/api/users/logout", post(users::logout)),
+                .route("/api/users/logout", post(users::logout))
+                .route_layer(from_fn_with_state(app.clone(), gateway::owners_uncounted)),
         )
-        .route_layer(from_fn_with_state(app.clone(), gateway::owners_only))
 }
 
 /// Routes for everybody.

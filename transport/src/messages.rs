@@ -36,6 +36,8 @@ const TABLE: &[Row] = &[
     ("business-taken", "이미 등록된 사업자", "이 사업자등록번호로 가입된 계정이 있습니다.", "Business is registered already", "There is an account for this business number."),
     ("email-taken", "이미 쓰는 이메일", "이 이메일로 가입된 계정이 있습니다.", "E-mail is taken", "There is an account for this e-mail."),
     ("password-too-short", "짧은 비밀번호", "비밀번호는 8자 이상이어야 합니다.", "Password too short", "A password needs at least 8 characters."),
+    ("password-common", "쉬운 비밀번호", "많은 사람이 쓰거나 이메일과 같은 비밀번호라서 쉽게 알아낼 수 있어요. 낱말 두세 개를 이어 새로 정해 주세요.", "Common password", "Many people use this password, or it is your e-mail: it is guessed first. Choose a new one of two or three words."),
+    ("stores-too-many", "매장이 너무 많음", "한 계정에 만들 수 있는 매장 수를 모두 썼어요. 쓰지 않는 매장을 삭제한 뒤 다시 추가해 주세요.", "Too many shops", "This account has as many shops as it may have. Remove one that is not used, then add this one."),
     ("password-too-long", "긴 비밀번호", "비밀번호가 71바이트를 넘습니다. 한글은 23자까지 쓸 수 있습니다.", "Password too long", "A password may have at most 71 bytes."),
     ("industry-invalid", "알 수 없는 업종", "업종 목록에서 골라 주세요.", "Unknown industry", "Choose one of the list of industries."),
     ("region-invalid", "잘못된 지역", "이 이름의 시군구를 찾지 못했어요. 시도와 시군구를 함께 적어 주세요. 예: 서울 강남구", "Invalid region", "There is no such 시군구. Give 시도 and 시군구 together, as 서울 강남구."),

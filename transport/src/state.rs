@@ -5,7 +5,9 @@ use crate::config::Settings;
 use crate::origins::Origins;
 use crate::ratelimit::RateLimit;
 use crate::revocations::Revocations;
-use crate::throttle::Throttle;
+use crate::tally::Tally;
+use crate::throttle::LoginLimits;
+use crate::verify::TaxBudget;
 use actors::Handles;
 use actors::hub::Reader;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -31,7 +33,12 @@ pub(crate) struct State {
     pub(crate) tokens: Tokens,
     pub(crate) passwords: Passwords,
     pub(crate) rate: RateLimit,
-    pub(crate) throttle: Throttle,
+    pub(crate) logins: Arc<LoginLimits>,
+    /// Refused signups by address.
+    pub(crate) signups: Tally<IpAddr>,
+    pub(crate) tax_budget: TaxBudget,
+    /// Requests of strangers with an `Idempotency-Key` that are being handled.
+    pub(crate) strangers: crate::gateway::InFlight,
     pub(crate) revocations: Revocations,
     pub(crate) slugs: Slugs,
     pub(crate) sockets: crate::ws::Sockets,

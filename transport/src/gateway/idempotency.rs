@@ -1,20 +1,25 @@
-//! `Idempotency-Key`: the same request twice has one effect and one answer, for 24 hours.
+//! `Idempotency-Key`: the same request twice has one effect and one answer, for 24 hours. Only what had an effect is kept:
+//! everything else is judged anew, and leaves no row behind.
 
-use super::Trace;
 use crate::auth::Session;
 use crate::error::{ApiResult, Problem};
 use crate::state::App;
 use axum::body::{Body, Bytes, HttpBody, to_bytes};
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Mutex;
 use std::time::Duration;
-use storage::idempotency;
+use storage::idempotency::{self, Known};
 
+const KEY: &str = "idempotency-key";
 /// How often a request that waits for the first one looks.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How often the claim of a request that is being handled is renewed: one whose server died is void after 15 s.
@@ -33,13 +38,19 @@ struct Answer {
 /// POSTs of an owner: the scope is the user and the route.
 pub(crate) async fn owner(State(app): State<App>, request: Request, next: Next) -> Response {
     let scope = request.extensions().get::<Session>().map(|s| s.user.to_string());
-    if request.headers().contains_key("idempotency-key") || request.method().is_safe() {
-        return run(app, scope.unwrap_or_default(), request, next).await;
-    }
-    match whole(&app, request, next).await {
-        Ok(response) => response,
-        Err(problem) => problem.into_response(),
-    }
+    let scope = scope.unwrap_or_default();
+    let answer = match key_of(&request) {
+        // Boxed, so that the many that have no key carry nothing of it.
+        Some(key) => Box::pin(once(&app, &scope, &key, request, next)).await,
+        None if request.method().is_safe() => return next.run(request).await,
+        None => whole(&app, request, next).await,
+    };
+    answer.unwrap_or_else(IntoResponse::into_response)
+}
+
+/// The key of a POST.
+fn key_of(request: &Request) -> Option<HeaderValue> {
+    request.headers().get(KEY).filter(|_| request.method() == Method::POST).cloned()
 }
 
 /// Reads all of a request, and runs it to its end: what is changed is changed whole and recorded, whoever hangs up.
@@ -59,51 +70,151 @@ async fn read(app: &App, body: Body) -> ApiResult<Bytes> {
     to_bytes(body, app.settings.body_bytes).await.map_err(too_large)
 }
 
-/// POSTs of nobody in particular (signup): the body tells strangers apart.
+/// POSTs of nobody in particular (signup): the body tells strangers apart. A stranger's request has no row until it had an
+/// effect; one that is being handled is known to this server only.
 pub(crate) async fn anonymous(State(app): State<App>, request: Request, next: Next) -> Response {
-    run(app, "anonymous".into(), request, next).await
-}
-
-async fn run(app: App, who: String, request: Request, next: Next) -> Response {
-    let key = request.headers().get("idempotency-key").cloned();
-    match key {
-        // Boxed, so that the many that have no key carry nothing of it.
-        Some(key) if request.method() == Method::POST => match Box::pin(once(&app, &who, &key, request, next)).await {
-            Ok(response) => response,
-            Err(problem) => problem.into_response(),
-        },
-        _ => next.run(request).await,
+    match key_of(&request) {
+        Some(key) => {
+            Box::pin(once_for_stranger(&app, &key, request, next)).await.unwrap_or_else(IntoResponse::into_response)
+        }
+        None => next.run(request).await,
     }
 }
 
+/// A request with its key, read whole.
+struct Keyed {
+    scope: [u8; 32],
+    fingerprint: [u8; 32],
+    parts: Parts,
+    body: Bytes,
+}
+
+impl Keyed {
+    async fn read(app: &App, who: &str, key: &HeaderValue, request: Request) -> ApiResult<Self> {
+        let key = key.to_str().ok().filter(|k| (1..=255).contains(&k.len()));
+        let key = key.ok_or_else(|| Problem::field("Idempotency-Key", "idempotency-key-invalid"))?;
+        let path = request.uri().path().to_owned();
+        let route = request.extensions().get::<MatchedPath>().map_or(path.clone(), |p| p.as_str().to_owned());
+        let (parts, body) = request.into_parts();
+        let body = read(app, body).await?;
+        let keys = &app.handles.shared.keys;
+        let scope = keys.mac("idempotency-scope", &[who.as_bytes(), route.as_bytes(), key.as_bytes()]);
+        let query = parts.uri.query().unwrap_or_default();
+        let fingerprint = keys.mac("idempotency-body", &[path.as_bytes(), query.as_bytes(), &body]);
+        Ok(Self { scope, fingerprint, parts, body })
+    }
+
+    /// What is known of the key as an answer to this request; `None` while the first request is being handled.
+    fn answer_of(&self, app: &App, known: Known) -> ApiResult<Option<Response>> {
+        if known.fingerprint != self.fingerprint {
+            return Err(Problem::field("Idempotency-Key", "idempotency-key-reused"));
+        }
+        match (known.status, known.sealed) {
+            (Some(status), Some(sealed)) => replay(app, self.scope, status, &sealed).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Requests of strangers that are being handled on this server: the fingerprint of each by its scope.
+#[derive(Default)]
+pub(crate) struct InFlight(Mutex<HashMap<[u8; 32], [u8; 32]>>);
+
+impl InFlight {
+    /// Enters a request, or says which fingerprint is there.
+    fn enter(&self, scope: [u8; 32], fingerprint: [u8; 32]) -> Result<(), [u8; 32]> {
+        match self.0.lock().expect("nobody panics holding it").entry(scope) {
+            Entry::Occupied(other) => Err(*other.get()),
+            Entry::Vacant(free) => {
+                free.insert(fingerprint);
+                Ok(())
+            }
+        }
+    }
+
+    fn leave(&self, scope: &[u8; 32]) {
+        self.0.lock().expect("nobody panics holding it").remove(scope);
+    }
+}
+
+/// A stranger's request in [`InFlight`], until it is dropped.
+struct Place {
+    app: App,
+    scope: [u8; 32],
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.app.strangers.leave(&self.scope);
+    }
+}
+
+async fn once_for_stranger(app: &App, key: &HeaderValue, request: Request, next: Next) -> ApiResult {
+    let asked = Keyed::read(app, "anonymous", key, request).await?;
+    let (scope, fingerprint) = (asked.scope, asked.fingerprint);
+    let place = loop {
+        if let Some(known) = answered(app, scope).await?
+            && let Some(answer) = asked.answer_of(app, known)?
+        {
+            return Ok(answer);
+        }
+        match app.strangers.enter(scope, fingerprint) {
+            Ok(()) => break Place { app: app.clone(), scope },
+            Err(other) if other != fingerprint => {
+                return Err(Problem::field("Idempotency-Key", "idempotency-key-reused"));
+            }
+            Err(_) => tokio::time::sleep(LOOK_EVERY).await,
+        }
+    };
+    // Whatever happens to this connection, the request runs to its end and its effect is kept.
+    let running = app.tracker.spawn(async move {
+        let Keyed { parts, body, .. } = asked;
+        let response = next.run(Request::from_parts(parts, Body::from(body))).await;
+        keep_of_stranger(place, fingerprint, response).await
+    });
+    running.await.map_err(|_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown"))
+}
+
+/// Keeps a stranger's answer that had an effect. A refusal may follow from the effect of the same request on another server:
+/// its answer is the better one.
+async fn keep_of_stranger(place: Place, fingerprint: [u8; 32], response: Response) -> Response {
+    let (app, scope) = (&place.app, place.scope);
+    if !is_kept(response.status(), response.body().size_hint().lower()) {
+        let known = answered(app, scope).await.ok().flatten().filter(|known| known.fingerprint == fingerprint);
+        let again = known.and_then(|k| replay(app, scope, k.status?, &k.sealed?).ok());
+        return again.unwrap_or(response);
+    }
+    let (response, status, sealed) = seal(app, scope, response).await;
+    let kept = app
+        .store()
+        .run(move |c| Box::pin(async move { idempotency::keep(c, scope, fingerprint, status, sealed).await }));
+    if let Err(e) = kept.await {
+        tracing::warn!(error = %e, "an answer was not kept");
+    }
+    response
+}
+
+async fn answered(app: &App, scope: [u8; 32]) -> ApiResult<Option<Known>> {
+    let known = app.store().run(move |c| Box::pin(async move { idempotency::answered(c, scope).await }));
+    Ok(known.await?)
+}
+
 async fn once(app: &App, who: &str, key: &HeaderValue, request: Request, next: Next) -> ApiResult {
-    let key = key.to_str().ok().filter(|k| (1..=255).contains(&k.len()));
-    let key = key.ok_or_else(|| Problem::field("Idempotency-Key", "idempotency-key-invalid"))?;
-    let path = request.uri().path().to_owned();
-    let route = request.extensions().get::<MatchedPath>().map_or(path.clone(), |p| p.as_str().to_owned());
-    let (parts, body) = request.into_parts();
-    let body = read(app, body).await?;
-    let keys = &app.handles.shared.keys;
-    let scope = keys.mac("idempotency-scope", &[who.as_bytes(), route.as_bytes(), key.as_bytes()]);
-    let fingerprint =
-        keys.mac("idempotency-body", &[path.as_bytes(), parts.uri.query().unwrap_or_default().as_bytes(), &body]);
+    let asked = Keyed::read(app, who, key, request).await?;
+    let (scope, fingerprint) = (asked.scope, asked.fingerprint);
     loop {
         let claimed =
             app.store().run(move |c| Box::pin(async move { idempotency::claim(c, scope, fingerprint).await })).await?;
         let Some(known) = claimed else { break };
-        if known.fingerprint != fingerprint {
-            return Err(Problem::field("Idempotency-Key", "idempotency-key-reused"));
-        }
-        if let (Some(status), Some(sealed)) = (known.status, known.sealed) {
-            return replay(app, scope, status, &sealed);
+        if let Some(answer) = asked.answer_of(app, known)? {
+            return Ok(answer);
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
     // Claimed: whatever happens to this connection, the request runs to its end and the answer is kept.
     let app = app.clone();
-    let headers = parts.headers.clone();
-    let trace = parts.extensions.get::<Trace>().map_or_else(String::new, |t| t.0.clone());
     let running = app.clone().tracker.spawn(async move {
+        let Keyed { parts, body, .. } = asked;
         let mut handled = std::pin::pin!(next.run(Request::from_parts(parts, Body::from(body))));
         let response = loop {
             tokio::select! {
@@ -116,20 +227,19 @@ async fn once(app: &App, who: &str, key: &HeaderValue, request: Request, next: N
                 }
             }
         };
-        keep(&app, scope, response, &headers, &trace).await
+        keep(&app, scope, response).await
     });
     running.await.map_err(|_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown"))
 }
 
-/// 2xx and the domain's 4xx are kept; 401, 429 and 5xx are not. What is too much to keep goes out as it is: the commands
-/// that answer so much answer the same again by themselves.
+/// Only 2xx are kept: no handler answers 409 after it wrote. An answer that is too large to keep goes out as it is: the
+/// commands that answer so much answer the same again by themselves.
 fn is_kept(status: StatusCode, bytes: u64) -> bool {
-    let domains = status.is_client_error() && !matches!(status.as_u16(), 401 | 408 | 413 | 429);
-    (status.is_success() || domains) && bytes <= ANSWER_CAP
+    status.is_success() && bytes <= ANSWER_CAP
 }
 
 /// Keeps an answer, or sets the key free again.
-async fn keep(app: &App, scope: [u8; 32], response: Response, headers: &HeaderMap, trace: &str) -> Response {
+async fn keep(app: &App, scope: [u8; 32], response: Response) -> Response {
     let status = response.status();
     if !is_kept(status, response.body().size_hint().lower()) {
         let released = app.store().run(move |c| Box::pin(async move { idempotency::release(c, scope).await })).await;
@@ -138,11 +248,18 @@ async fn keep(app: &App, scope: [u8; 32], response: Response, headers: &HeaderMa
         }
         return response;
     }
-    // A problem is rendered later, at the gateway; to be kept it is rendered now, as it will be.
-    let mut response = match response.extensions().get::<Problem>() {
-        Some(problem) => problem.render(crate::error::prefers_english(headers), trace),
-        None => response,
-    };
+    let (response, code, sealed) = seal(app, scope, response).await;
+    let stored =
+        app.store().run(move |c| Box::pin(async move { idempotency::answer(c, scope, code, sealed).await })).await;
+    if let Err(e) = stored {
+        tracing::warn!(error = %e, "an answer was not kept");
+    }
+    response
+}
+
+/// An answer, with its status and itself as they are stored.
+async fn seal(app: &App, scope: [u8; 32], mut response: Response) -> (Response, i16, Vec<u8>) {
+    let status = response.status();
     let body = to_bytes(std::mem::take(response.body_mut()), usize::MAX).await.unwrap_or_default();
     *response.body_mut() = Body::from(body.clone());
     let headers = KEPT
@@ -152,13 +269,7 @@ async fn keep(app: &App, scope: [u8; 32], response: Response, headers: &HeaderMa
     let answer = Answer { headers, body: STANDARD.encode(&body) };
     let plain = serde_json::to_vec(&answer).unwrap_or_default();
     let sealed = app.handles.shared.keys.seal("idempotency_keys.sealed", domain::event::state::hex(&scope), &plain);
-    let code = i16::try_from(status.as_u16()).unwrap_or(200);
-    let stored =
-        app.store().run(move |c| Box::pin(async move { idempotency::answer(c, scope, code, sealed).await })).await;
-    if let Err(e) = stored {
-        tracing::warn!(error = %e, "an answer was not kept");
-    }
-    response
+    (response, i16::try_from(status.as_u16()).unwrap_or(200), sealed)
 }
 
 fn replay(app: &App, scope: [u8; 32], status: i16, sealed: &[u8]) -> ApiResult {
@@ -189,7 +300,10 @@ mod tests {
             (200, 10, true),
             (201, ANSWER_CAP, true),
             (201, ANSWER_CAP + 1, false),
-            (409, 10, true),
+            (202, 10, true),
+            (409, 10, false),
+            (422, 10, false),
+            (404, 10, false),
             (401, 10, false),
             (429, 10, false),
             (503, 10, false),

@@ -2,7 +2,7 @@
 
 use super::bodies::{EditStore, NewStore};
 use crate::error::{ApiResult, Problem};
-use crate::extract::{Body, Check, Id, IfMatch, Owner, Query, page, versioned};
+use crate::extract::{Body, Check, Id, IfMatch, Origin, Owner, Query, page, versioned};
 use crate::state::App;
 use axum::Json;
 use axum::extract::State;
@@ -12,7 +12,7 @@ use domain::catalog::{INDUSTRIES, Region, industry_of};
 use domain::ids::{StoreId, UserId};
 use domain::text::{TextError, line};
 use serde_json::{Value, json};
-use storage::stores::Shop;
+use storage::stores::{Removal, Shop};
 
 /// Checked fields of a shop.
 pub(crate) struct StoreFields {
@@ -72,9 +72,8 @@ pub(crate) fn store_body(s: &Shop) -> Value {
 
 /// A shop of this owner.
 pub(crate) async fn owned(app: &App, user: UserId, id: StoreId) -> ApiResult<Shop> {
-    let list =
-        app.store().run(move |c| Box::pin(async move { storage::stores::list(c, user, None, 1000).await })).await?;
-    list.into_iter().find(|s| s.id == id).ok_or_else(Problem::not_found)
+    let found = app.store().run(move |c| Box::pin(async move { storage::stores::get(c, id).await })).await?;
+    found.filter(|shop| shop.user == user && !shop.removed).ok_or_else(Problem::not_found)
 }
 
 pub(crate) async fn industries(query: Query) -> ApiResult<Json<Value>> {
@@ -94,15 +93,23 @@ pub(crate) async fn list(State(app): State<App>, Owner(who): Owner, query: Query
 }
 
 /// Another shop of the same business: it shares what the tax service said.
-pub(crate) async fn add(State(app): State<App>, Owner(who): Owner, Body(body): Body<NewStore>) -> ApiResult {
+pub(crate) async fn add(
+    State(app): State<App>,
+    Owner(who): Owner,
+    Origin(origin): Origin,
+    Body(body): Body<NewStore>,
+) -> ApiResult {
     let mut check = Check::default();
     let Some(f) = check_store(&mut check, "", &body) else { return Err(check.problem()) };
-    let kid = app.handles.shared.keys.active_index().to_owned();
+    let (kid, most) = (app.handles.shared.keys.active_index().to_owned(), app.settings.stores);
     let made = app
         .store()
         .tx(move |c| {
             Box::pin(async move {
                 storage::stores::hold(c, who.user).await?;
+                if storage::stores::count(c, who.user).await? >= most {
+                    return Ok(None);
+                }
                 let first = storage::stores::newest(c, who.user).await?;
                 let first = first.ok_or_else(|| storage::StorageError::Corrupt("an account without a store".into()))?;
                 let shop = Shop {
@@ -118,10 +125,12 @@ pub(crate) async fn add(State(app): State<App>, Owner(who): Owner, Body(body): B
                     ..first
                 };
                 storage::stores::insert(c, &shop).await?;
-                Ok(shop)
+                Ok(Some(shop))
             })
         })
         .await?;
+    let made = made.ok_or_else(|| Problem::conflict("too-many").said("stores-too-many"))?;
+    app.audit(Some(who), origin, "store-added", format!("store:{}", made.id), json!({}));
     Ok(versioned(StatusCode::CREATED, made.version, &store_body(&made)))
 }
 
@@ -133,10 +142,15 @@ pub(crate) async fn one(State(app): State<App>, Owner(who): Owner, Id(id): Id<St
 pub(crate) async fn edit(
     State(app): State<App>,
     Owner(who): Owner,
+    Origin(origin): Origin,
     Id(id): Id<StoreId>,
     IfMatch(version): IfMatch,
     Body(body): Body<EditStore>,
 ) -> ApiResult {
+    let changed = json!({
+        "name": body.name.is_some(), "industry": body.industry.is_some(), "region": body.region.is_some(),
+        "address": body.address.is_some(),
+    });
     let shop = owned(&app, who.user, id).await?;
     let mut check = Check::default();
     let Some(f) = check_edit(&mut check, body, &shop) else { return Err(check.problem()) };
@@ -144,6 +158,7 @@ pub(crate) async fn edit(
     if !app.store().run(move |c| Box::pin(async move { storage::stores::update(c, &new, version).await })).await? {
         return Err(Problem::new(StatusCode::PRECONDITION_FAILED, "stale"));
     }
+    app.audit(Some(who), origin, "store-edited", format!("store:{id}"), changed);
     app.handles.events.store_changed(id);
     let shop = owned(&app, who.user, id).await?;
     Ok(versioned(StatusCode::OK, shop.version, &store_body(&shop)))
@@ -152,12 +167,21 @@ pub(crate) async fn edit(
 pub(crate) async fn remove(
     State(app): State<App>,
     Owner(who): Owner,
+    Origin(origin): Origin,
     Id(id): Id<StoreId>,
     IfMatch(version): IfMatch,
 ) -> ApiResult<Response> {
-    super::events::current(version, owned(&app, who.user, id).await?.version)?;
-    if !app.store().run(move |c| Box::pin(async move { storage::stores::remove(c, id).await })).await? {
-        return Err(Problem::conflict("store-has-open-events"));
+    let done = app
+        .store()
+        .run(move |c| Box::pin(async move { storage::stores::remove(c, who.user, id, version).await }))
+        .await?;
+    match done {
+        Removal::Removed => {
+            app.audit(Some(who), origin, "store-removed", format!("store:{id}"), json!({}));
+            Ok(StatusCode::NO_CONTENT.into_response())
+        }
+        Removal::Stale => Err(Problem::new(StatusCode::PRECONDITION_FAILED, "stale")),
+        Removal::OpenEvents => Err(Problem::conflict("store-has-open-events")),
+        Removal::Unknown => Err(Problem::not_found()),
     }
-    Ok(StatusCode::NO_CONTENT.into_response())
 }

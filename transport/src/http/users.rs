@@ -1,11 +1,15 @@
 //! Accounts and logins.
 
-use super::bodies::{EditMe, Login, Refresh, Signup};
+mod login;
+
+use super::bodies::{EditMe, Refresh, Signup};
 use super::stores::{StoreFields, check_store, store_body};
-use crate::auth::{ACCESS_SECONDS, PASSWORD_MAX_BYTES, PASSWORD_MIN_CHARS, Session};
+use crate::auth::{ACCESS_SECONDS, Session};
 use crate::error::{ApiResult, Problem};
 use crate::extract::{Body, Check, IfMatch, Origin, Owner, Query, versioned};
+use crate::password_rule;
 use crate::state::App;
+use crate::throttle::{LoginKeys, limit_key};
 use crate::verify::{Asked, ask};
 use axum::Json;
 use axum::extract::State;
@@ -22,6 +26,7 @@ use domain::phone::Phone;
 use domain::text::PersonName;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use storage::StorageError;
 use storage::jobs::NewJob;
@@ -29,21 +34,14 @@ use storage::notices::NewNotice;
 use storage::stores::{Shop, Verification};
 use storage::users::{NewUser, User};
 
+pub(crate) use login::login;
+
+/// When a signup past the budget of tax-service calls is verified. Sooner, its answer would be one more guess.
+const DEFERRED: Duration = Duration::from_secs(600);
+
 /// Reads an e-mail address in its one form.
 pub(crate) fn email(s: &str) -> Result<String, &'static str> {
     domain::email::parse(s).map_err(|_| "email-invalid")
-}
-
-fn password(s: &str) -> Result<String, &'static str> {
-    if s.chars().count() < PASSWORD_MIN_CHARS {
-        Err("password-too-short")
-    } else if s.len() > PASSWORD_MAX_BYTES {
-        Err("password-too-long")
-    } else if s.contains('\0') {
-        Err("invalid-characters")
-    } else {
-        Ok(s.to_owned())
-    }
 }
 
 fn opened(day: NaiveDate) -> Result<NaiveDate, &'static str> {
@@ -64,7 +62,7 @@ struct Account {
 fn check_signup(body: Signup) -> ApiResult<Account> {
     let mut check = Check::default();
     let email = check.take("email", email(&body.email));
-    let password = check.take("password", password(&body.password));
+    let password = check.take("password", password_rule::check(&body.password, &body.email));
     let name = check.take("name", PersonName::parse(&body.name));
     let phone = check.take("phone", Phone::parse(&body.phone).map_err(|_| "phone-invalid"));
     let business = check
@@ -79,7 +77,22 @@ fn check_signup(body: Signup) -> ApiResult<Account> {
     }
 }
 
+/// Signs up. Refused signups count per address, made ones do not: a shop's Wi-Fi is one address for many.
 pub(crate) async fn signup(State(app): State<App>, Origin(origin): Origin, Body(body): Body<Signup>) -> ApiResult {
+    let (address, now) = (limit_key(origin), Instant::now());
+    if !app.signups.add(address, now) {
+        let wait = app.signups.full(&address, now).unwrap_or_default();
+        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate-limited").retry_after(wait));
+    }
+    // It counts from the start, so that many at once pass no further than one after the other.
+    let answer = sign_up(&app, origin, body).await;
+    if !answer.as_ref().is_err_and(|problem| problem.status.is_client_error()) {
+        app.signups.take_back(&address);
+    }
+    answer
+}
+
+async fn sign_up(app: &App, origin: IpAddr, body: Signup) -> ApiResult {
     // First of all: whatever else is wrong, who has an account should log in.
     if let Ok(address) = email(&body.email) {
         let keys = app.handles.shared.keys.clone();
@@ -96,20 +109,22 @@ pub(crate) async fn signup(State(app): State<App>, Origin(origin): Origin, Body(
     if taken.await? {
         return Err(Problem::conflict("business-taken"));
     }
-    let verification = match ask(&app, &account.business, account.opened_on, &account.name).await {
-        Asked::Verified => Verification::Verified,
-        Asked::Pending => Verification::Pending,
+    let (verification, after) = match ask(app, origin, &account.business, account.opened_on, &account.name).await {
+        Asked::Verified => (Verification::Verified, Duration::ZERO),
+        Asked::Pending => (Verification::Pending, Duration::from_secs(1)),
+        Asked::Deferred => (Verification::Pending, DEFERRED),
         Asked::Closed => return Err(Problem::field("businessNumber", "business-closed")),
         Asked::Mismatch => return Err(Problem::field("businessNumber", "business-mismatch")),
     };
+    let turn = app.passwords.signup_turn().await.ok_or_else(|| Problem::overloaded("overloaded"))?;
     let hash = app
         .passwords
-        .hash(account.password.clone())
+        .hash(turn, account.password.clone())
         .await
         .ok_or_else(|| Problem::field("password", "password-too-long"))?;
-    let (who, user, shop) = store_account(&app, account, hash, verification).await?;
+    let (who, user, shop) = store_account(app, account, origin, hash, (verification, after)).await?;
     app.audit(Some(who), origin, "signup", format!("user:{}", who.user), json!({"verification": verification}));
-    let mut answer = token_pair(&app, who, 1, Utc::now());
+    let mut answer = token_pair(app, who, 1, Utc::now());
     answer["user"] = me_body(&user);
     answer["store"] = store_body(&shop);
     Ok((StatusCode::CREATED, Json(answer)).into_response())
@@ -119,8 +134,9 @@ pub(crate) async fn signup(State(app): State<App>, Origin(origin): Origin, Body(
 async fn store_account(
     app: &App,
     a: Account,
+    origin: IpAddr,
     hash: String,
-    verification: Verification,
+    (verification, after): (Verification, Duration),
 ) -> ApiResult<(Session, User, Shop)> {
     let (id, session, now) = (UserId::new(), SessionId::new(), actors::system::now());
     let shop = Shop {
@@ -148,6 +164,7 @@ async fn store_account(
         created_at: now,
     };
     let (keys, stored) = (app.handles.shared.keys.clone(), shop.clone());
+    let address = LoginKeys::of(&keys, &a.email, origin).address;
     let made = app
         .store()
         .tx(move |c| {
@@ -155,8 +172,9 @@ async fn store_account(
                 storage::users::insert(c, &keys, new).await?;
                 storage::stores::insert(c, &stored).await?;
                 storage::sessions::insert(c, session, id).await?;
+                storage::sessions::know_address(c, id, address).await?;
                 if verification == Verification::Pending {
-                    storage::jobs::insert(c, verification_job(id)).await?;
+                    storage::jobs::insert(c, verification_job(id, after)).await?;
                     storage::notices::insert(c, pending_notice(id)).await?;
                 }
                 Ok(())
@@ -194,23 +212,22 @@ fn pending_notice(owner: UserId) -> NewNotice {
         kind: "store-pending",
         level: "info",
         message_ko:
-            "국세청이 응답하지 않아 사업자 확인을 기다리고 있습니다. 모든 기능을 쓸 수 있고, 확인되면 알려 드립니다."
-                .into(),
+            "사업자 확인이 아직 끝나지 않았어요. 그동안 모든 기능을 쓸 수 있고, 확인은 저절로 이어져요. 끝나면 알려 드려요.".into(),
         message_en:
-            "The tax service does not answer; your business will be verified by itself. Everything works meanwhile."
+            "Your business is not verified yet. Everything works meanwhile; we go on by ourselves and tell you when it is done."
                 .into(),
         data: json!({}),
     }
 }
 
-fn verification_job(user: UserId) -> NewJob {
+fn verification_job(user: UserId, after: Duration) -> NewJob {
     NewJob {
         kind: JobKind::Verification,
         key: format!("verification:{user}"),
         owner: Some(user),
         event: None,
         input: json!({}),
-        after: Duration::from_secs(1),
+        after,
     }
 }
 
@@ -226,50 +243,6 @@ pub(crate) fn me_body(u: &User) -> Value {
         "id": u.id, "email": u.email, "name": u.name.expose(), "phone": u.phone.masked(), "businessNumber": u.business.masked(),
         "openedOn": u.opened_on, "role": "OWNER", "version": u.version, "createdAt": u.created_at,
     })
-}
-
-pub(crate) async fn login(State(app): State<App>, Origin(origin): Origin, Body(body): Body<Login>) -> ApiResult {
-    // An address that was taken by the rules of before is found as it was written.
-    let address = email(&body.email).unwrap_or_else(|_| body.email.trim().to_lowercase());
-    let key = app.handles.shared.keys.mac("login", &[address.as_bytes(), origin.to_string().as_bytes()]);
-    let throttled = |wait| Problem::new(StatusCode::TOO_MANY_REQUESTS, "login-throttled").retry_after(wait);
-    if let Some(wait) = app.throttle.blocked(key, Instant::now()) {
-        return Err(throttled(wait));
-    }
-    let keys = app.handles.shared.keys.clone();
-    let known = app
-        .store()
-        .run(move |c| Box::pin(async move { storage::users::credentials(c, &keys, &address).await }))
-        .await?;
-    let (id, hash) = known.map_or((None, None), |k| (Some(UserId(k.id)), Some(k.password_hash)));
-    let turn = app.passwords.turn().await.ok_or_else(|| Problem::overloaded("overloaded"))?;
-    app.throttle.begin(key).await.map_err(throttled)?;
-    // In a task of its own: whoever hangs up now has tried all the same.
-    let checked = {
-        let app = app.clone();
-        tokio::spawn(async move {
-            let right = app.passwords.check(turn, body.password, hash).await;
-            app.throttle.ended(key, right, Instant::now());
-            right
-        })
-    };
-    let right = checked.await.unwrap_or(false);
-    let Some(user) = id.filter(|_| right) else {
-        metrics::counter!("auth_failures_total", "kind" => "login").increment(1);
-        app.audit(
-            None,
-            origin,
-            "login-failed",
-            id.map_or_else(|| "user:unknown".into(), |u| format!("user:{u}")),
-            json!({}),
-        );
-        return Err(Problem::unauthenticated().said("login-failed"));
-    };
-    let session = SessionId::new();
-    app.store().run(move |c| Box::pin(async move { storage::sessions::insert(c, session, user).await })).await?;
-    let who = Session { user, session };
-    app.audit(Some(who), origin, "login", format!("user:{user}"), json!({}));
-    Ok(Json(token_pair(&app, who, 1, Utc::now())).into_response())
 }
 
 /// A refresh token works once; for 30 s its repetition gets the same answer (a lost reply); later it is reuse.
@@ -318,7 +291,7 @@ pub(crate) async fn logout(
     Origin(origin): Origin,
     query: Query,
 ) -> ApiResult<StatusCode> {
-    let everywhere = query.get("everywhere") == Some("true");
+    let everywhere = query.flag("everywhere")?;
     let ended = app
         .store()
         .run(move |c| {
@@ -353,9 +326,11 @@ pub(crate) async fn me(State(app): State<App>, Owner(who): Owner) -> ApiResult {
 pub(crate) async fn edit(
     State(app): State<App>,
     Owner(who): Owner,
+    Origin(origin): Origin,
     IfMatch(version): IfMatch,
     Body(body): Body<EditMe>,
 ) -> ApiResult {
+    let fields = json!({"name": body.name.is_some(), "phone": body.phone.is_some()});
     let mut user = account(&app, who.user).await?;
     let mut check = Check::default();
     let name = body.name.map(|n| check.take("name", PersonName::parse(&n)));
@@ -375,6 +350,7 @@ pub(crate) async fn edit(
     if !done {
         return Err(Problem::new(StatusCode::PRECONDITION_FAILED, "stale"));
     }
+    app.audit(Some(who), origin, "profile-edited", format!("user:{}", who.user), fields);
     let user = account(&app, who.user).await?;
     Ok(versioned(StatusCode::OK, user.version, &me_body(&user)))
 }

@@ -92,20 +92,20 @@ const LIST: &[&str] = &["cursor", "limit"];
 
 /// Every operation. Owners' own also answer 401 and 429.
 pub const OPERATIONS: &[Operation] = &[
-    post("/api/users/signup", "Sign up: account, shop and a first login", &[201, 400, 409, 422, 503])
+    post("/api/users/signup", "Sign up: account, shop and a first login", &[201, 400, 409, 422, 429, 503])
         .public()
         .takes(of::<b::Signup>)
         .gives(of::<a::SignedUp>),
-    post("/api/users/login", "Log in", &[200, 401, 429]).public().takes(of::<b::Login>).gives(of::<a::Tokens>),
+    post("/api/users/login", "Log in", &[200, 401, 429, 503]).public().takes(of::<b::Login>).gives(of::<a::Tokens>),
     post("/api/users/token/refresh", "Rotate the refresh token", &[200, 401])
         .public()
         .takes(of::<b::Refresh>)
         .gives(of::<a::Tokens>),
-    post("/api/users/logout", "Log out, here or everywhere", &[204]).query(&["everywhere"]),
+    post("/api/users/logout", "Log out, here or everywhere", &[204, 422]).query(&["everywhere"]),
     get("/api/users/me", "The owner", &[200]).gives(of::<a::User>),
     patch("/api/users/me", "Change name or phone", &[200, 412, 422]).takes(of::<b::EditMe>).gives(of::<a::User>),
     get("/api/stores", "Shops", &[200, 422]).query(LIST).gives(of::<a::Page<a::Store>>),
-    post("/api/stores", "Add a shop", &[201, 422]).takes(of::<b::NewStore>).gives(of::<a::Store>),
+    post("/api/stores", "Add a shop", &[201, 409, 422]).takes(of::<b::NewStore>).gives(of::<a::Store>),
     get("/api/stores/{id}", "A shop", &[200, 404]).gives(of::<a::Store>),
     patch("/api/stores/{id}", "Change a shop", &[200, 404, 412, 422]).takes(of::<b::EditStore>).gives(of::<a::Store>),
     delete("/api/stores/{id}", "Remove a shop without open events", &[204, 404, 409, 412]),

@@ -6,6 +6,7 @@
     reason = "a test fails by panicking, and tells its story in one piece"
 )]
 
+mod accounts;
 mod auth;
 mod canary;
 mod contract;
