@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 /// One call in so many is kept for retries: strangers who sign up must not keep owners waiting for their verification.
 const RESERVED_ONE_IN: u32 = 10;
 
-/// Who calls.
+/// The caller of the tax service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaxCaller {
     /// A signup: it can be verified later.
@@ -22,7 +22,7 @@ pub struct TaxCalls {
 }
 
 impl TaxCalls {
-    /// So many calls a day.
+    /// Allows `limit` calls a day.
     #[must_use]
     pub fn new(limit: u32) -> Self {
         Self { limit, today: Mutex::new((NaiveDate::MIN, 0)) }

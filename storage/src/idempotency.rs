@@ -56,7 +56,7 @@ pub async fn get(c: &mut Conn, scope: [u8; 32]) -> Result<Option<Known>> {
 /// The answer of a key that is kept and has not expired.
 ///
 /// # Errors
-/// Whatever the database said.
+/// Any error of the database.
 pub async fn answered(c: &mut Conn, scope: [u8; 32]) -> Result<Option<Known>> {
     sql("select fingerprint, status, sealed from identity.idempotency_keys
           where scope = ? and status is not null and expires_at > now()")
@@ -68,7 +68,7 @@ pub async fn answered(c: &mut Conn, scope: [u8; 32]) -> Result<Option<Known>> {
 /// Keeps the answer of a request that claimed nothing. The first one stands.
 ///
 /// # Errors
-/// Whatever the database said.
+/// Any error of the database.
 pub async fn keep(c: &mut Conn, scope: [u8; 32], fingerprint: [u8; 32], status: i16, sealed: Vec<u8>) -> Result<()> {
     sql("insert into identity.idempotency_keys as k (scope, fingerprint, status, sealed, expires_at)
          values (?, ?, ?, ?, now() + interval '24 hours')

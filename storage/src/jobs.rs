@@ -185,7 +185,7 @@ pub async fn insert(c: &mut Conn, j: NewJob) -> Result<Job> {
 /// is one; `None`: the quota is used up. However many come at once, each sees those before it.
 ///
 /// # Errors
-/// Whatever the database said.
+/// Any error of the database.
 pub async fn insert_within(c: &mut Conn, j: NewJob, per_day: i64) -> Result<Option<Job>> {
     let Some(owner) = j.owner else { return insert(c, j).await.map(Some) };
     crate::stores::hold(c, owner).await?;

@@ -90,7 +90,7 @@ pub async fn insert(c: &mut Conn, n: NewNotice) -> Result<Notice> {
 /// Writes a notice, unless the owner got one of its kind within a day. `None`: the owner did.
 ///
 /// # Errors
-/// Whatever the database said.
+/// Any error of the database.
 pub async fn insert_daily(c: &mut Conn, n: NewNotice) -> Result<Option<Notice>> {
     // Two nodes at once: the second one sees the notice of the first.
     crate::stores::hold(c, n.owner).await?;

@@ -53,7 +53,7 @@ pub async fn insert(c: &mut Conn, id: SessionId, user: UserId) -> Result<()> {
 /// Remembers an address, by its keyed hash, as one that an account logs in from.
 ///
 /// # Errors
-/// Whatever the database said.
+/// Any error of the database.
 pub async fn know_address(c: &mut Conn, user: UserId, address: [u8; 32]) -> Result<()> {
     sql("insert into identity.known_addresses (user_id, address_index) values (?, ?)
          on conflict (user_id, address_index) do update set seen_at = now()")

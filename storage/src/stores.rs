@@ -198,7 +198,7 @@ pub async fn update(c: &mut Conn, s: &Shop, expected: Option<i64>) -> Result<boo
     Ok(changed == 1)
 }
 
-/// What became of a removal.
+/// The outcome of a removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Removal {
     /// The shop is removed.
@@ -238,7 +238,7 @@ pub async fn remove(c: &mut Conn, user: UserId, id: StoreId, expected: Option<i6
 /// How many shops of an owner are not removed. Exact only while the owner is held ([`hold`]).
 ///
 /// # Errors
-/// Whatever the database said.
+/// Any error of the database.
 pub async fn count(c: &mut Conn, user: UserId) -> Result<i64> {
     let row: Option<Number> = sql("select count(*) as n from identity.stores where user_id = ? and deleted_at is null")
         .bind::<t::Uuid, _>(user.0)

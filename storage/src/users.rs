@@ -136,7 +136,7 @@ pub async fn credentials(c: &mut Conn, keys: &Keyring, email: &str) -> Result<Op
     sql("select id, password_hash from identity.users where email_index = ?").bind::<t::Binary, _>(index).first(c).await
 }
 
-/// What a login from an address compares against.
+/// The row that a login from an address is compared with.
 #[derive(QueryableByName)]
 pub struct LoginCredentials {
     /// The account.
@@ -150,10 +150,10 @@ pub struct LoginCredentials {
     pub at_home: bool,
 }
 
-/// Looks up what a login from an address, given by its keyed hash, compares against; `None` for an unknown e-mail.
+/// Looks up the account of a login from an address, given by its keyed hash; `None` for an unknown e-mail.
 ///
 /// # Errors
-/// Whatever the database said.
+/// Any error of the database.
 pub async fn login_credentials(
     c: &mut Conn,
     keys: &Keyring,

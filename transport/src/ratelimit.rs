@@ -32,7 +32,7 @@ impl RateLimit {
         Self { limit, users: Mutex::default() }
     }
 
-    /// What a request is told that counts towards no limit.
+    /// Returns the standing of a user without counting a request.
     pub(crate) fn standing(&self, user: UserId, now: Instant) -> Standing {
         let users = self.users.lock().expect("nobody panics holding it");
         let times = users.get(&user).into_iter().flatten().copied();

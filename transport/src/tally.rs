@@ -16,7 +16,7 @@ pub(crate) struct Tally<K> {
 }
 
 impl<K: Eq + Hash> Tally<K> {
-    /// So often within so long.
+    /// Allows `limit` times within `span`.
     pub(crate) fn new(limit: usize, span: Duration) -> Self {
         Self { limit, span, times: Mutex::default() }
     }
@@ -103,7 +103,7 @@ mod tests {
                     counted.push(now);
                 } else {
                     prop_assert!(tally.full(&1, now + wait.unwrap_or_default()).is_none(), "the wait is long enough");
-                    // What time has shown is not unlearnt: it is asked at the end of the wait from here on.
+                    // The look ahead has dropped old times: time goes on from there.
                     now += wait.unwrap_or_default();
                 }
             }

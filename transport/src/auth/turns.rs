@@ -20,7 +20,7 @@ const CLASSES: usize = 3;
 /// Lower bound of the pace, in time per turn. A shorter one would make the queue longer than its memory is worth.
 const MIN_PACE: Duration = Duration::from_millis(1);
 
-/// What becomes of a caller that arrives.
+/// The answer to a caller that arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Arrival {
     /// A lane is free: the turn begins.
@@ -91,7 +91,7 @@ impl Queue {
 
 struct Inner {
     queue: Queue,
-    /// Who waits, by ticket: exactly those in the queue.
+    /// Waiting callers by ticket: exactly those in the queue.
     callers: HashMap<u64, oneshot::Sender<Turn>>,
 }
 
@@ -103,7 +103,7 @@ pub(crate) struct Turns {
 }
 
 impl Turns {
-    /// So many turns at once; nobody waits longer than the bound. `pace` is how long the first turns are expected to take.
+    /// Allows `lanes` turns at once; nobody waits longer than the bound. The first turns are expected to take `pace` each.
     pub(crate) fn new(lanes: usize, bound: Duration, pace: Duration) -> Self {
         let inner = Inner { queue: Queue::new(lanes, bound, pace), callers: HashMap::new() };
         Self { bound, inner: Arc::new(Mutex::new(inner)) }

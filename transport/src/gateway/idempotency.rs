@@ -104,7 +104,7 @@ impl Keyed {
         Ok(Self { scope, fingerprint, parts, body })
     }
 
-    /// What is known of the key as an answer to this request; `None` while the first request is being handled.
+    /// Returns the kept answer of the key; `None` while the first request is being handled.
     fn answer_of(&self, app: &App, known: Known) -> ApiResult<Option<Response>> {
         if known.fingerprint != self.fingerprint {
             return Err(Problem::field("Idempotency-Key", "idempotency-key-reused"));
@@ -166,7 +166,7 @@ async fn once_for_stranger(app: &App, key: &HeaderValue, request: Request, next:
             Err(_) => tokio::time::sleep(LOOK_EVERY).await,
         }
     };
-    // Whatever happens to this connection, the request runs to its end and its effect is kept.
+    // The request runs to its end and its effect is kept, also when the caller hangs up.
     let running = app.tracker.spawn(async move {
         let Keyed { parts, body, .. } = asked;
         let response = next.run(Request::from_parts(parts, Body::from(body))).await;

@@ -78,7 +78,7 @@ fn refused(app: &App, origin: IpAddr, refusal: Throttled, record: Option<Option<
     Problem::new(StatusCode::TOO_MANY_REQUESTS, "login-throttled").retry_after(refusal.wait)
 }
 
-/// What an audit record is about.
+/// Returns the object of an audit record.
 fn object(id: Option<UserId>) -> String {
     id.map_or_else(|| "user:unknown".into(), |user| format!("user:{user}"))
 }
