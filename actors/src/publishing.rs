@@ -44,6 +44,11 @@ const NO_JPEG: Missing = Missing {
     message_ko: "JPEG 이미지가 없어 자동 게시할 수 없습니다. 서버에 한글 글꼴을 설치해 주세요.",
     message_en: "There is no JPEG to post: install a Hangul font on the server.",
 };
+const NOT_PUBLIC: Missing = Missing {
+    code: "address-not-public",
+    message_ko: "인스타그램이 인터넷에서 사진을 가져갈 수 있는 https 주소가 없어요. 문구와 링크를 준비해 드릴게요. 서버 관리자에게 MADANG_PUBLIC_URL 설정을 부탁해 주세요.",
+    message_en: "Instagram fetches pictures from an https address on the internet, and this server has none: text and link are prepared for you to post. Ask the server's operator to set MADANG_PUBLIC_URL.",
+};
 
 /// What a channel misses for an event, given its newest pictures.
 #[must_use]
@@ -60,7 +65,16 @@ pub fn missing(shared: &Shared, channel: Channel, images: &[Image]) -> Vec<Missi
     if channel == Channel::Instagram && !has_jpeg && shared.fonts.hangul().is_none() {
         all.push(NO_JPEG);
     }
+    if misses_public_address(channel, shared.upstreams.mode(channel.into()), &shared.public_url) {
+        all.push(NOT_PUBLIC);
+    }
     all
+}
+
+/// Does a channel fetch pictures from the internet, where this address is not?
+#[must_use]
+pub fn misses_public_address(channel: Channel, mode: Mode, public_url: &str) -> bool {
+    channel == Channel::Instagram && mode == Mode::Live && !clients::reach::is_public_https(public_url)
 }
 
 /// What approval starts.
@@ -112,9 +126,11 @@ fn publication(
 ) -> Publication {
     let mode = shared.upstreams.mode(Upstream::from(channel));
     let unmet = missing(shared, channel, images);
+    let unfetched = !shared.upstreams.channel(channel).can_fetch(&shared.public_url);
     let (status, mode) = match mode {
         Mode::Off => (PublicationStatus::Skipped, mode),
         Mode::Assisted => (PublicationStatus::Assisted, mode),
+        Mode::Live if unfetched => (PublicationStatus::Assisted, Mode::Assisted),
         _ if unmet.iter().any(|m| m.code == "jpeg-missing") => (PublicationStatus::Assisted, Mode::Assisted),
         _ => (PublicationStatus::Queued, mode),
     };

@@ -102,6 +102,11 @@ pub type Answered<'a, T> = BoxFuture<'a, Result<T, UpstreamError>>;
 
 /// A channel's API.
 pub trait ChannelClient: Send + Sync {
+    /// Can the provider fetch a picture from this address of ours? True where it fetches none.
+    fn can_fetch(&self, _public_url: &str) -> bool {
+        true
+    }
+
     /// Is there anything to [`prepare`](Self::prepare)?
     fn prepares(&self) -> bool {
         false

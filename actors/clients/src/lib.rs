@@ -7,7 +7,9 @@ pub mod http;
 pub mod image;
 pub mod llm;
 pub mod nts;
+mod percent;
 pub mod prompt;
+pub mod reach;
 
 pub use error::UpstreamError;
 pub use http::{Endpoint, Http};

@@ -2,9 +2,11 @@
 
 use crate::error::UpstreamError;
 use crate::http::{Answer, Endpoint, Http, JSON_CAP};
+use crate::percent;
 use chrono::NaiveDate;
 use domain::business_number::BusinessNumber;
 use domain::distribution::ErrorClass;
+use reqwest::RequestBuilder;
 use serde::Deserialize;
 use serde_json::json;
 use std::time::Duration;
@@ -52,11 +54,38 @@ pub struct Nts {
     at: Endpoint,
 }
 
+/// Reads the key as data.go.kr shows it, encoded or decoded: a decoded one is base64 and holds no `%`.
+///
+/// # Errors
+/// It is encoded more than once, or damaged.
+pub fn decoded_key(shown: &str) -> Result<String, String> {
+    let key = percent::decoded(shown);
+    if key.contains('%') {
+        return Err(
+            "is percent-encoded more than once, or damaged: use the decoded key (Decoding) of data.go.kr".into()
+        );
+    }
+    Ok(key)
+}
+
 impl Nts {
-    /// A client of the service at an endpoint; the key is the decoded one, encoded once here.
+    /// A client of the service at an endpoint; its key may be the encoded or the decoded one.
     #[must_use]
     pub fn new(http: Http, at: Endpoint) -> Self {
-        Self { http, at }
+        let key = percent::decoded(&at.key);
+        Self { http, at: Endpoint { key, ..at } }
+    }
+
+    /// The question, with the key encoded once.
+    fn question(&self, number: &BusinessNumber, opened_on: NaiveDate, representative: &str) -> RequestBuilder {
+        let body = json!({"businesses": [{
+            "b_no": number.expose(), "start_dt": opened_on.format("%Y%m%d").to_string(), "p_nm": representative,
+        }]});
+        self.http
+            .client()
+            .post(format!("{}/validate", self.at.base))
+            .query(&[("serviceKey", self.at.key.as_str()), ("returnType", "JSON")])
+            .json(&body)
     }
 
     /// Asks whether number, opening day and representative belong together, and whether the business is open.
@@ -69,15 +98,7 @@ impl Nts {
         opened_on: NaiveDate,
         representative: &str,
     ) -> Result<NtsVerdict, UpstreamError> {
-        let body = json!({"businesses": [{
-            "b_no": number.expose(), "start_dt": opened_on.format("%Y%m%d").to_string(), "p_nm": representative,
-        }]});
-        let request = self
-            .http
-            .client()
-            .post(format!("{}/validate", self.at.base))
-            .query(&[("serviceKey", self.at.key.as_str()), ("returnType", "JSON")])
-            .json(&body);
+        let request = self.question(number, opened_on, representative);
         decode(&self.http.send(request, LIMIT, JSON_CAP).await?)
     }
 }
@@ -102,5 +123,26 @@ pub fn decode(answer: &Answer) -> Result<NtsVerdict, UpstreamError> {
         ("01", Some("02" | "03")) => Ok(NtsVerdict::Closed),
         ("02", _) => Ok(NtsVerdict::Mismatch),
         _ => Err(UpstreamError::garbage("unknown verdict")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Case 20: data.go.kr shows each key twice, and either may be configured.
+    #[test]
+    fn the_key_is_encoded_once_on_the_wire() {
+        let number = BusinessNumber::parse("124-81-00998").unwrap();
+        let opened_on = NaiveDate::from_ymd_opt(2015, 4, 1).unwrap();
+        for shown in ["abc%2Bdef%3D%3D", "abc%2bdef%3d%3d", "abc+def=="] {
+            assert_eq!(decoded_key(shown).unwrap(), "abc+def==");
+            let at = Endpoint { base: "http://127.0.0.1:1".into(), key: shown.into() };
+            let request = Nts::new(Http::new(), at).question(&number, opened_on, "홍길동").build().unwrap();
+            assert_eq!(request.url().query(), Some("serviceKey=abc%2Bdef%3D%3D&returnType=JSON"), "{shown}");
+        }
+        for damaged in ["abc%252Bdef%253D", "abc%2", "100%"] {
+            assert!(decoded_key(damaged).is_err(), "{damaged}");
+        }
     }
 }

@@ -7,6 +7,7 @@
 use super::{Answered, ChannelClient, Figures, PUBLISH_LIMIT, Post, Published, Recall, STATS_LIMIT};
 use crate::error::{UpstreamError, class_of_status};
 use crate::http::{Answer, Endpoint, Http, JSON_CAP};
+use crate::reach;
 use domain::distribution::ErrorClass;
 use reqwest::RequestBuilder;
 use serde::Deserialize;
@@ -208,6 +209,11 @@ fn failure(answer: &Answer) -> UpstreamError {
 }
 
 impl ChannelClient for Instagram {
+    /// It fetches from the internet; one that plays it on this machine or network fetches from there.
+    fn can_fetch(&self, public_url: &str) -> bool {
+        reach::is_public_https(public_url) || !reach::is_public(&self.at.base)
+    }
+
     fn prepares(&self) -> bool {
         true
     }
