@@ -69,6 +69,14 @@ impl Cache {
         Self::Memory(Moka::builder().max_capacity(MAX_ENTRIES).expire_after(PerItem).build())
     }
 
+    /// Judges an address of Redis without connecting.
+    ///
+    /// # Errors
+    /// It is none, in words without the address, which may hold a password.
+    pub fn check_url(url: &str) -> Result<(), String> {
+        Config::from_url(url).map(drop).map_err(|e| e.details().to_owned())
+    }
+
     /// Redis. Does not wait for it: while it is away, everything misses.
     ///
     /// # Errors

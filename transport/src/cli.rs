@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::boot::Running;
-use crate::config::{Settings, template};
+use crate::config::{Settings, base_address, template};
 use crate::{demo, restored};
 use clap::{Args, Parser, Subcommand};
 use domain::channel::Mode;
@@ -81,7 +81,7 @@ enum Command {
     },
     /// What the admin port offers, from the shell.
     Admin {
-        /// Address of the admin port, unless it is that of the settings.
+        /// Address of the admin port, such as http://127.0.0.1:9090, unless it is that of the settings.
         #[arg(long, global = true)]
         url: Option<String>,
         #[command(subcommand)]
@@ -210,9 +210,7 @@ pub async fn run() -> i32 {
             Ok(settings) => restored::run(&settings, options).await.map(drop),
             Err(e) => Err(e.into()),
         },
-        Command::Config { what: ConfigCommand::Check } => {
-            Settings::load(&cli.flags.pairs()).map(|_| println!("settings are fine")).map_err(Into::into)
-        }
+        Command::Config { what: ConfigCommand::Check } => check(&cli.flags),
         Command::Config { what: ConfigCommand::Template } => {
             print!("{}", template());
             Ok(())
@@ -229,14 +227,23 @@ pub async fn run() -> i32 {
     }
 }
 
+/// Reads the settings as a start does; touches nothing.
+fn check(flags: &Flags) -> Result<(), CliError> {
+    let settings = Settings::load(&flags.pairs())?;
+    for line in settings.warnings(&settings.public_url(settings.listen)) {
+        println!("warning: {line}");
+    }
+    println!("settings are fine");
+    Ok(())
+}
+
 async fn serve(flags: &Flags) -> Result<(), CliError> {
     let settings = Settings::load(&flags.pairs())?;
     let _logs = crate::telemetry::logs(&settings.log);
     // Before anything is ready: a signal must never find the default handler, which ends the process without a drain.
     let mut signals = Signals::install()?;
-    let embedded = settings.database_url.is_none();
-    let running = Running::start(settings, crate::telemetry::metrics()).await?;
-    banner(&running, embedded);
+    let running = Running::start(settings.clone(), crate::telemetry::metrics()).await?;
+    banner(&running, &settings);
     let failed = running.failed();
     tokio::select! {
         () = signals.wait() => tracing::info!("stopping; a second signal ends at once"),
@@ -250,12 +257,12 @@ async fn serve(flags: &Flags) -> Result<(), CliError> {
     if failed.is_cancelled() { Err("the actor system failed; see the log".into()) } else { Ok(()) }
 }
 
-fn banner(running: &Running, embedded: bool) {
+fn banner(running: &Running, settings: &Settings) {
     println!("마당 Madang {}", env!("CARGO_PKG_VERSION"));
     println!("  console   {}/", running.public_url());
     println!("  API       {}/docs", running.public_url());
     println!("  admin     {}/metrics", running.admin_url());
-    if embedded {
+    if settings.database_url.is_none() {
         println!(
             "  database  embedded (survives a crash of the process, not a loss of power; production: DATABASE_URL)"
         );
@@ -268,6 +275,9 @@ fn banner(running: &Running, embedded: bool) {
         println!(
             "  fonts     no emoji font found: in pictures they are empty boxes (install one, as fonts-noto-color-emoji)"
         );
+    }
+    for line in settings.warnings(running.public_url()) {
+        println!("  warning   {line}");
     }
     let modes: Vec<String> = running.modes().iter().map(|(u, m)| format!("{u} {m}")).collect();
     println!("  upstreams {}", modes.join(", "));
@@ -375,10 +385,22 @@ fn verify_file(file: &std::path::Path) -> Result<(), CliError> {
     Ok(())
 }
 
+/// The innermost cause of an error: what is around it only says that a request failed.
+pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
 async fn admin(flags: &Flags, url: Option<String>, what: AdminCommand) -> Result<(), CliError> {
     let settings = Settings::load(&flags.pairs())?;
     let keys = storage::crypto::Keyring::open(&settings.keys_file(), false)?;
-    let url = url.unwrap_or_else(|| settings.admin_url(settings.admin_listen));
+    let url = match url {
+        Some(url) => base_address(&url).map_err(|e| format!("--url {url}: {e}"))?,
+        None => settings.admin_url(settings.admin_listen),
+    };
     let mut client = reqwest::Client::builder().no_proxy();
     if let Some((cert, _)) = &settings.tls {
         // Our own, self-signed or with whoever signed it beside it.
@@ -419,7 +441,7 @@ async fn admin(flags: &Flags, url: Option<String>, what: AdminCommand) -> Result
         AdminCommand::Metrics => get("/metrics"),
     };
     let response = request.bearer_auth(keys.admin_token()).send().await;
-    let response = response.map_err(|e| format!("{url} does not answer: {}", e.without_url()))?;
+    let response = response.map_err(|e| format!("{url} does not answer: {}", root_cause(&e)))?;
     let status = response.status();
     let text = response.text().await?;
     if status.is_success() && text.is_empty() {

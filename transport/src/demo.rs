@@ -4,13 +4,16 @@ mod client;
 mod input;
 mod journey;
 
+use crate::Settings;
 use clap::Args;
-use std::path::PathBuf;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 /// What the demo is run with.
 #[derive(Args, Clone, Debug)]
 pub struct Options {
-    /// A running server; without it one is started in a temporary folder.
+    /// A running server, such as http://127.0.0.1:8080; without it one is started in a temporary folder, with the embedded
+    /// database and simulated upstreams, whatever the settings say.
     #[arg(long)]
     pub url: Option<String>,
     /// How many customers enter.
@@ -31,7 +34,7 @@ pub struct Options {
 pub async fn run(options: Options) -> i32 {
     let _logs = crate::telemetry::logs("warn");
     let outcome = match &options.url {
-        Some(url) => journey::play(url.trim_end_matches('/').to_owned(), &options).await,
+        Some(url) => with_running_server(url, &options).await,
         None => with_own_server(&options).await,
     };
     match outcome {
@@ -45,17 +48,22 @@ pub async fn run(options: Options) -> i32 {
 
 type DemoError = Box<dyn std::error::Error + Send + Sync>;
 
+async fn with_running_server(url: &str, options: &Options) -> Result<(), DemoError> {
+    let base = crate::config::base_address(url).map_err(|e| format!("--url {url}: {e}"))?;
+    journey::play(base, options).await
+}
+
+/// Settings of a server that lives in a folder and touches nothing else: neither the environment nor `madang.toml` is asked.
+fn settings_in(folder: &Path) -> Result<Settings, DemoError> {
+    let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let defaults = Settings::defaults()?;
+    Ok(Settings { listen: any_port, admin_listen: any_port, data_dir: folder.to_owned(), ..defaults })
+}
+
 async fn with_own_server(options: &Options) -> Result<(), DemoError> {
     let folder = tempfile::tempdir()?;
-    let flags = [
-        ("MADANG_LISTEN", "127.0.0.1:0".to_owned()),
-        ("MADANG_ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
-        ("MADANG_DATA_DIR", folder.path().display().to_string()),
-    ]
-    .map(|(k, v)| (k.to_owned(), v));
-    let settings = crate::Settings::load(&flags)?;
     let started = std::time::Instant::now();
-    let running = crate::Running::start(settings, crate::telemetry::metrics()).await?;
+    let running = crate::Running::start(settings_in(folder.path())?, crate::telemetry::metrics()).await?;
     println!("a server was started for the demo at {} in {} ms", running.public_url(), started.elapsed().as_millis());
     let url = format!("http://{}", running.address);
     let outcome = journey::play(url, options).await;

@@ -1,6 +1,7 @@
 //! What handlers take from a request: typed, with errors that say what to do.
 
 use crate::auth::Session;
+use crate::config::TrustedProxies;
 use crate::error::{ApiResult, FieldError, Problem};
 use crate::state::App;
 use axum::body::Bytes;
@@ -278,15 +279,15 @@ impl FromRequestParts<App> for Origin {
     }
 }
 
-pub(crate) fn client_address(parts: &Parts, trusted: &[IpAddr]) -> IpAddr {
+pub(crate) fn client_address(parts: &Parts, trusted: &TrustedProxies) -> IpAddr {
     let peer =
         parts.extensions.get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |c| c.0.ip());
-    if !trusted.contains(&peer) {
+    if !trusted.contains(peer) {
         return peer;
     }
     let forwarded = parts.headers.get("x-forwarded-for").and_then(|v| v.to_str().ok()).unwrap_or_default();
     // The nearest address that is not one of our own proxies.
-    forwarded.split(',').rev().filter_map(|a| a.trim().parse().ok()).find(|a| !trusted.contains(a)).unwrap_or(peer)
+    forwarded.split(',').rev().filter_map(|a| a.trim().parse().ok()).find(|a| !trusted.contains(*a)).unwrap_or(peer)
 }
 
 /// An answer with a version as its `ETag`.
@@ -393,9 +394,9 @@ mod tests {
             parts.extensions.insert(ConnectInfo::<SocketAddr>(format!("{peer}:1").parse().unwrap()));
             parts
         };
-        let proxy: IpAddr = "10.0.0.1".parse().unwrap();
-        assert_eq!(client_address(&request("1.2.3.4", "9.9.9.9"), &[proxy]).to_string(), "1.2.3.4");
-        assert_eq!(client_address(&request("10.0.0.1", "6.6.6.6, 9.9.9.9"), &[proxy]).to_string(), "9.9.9.9");
-        assert_eq!(client_address(&request("10.0.0.1", "nonsense"), &[proxy]).to_string(), "10.0.0.1");
+        let proxies = TrustedProxies::parse(&["10.0.0.1".into()]).unwrap();
+        assert_eq!(client_address(&request("1.2.3.4", "9.9.9.9"), &proxies).to_string(), "1.2.3.4");
+        assert_eq!(client_address(&request("10.0.0.1", "6.6.6.6, 9.9.9.9"), &proxies).to_string(), "9.9.9.9");
+        assert_eq!(client_address(&request("10.0.0.1", "nonsense"), &proxies).to_string(), "10.0.0.1");
     }
 }

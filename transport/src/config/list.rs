@@ -1,5 +1,8 @@
 //! The table of settings: what there is, its default, what it means.
 
+use domain::channel::Upstream;
+use std::fmt::Write;
+
 /// A setting: environment name, default (empty: none), meaning.
 pub struct Setting {
     /// Name in the environment; the name in the file is the same in lower case without `MADANG_`.
@@ -26,11 +29,19 @@ pub const SETTINGS: &[Setting] = &[
         "./.madang",
         "Folder of the embedded database, pictures, keys and the simulator's posts",
     ),
-    setting("MADANG_PUBLIC_URL", "", "Address customers see. Unset: http:// and the listen address"),
-    setting("MADANG_ALLOWED_ORIGINS", "", "More origins whose pages may call, separated by commas"),
+    setting(
+        "MADANG_PUBLIC_URL",
+        "",
+        "Address customers see: scheme, host and port. Unset: http:// and the listen address, or where that is every address of this machine, its one in the local network",
+    ),
+    setting("MADANG_ALLOWED_ORIGINS", "", "More origins whose pages may call, separated by commas or as a list"),
     setting("MADANG_TLS_CERT", "", "PEM file of the certificate chain: the public port speaks TLS 1.3"),
     setting("MADANG_TLS_KEY", "", "PEM file of its key"),
-    setting("MADANG_TRUSTED_PROXIES", "", "Addresses whose X-Forwarded-For is believed, separated by commas"),
+    setting(
+        "MADANG_TRUSTED_PROXIES",
+        "",
+        "Addresses and networks (172.16.0.0/12) whose X-Forwarded-For is believed, separated by commas or as a list",
+    ),
     setting("MADANG_KEYS_FILE", "", "Keys file. Unset: keys.json in the data folder; in production it must exist"),
     setting("MADANG_FONTS_DIR", "", "Folder of fonts. Unset: the system's"),
     setting("MADANG_LOG", "info", "Log filter, as RUST_LOG"),
@@ -70,8 +81,60 @@ pub const SETTINGS: &[Setting] = &[
     setting("MADANG_LIMIT_RECOMMENDATIONS_PER_DAY", "50", "Recommendations a business may ask for in a day"),
     setting("MADANG_LIMIT_IMAGE_JOBS_PER_DAY", "50", "Picture jobs a business may ask for in a day"),
     setting("MADANG_ALARM_WEBHOOK", "", "Address alarms are posted to, in Slack's format"),
-    setting("MADANG_ALARM_SMTP", "", "Mail server of alarms: smtp:// or smtps://, with user:password@ if need be"),
+    setting(
+        "MADANG_ALARM_SMTP",
+        "",
+        "Mail server of alarms: smtps://, or smtp:// (with STARTTLS where user:password@ is in it, or on port 587)",
+    ),
     setting("MADANG_ALARM_MAIL_FROM", "", "Sender of alarm mails"),
-    setting("MADANG_ALARM_MAIL_TO", "", "Receivers of alarm mails, separated by commas"),
+    setting("MADANG_ALARM_MAIL_TO", "", "Receivers of alarm mails, separated by commas or as a list"),
     setting("MADANG_BCRYPT_COST", "10", "Cost of password hashes, 10 to 14"),
 ];
+
+/// Settings that hold several values.
+pub(super) const LISTS: [&str; 3] = ["MADANG_ALLOWED_ORIGINS", "MADANG_TRUSTED_PROXIES", "MADANG_ALARM_MAIL_TO"];
+
+/// The default of a setting.
+pub(super) fn default_of(env: &str) -> Option<&'static str> {
+    SETTINGS.iter().find(|s| s.env == env).map(|s| s.default)
+}
+
+/// Name in the file of an environment name.
+pub(super) fn file_name(env: &str) -> String {
+    env.trim_start_matches("MADANG_").to_lowercase()
+}
+
+/// Names of the settings of upstreams: URL, key, mode of each.
+pub(super) fn upstream_names() -> Vec<(Upstream, &'static str, String)> {
+    Upstream::ALL
+        .iter()
+        .flat_map(|u| ["URL", "KEY", "MODE"].map(|part| (*u, part, format!("MADANG_{}_{part}", u.code()))))
+        .collect()
+}
+
+/// Every name there is.
+pub(super) fn known_names() -> Vec<String> {
+    SETTINGS.iter().map(|s| s.env.to_owned()).chain(upstream_names().into_iter().map(|(_, _, n)| n)).collect()
+}
+
+/// `madang.toml` with every setting, its meaning and its default.
+#[must_use]
+pub fn template() -> String {
+    let mut out = String::from(
+        "# madang.toml: every setting with its default. The environment overrides this file, flags override both.\n",
+    );
+    for s in SETTINGS {
+        let name = file_name(s.env);
+        let _ = write!(out, "\n# {} ({})\n# {name} = {:?}\n", s.meaning, s.env, s.default);
+    }
+    out.push_str("\n# Per upstream (LIVE with a key, SANDBOX without, ASSISTED, OFF). The key of NTS may be the encoded or the decoded\n# one; that of NAVER is token@club/menu.\n");
+    for (_, part, name) in upstream_names() {
+        let _ = writeln!(
+            out,
+            "# {} = \"\"{}",
+            file_name(&name),
+            if part == "MODE" { "  # LIVE, SANDBOX, ASSISTED or OFF" } else { "" }
+        );
+    }
+    out
+}

@@ -1,6 +1,7 @@
 //! The public API, as a front end would use it.
 
 use super::DemoError;
+use crate::cli::root_cause;
 use futures_util::{SinkExt, StreamExt};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
@@ -41,7 +42,7 @@ impl Api {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        let response = request.send().await?;
+        let response = request.send().await.map_err(|e| unanswered(&self.base, &e))?;
         let status = response.status();
         let text = response.text().await?;
         Ok((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
@@ -84,6 +85,12 @@ impl Api {
         socket.until("welcome", |_| true).await?;
         Ok(socket)
     }
+}
+
+/// What kept a server from answering.
+fn unanswered(base: &str, error: &reqwest::Error) -> DemoError {
+    let hint = if error.is_connect() { "; is a server running there?" } else { "" };
+    format!("{base} does not answer: {}{hint}", root_cause(error)).into()
 }
 
 /// A live connection.

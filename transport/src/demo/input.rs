@@ -9,6 +9,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::Path;
 
 /// The shop file.
@@ -89,8 +91,9 @@ pub(super) fn story(options: &Options) -> Result<Story, DemoError> {
             objective: "NEW_CUSTOMERS".into(),
         });
     };
-    let text = std::fs::read_to_string(path).map_err(|e| format!("--shop {}: {e}", path.display()))?;
-    let file: ShopFile = toml::from_str(&text).map_err(|e| format!("--shop {}: {e}", path.display()))?;
+    let text = read_text("--shop", path)?;
+    let file: ShopFile = toml::from_str(&text)
+        .map_err(|e| format!("--shop {}: {}", path.display(), crate::config::toml_problem(&text, &e)))?;
     let opened_on = file.owner.opened_on.as_str().map_or_else(|| file.owner.opened_on.to_string(), str::to_owned);
     let objective = file.objective.unwrap_or_else(|| "NEW_CUSTOMERS".into());
     if Objective::parse(&objective).is_none() {
@@ -141,69 +144,137 @@ pub(super) fn made_up(options: &Options) -> Vec<Customer> {
         .collect()
 }
 
-/// A text file as people save it: UTF-8, or what Korean Windows calls ANSI (CP949); lines end in LF.
+/// A text file as people save it: UTF-8, what Korean Windows calls ANSI (CP949), or what Excel calls Unicode (UTF-16).
 fn text_of(bytes: &[u8]) -> Option<String> {
-    let text = match std::str::from_utf8(bytes) {
-        Ok(text) => text.trim_start_matches('\u{feff}').to_owned(),
-        Err(_) => encoding_rs::EUC_KR.decode_without_bom_handling_and_without_replacement(bytes)?.into_owned(),
+    let text = match bytes {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+            let utf16 = if bytes[0] == 0xff { encoding_rs::UTF_16LE } else { encoding_rs::UTF_16BE };
+            utf16.decode_without_bom_handling_and_without_replacement(&bytes[2..])?
+        }
+        _ => match std::str::from_utf8(bytes) {
+            Ok(text) => text.into(),
+            Err(_) => encoding_rs::EUC_KR.decode_without_bom_handling_and_without_replacement(bytes)?,
+        },
     };
-    Some(text.replace("\r\n", "\n"))
+    Some(text.trim_start_matches('\u{feff}').to_owned())
 }
 
-/// Customers of a file; bad lines are reported with their number and left out.
+/// The text of a file that a flag names.
+fn read_text(flag: &str, path: &Path) -> Result<String, DemoError> {
+    let bytes = std::fs::read(path).map_err(|e| format!("{flag} {}: {e}", path.display()))?;
+    text_of(&bytes).ok_or_else(|| format!("{flag} {}: neither UTF-8 nor CP949", path.display()).into())
+}
+
+/// Customers of a file; every line that is not one of them is reported with its number.
 pub(super) fn from_file(path: &Path) -> Result<Vec<Customer>, DemoError> {
-    let bytes = std::fs::read(path).map_err(|e| format!("--entries {}: {e}", path.display()))?;
-    let text = text_of(&bytes).ok_or_else(|| format!("--entries {}: neither UTF-8 nor CP949", path.display()))?;
-    let mut reader =
-        csv::ReaderBuilder::new().has_headers(false).flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
-    let mut customers = Vec::new();
-    let mut phones = std::collections::HashMap::new();
-    for record in reader.records() {
-        let record = match record {
-            Ok(record) => record,
-            Err(e) => {
-                let line = e.position().map_or(0, csv::Position::line);
-                eprintln!("{}:{line}: not a line of CSV: {e}", path.display());
+    let import = import(&read_text("--entries", path)?);
+    for (line, notice) in &import.notices {
+        eprintln!("{}:{line}: {notice}", path.display());
+    }
+    if import.customers.is_empty() {
+        return Err(format!("--entries {}: no usable line", path.display()).into());
+    }
+    Ok(import.customers)
+}
+
+/// What a text of entries holds.
+#[derive(Debug, Default)]
+struct Import {
+    customers: Vec<Customer>,
+    /// What is said of each other line that is not empty, by its number.
+    notices: Vec<(usize, String)>,
+}
+
+/// Reads lines of name, phone and channel, separated by commas, semicolons or tabs. A line ends where an editor ends it (CR,
+/// LF or both), in quotes too: no name or phone has two lines.
+fn import(text: &str) -> Import {
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let lines = || text.split('\n').zip(1..).filter(|(line, _)| !line.trim().is_empty());
+    let separator = separator(&text);
+    let mut phones = HashMap::new();
+    let mut import = Import::default();
+    for (place, (line, number)) in lines().enumerate() {
+        let fields = match fields(line, separator) {
+            Ok(fields) => fields,
+            Err(problem) => {
+                import.notices.push((number, format!("left out, {problem}")));
                 continue;
             }
         };
-        let line = record.position().map_or(0, csv::Position::line);
-        let field = |i: usize| record.get(i).unwrap_or_default().to_owned();
-        let heading = line == 1 && !field(1).contains(|c: char| c.is_ascii_digit());
-        let (name, phone, channel) = (field(0), field(1), field(2));
-        let channel = if channel.is_empty() { "DIRECT".to_owned() } else { channel.to_uppercase() };
-        let problem = match (PersonName::parse(&name), Phone::parse(&phone), Source::parse(&channel)) {
-            _ if heading => continue,
-            (Err(e), ..) => format!("the name is unusable ({e})"),
-            (_, Err(_), _) => "the phone is not 010 and eight digits".to_owned(),
-            (_, _, None) => "the channel is unknown".to_owned(),
-            (_, Ok(parsed), _) => match phones.insert(parsed.expose().to_owned(), line) {
-                Some(first) => format!("the phone is that of line {first}"),
-                None => {
-                    customers.push(Customer { name, phone, channel });
-                    continue;
-                }
-            },
-        };
-        eprintln!("{}:{line}: left out, {problem}", path.display());
+        if place == 0 && is_heading(line) {
+            import.notices.push((number, "read as the heading".into()));
+            continue;
+        }
+        match customer(&fields, number, &mut phones) {
+            Ok(customer) => import.customers.push(customer),
+            Err(problem) => import.notices.push((number, format!("left out, {problem}"))),
+        }
     }
-    if customers.is_empty() {
-        Err(format!("--entries {}: no usable line", path.display()).into())
-    } else {
-        Ok(customers)
+    import
+}
+
+/// What separates the fields: the most frequent of what spreadsheets write, a comma before others.
+fn separator(text: &str) -> u8 {
+    let count = |separator: &u8| text.bytes().filter(|byte| byte == separator).count();
+    [b';', b'\t', b','].into_iter().max_by_key(count).unwrap_or(b',')
+}
+
+/// The fields of one line.
+fn fields(line: &str, separator: u8) -> Result<Vec<String>, &'static str> {
+    // A quote that is not closed takes the next line for its own.
+    let lines = format!("{line}\nend");
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .trim(csv::Trim::All)
+        .delimiter(separator)
+        .from_reader(lines.as_bytes());
+    let records: Vec<csv::StringRecord> = reader.records().filter_map(Result::ok).collect();
+    match records.as_slice() {
+        [fields, _] => Ok(fields.iter().map(str::to_owned).collect()),
+        _ => Err("a quote is not closed on its line"),
+    }
+}
+
+/// Is it a heading rather than an entry? It names what a column holds, and no phone.
+fn is_heading(line: &str) -> bool {
+    const COLUMNS: [&str; 15] = [
+        "이름",
+        "성명",
+        "성함",
+        "고객",
+        "응모",
+        "전화",
+        "휴대",
+        "핸드폰",
+        "연락처",
+        "name",
+        "phone",
+        "mobile",
+        "cell",
+        "tel",
+        "contact",
+    ];
+    let line = line.to_lowercase();
+    !line.contains(char::is_numeric) && COLUMNS.iter().any(|column| line.contains(column))
+}
+
+/// The customer of a line, or why it is none. `phones` has the line of each phone so far.
+fn customer(fields: &[String], line: usize, phones: &mut HashMap<String, usize>) -> Result<Customer, String> {
+    let field = |i: usize| fields.get(i).cloned().unwrap_or_default();
+    let (name, phone, channel) = (field(0), field(1), field(2));
+    let channel = if channel.is_empty() { "DIRECT".to_owned() } else { channel.to_uppercase() };
+    PersonName::parse(&name).map_err(|e| format!("the name is unusable ({e})"))?;
+    let parsed = Phone::parse(&phone).map_err(|_| "the phone is not 010 and eight digits")?;
+    Source::parse(&channel).ok_or("the channel is unknown")?;
+    match phones.entry(parsed.expose().to_owned()) {
+        Entry::Occupied(first) => Err(format!("the phone is that of line {}", first.get())),
+        Entry::Vacant(new) => {
+            new.insert(line);
+            Ok(Customer { name, phone, channel })
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn files_as_people_save_them() {
-        let text = "이름,전화\n김서연,010-1111-2222\n";
-        let (ansi, ..) = encoding_rs::EUC_KR.encode(text);
-        assert_eq!(text_of(&ansi).as_deref(), Some(text), "as Excel saves it");
-        assert_eq!(text_of(format!("\u{feff}{}", text.replace('\n', "\r\n")).as_bytes()).as_deref(), Some(text));
-        assert_eq!(text_of(&[0xff, 0xff, 0x0a]), None);
-    }
-}
+mod tests;

@@ -10,9 +10,13 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// Customers entering at the same time.
 const AT_ONCE: usize = 64;
+/// Wait this long for the dashboard's last update once everybody has entered.
+const LAST_UPDATE: Duration = Duration::from_secs(60);
 
 /// What is told at the end: step, how long, what came of it.
 struct Report {
@@ -183,6 +187,54 @@ async fn publish(api: &Api, path: &str, report: &mut Report) -> Result<Value, De
     Ok(event)
 }
 
+/// An event's dashboard, read all the while: a socket that nobody reads is closed as slow.
+struct Dashboard {
+    /// How many participants its last update counts.
+    counted: watch::Receiver<i64>,
+    reading: JoinHandle<DemoError>,
+}
+
+impl Dashboard {
+    async fn follow(api: &Api, event: &str) -> Result<Self, DemoError> {
+        let mut socket = api.socket().await?;
+        socket.subscribe(&format!("event:{event}")).await?;
+        let (tell, counted) = watch::channel(0);
+        let reading = tokio::spawn(async move {
+            loop {
+                match socket.next().await {
+                    Ok(message) if message["type"] == "error" => {
+                        return DemoError::from(format!("the server refused: {message}"));
+                    }
+                    Ok(message) => {
+                        if let Some(count) = message["data"]["cards"]["participants"].as_i64() {
+                            tell.send_replace(count);
+                        }
+                    }
+                    Err(e) => return e,
+                }
+            }
+        });
+        Ok(Self { counted, reading })
+    }
+
+    /// Waits until it counts so many, which is its last update.
+    async fn until(&mut self, participants: i64) -> Result<i64, DemoError> {
+        let counted = self.counted.wait_for(|count| *count == participants);
+        let counted = tokio::time::timeout(LAST_UPDATE, counted).await.map(|count| count.is_ok());
+        match counted {
+            Ok(true) => Ok(participants),
+            Ok(false) => Err((&mut self.reading).await?),
+            Err(_) => Err(format!("no update counts {participants} within {LAST_UPDATE:?}").into()),
+        }
+    }
+}
+
+impl Drop for Dashboard {
+    fn drop(&mut self) {
+        self.reading.abort();
+    }
+}
+
 /// Everybody enters while the dashboard is watched; how many were acknowledged.
 async fn enter(
     api: &Api,
@@ -191,9 +243,7 @@ async fn enter(
     customers: &[Customer],
     report: &mut Report,
 ) -> Result<i64, DemoError> {
-    let mut socket = api.socket().await?;
-    let topic = format!("event:{}", text(event, "id")?);
-    socket.subscribe(&topic).await?;
+    let mut dashboard = Dashboard::follow(api, text(event, "id")?).await?;
     let slug = text(event, "slug")?;
     let bar = bar(customers.len() as u64, "customers");
     let begun = Instant::now();
@@ -242,8 +292,7 @@ async fn enter(
     }
     // The dashboard was moving meanwhile; its last update must say the same.
     if acknowledged > 0 {
-        let last = socket.until("update", |m| m["data"]["cards"]["participants"] == acknowledged).await?;
-        live = last["data"]["cards"]["participants"].as_i64().unwrap_or(-1);
+        live = dashboard.until(acknowledged).await?;
     }
     report.step("live dashboard", format!("last count {live} over the WebSocket"));
     Ok(live)

@@ -9,8 +9,10 @@
 mod accounts;
 mod auth;
 mod canary;
+mod config;
 mod contract;
 mod cuts;
+mod demo;
 mod details;
 mod elsewhere;
 mod endings;
@@ -23,6 +25,7 @@ mod ops;
 mod origins;
 mod outage;
 mod process;
+mod reach;
 mod restore;
 mod retention;
 mod scans;
