@@ -76,8 +76,18 @@ pub(crate) fn provider(upstream: Upstream) -> Option<&'static str> {
     }
 }
 
+/// The client of everybody else's APIs.
+fn http(settings: &Settings) -> Result<Http, BootError> {
+    match settings.proxy() {
+        Some(proxy) => {
+            Http::through(proxy, &settings.no_proxy.join(",")).map_err(|e| format!("HTTPS_PROXY: {e}").into())
+        }
+        None => Ok(Http::new()),
+    }
+}
+
 fn upstreams(settings: &Settings, simulator: Option<&Simulator>) -> Result<Upstreams, BootError> {
-    let http = Http::new();
+    let http = http(settings)?;
     let default = UpstreamSettings::default();
     let mut modes = HashMap::new();
     let mut at = HashMap::new();
@@ -112,7 +122,7 @@ fn needs_simulator(settings: &Settings) -> bool {
 fn sinks(settings: &Settings) -> Result<Vec<Arc<dyn Sink>>, BootError> {
     let mut sinks: Vec<Arc<dyn Sink>> = Vec::new();
     if let Some(url) = &settings.alarm_webhook {
-        sinks.push(Arc::new(Webhook::new(Http::new(), url.clone())));
+        sinks.push(Arc::new(Webhook::new(http(settings)?, url.clone())));
     }
     if let Some((server, from, to)) = &settings.alarm_mail {
         sinks.push(Arc::new(Mail::new(server, from, to)?));

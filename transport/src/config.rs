@@ -12,7 +12,7 @@ pub use list::{SETTINGS, Setting, template};
 pub use proxies::TrustedProxies;
 
 use domain::channel::{Mode, Upstream};
-use list::{LISTS, default_of, file_name, known_names, upstream_names};
+use list::{LISTS, LOWER_CASE_TOO, default_of, file_name, known_names, upstream_names};
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -43,6 +43,10 @@ pub struct Settings {
     pub database_url: Option<String>,
     /// Redis, unless in process.
     pub redis_url: Option<String>,
+    /// Proxy of https upstreams.
+    pub https_proxy: Option<String>,
+    /// What is asked directly all the same.
+    pub no_proxy: Vec<String>,
     /// Production: keys must exist, listeners beyond loopback need TLS or a proxy.
     pub production: bool,
     /// Public port.
@@ -201,6 +205,8 @@ impl Settings {
         Ok(Self {
             database_url: text("DATABASE_URL"),
             redis_url: text("REDIS_URL"),
+            https_proxy: text("HTTPS_PROXY"),
+            no_proxy: list("NO_PROXY"),
             production: production(&text)?,
             listen: address("MADANG_LISTEN")?,
             admin_listen: address("MADANG_ADMIN_LISTEN")?,
@@ -264,6 +270,11 @@ fn environment() -> Result<HashMap<String, String>, ConfigError> {
             Ok(value) => drop(all.insert(name, value)),
             Err(_) if names.contains(&name) => return Err(bad(format!("{name}: is not UTF-8"))),
             Err(_) => {}
+        }
+    }
+    for name in LOWER_CASE_TOO {
+        if let Some(value) = all.remove(&name.to_lowercase()) {
+            all.entry(name.to_owned()).or_insert(value);
         }
     }
     Ok(all)

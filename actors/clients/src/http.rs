@@ -3,7 +3,7 @@
 use crate::error::{UpstreamError, class_of_status};
 use bytes::Bytes;
 use domain::distribution::ErrorClass;
-use reqwest::RequestBuilder;
+use reqwest::{NoProxy, Proxy, RequestBuilder};
 use serde::de::DeserializeOwned;
 use std::cell::Cell;
 use std::fmt;
@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// The largest JSON answer read: proposals are about 10 KB.
 pub const JSON_CAP: usize = 1 << 20;
+/// What is never asked through a proxy.
+const THIS_MACHINE: &str = "localhost,127.0.0.0/8,::1";
 /// The largest picture read.
 pub const IMAGE_CAP: usize = 12 << 20;
 
@@ -58,25 +60,37 @@ pub struct Answer {
     pub body: Bytes,
 }
 
+/// A client that asks nobody else where to go.
+fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .connect_timeout(Duration::from_secs(2))
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .referer(false)
+        .pool_idle_timeout(Duration::from_secs(30))
+        .pool_max_idle_per_host(16)
+        .tcp_nodelay(true)
+        .user_agent("madang/1")
+}
+
 impl Http {
-    /// The client.
+    /// The client, without a proxy.
     ///
     /// # Panics
     /// When TLS cannot be set up, which is a broken build.
     #[must_use]
     pub fn new() -> Self {
-        let client = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(2))
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .referer(false)
-            .pool_idle_timeout(Duration::from_secs(30))
-            .pool_max_idle_per_host(16)
-            .tcp_nodelay(true)
-            .user_agent("madang/1")
-            .build()
-            .expect("a TLS backend is built in");
-        Self(client)
+        Self(builder().build().expect("a TLS backend is built in"))
+    }
+
+    /// The client that asks https hosts through a proxy, save this machine and what `direct` lists.
+    ///
+    /// # Errors
+    /// The proxy's address is none.
+    pub fn through(proxy: &str, direct: &str) -> Result<Self, String> {
+        let none = |e: reqwest::Error| format!("is no proxy: {}", e.without_url());
+        let direct = NoProxy::from_string(&format!("{THIS_MACHINE},{direct}"));
+        builder().proxy(Proxy::https(proxy).map_err(none)?.no_proxy(direct)).build().map(Self).map_err(none)
     }
 
     /// The client to build requests with.
@@ -164,4 +178,35 @@ async fn read(request: RequestBuilder, cap: usize) -> Result<Answer, UpstreamErr
         body.extend_from_slice(&chunk);
     }
     Ok(Answer { status, retry_after, body: Bytes::from(body) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
+    /// The first bytes that a listener hears.
+    async fn first_bytes(listener: TcpListener) -> Vec<u8> {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut bytes = vec![0; 7];
+        stream.read_exact(&mut bytes).await.unwrap();
+        bytes
+    }
+
+    /// Case O16.
+    #[tokio::test]
+    async fn https_goes_through_the_proxy_and_this_machine_is_asked_directly() {
+        let (proxy, direct) =
+            (TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let here = format!("https://{}/", direct.local_addr().unwrap());
+        let http = Http::through(&format!("http://{}", proxy.local_addr().unwrap()), "direct.invalid").unwrap();
+        let ask = |url: String| {
+            let request = http.client().get(url);
+            tokio::spawn(async move { request.send().await.is_ok() })
+        };
+        let _asked = [ask("https://shop.invalid/".into()), ask(here)];
+        assert_eq!(first_bytes(proxy).await, b"CONNECT");
+        assert_eq!(first_bytes(direct).await[0], 22, "a TLS handshake (RFC 8446, 5.1)");
+    }
 }

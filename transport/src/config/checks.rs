@@ -74,6 +74,9 @@ impl Settings {
         if self.database_url.is_none() {
             return Err(bad("DATABASE_URL is unset and this binary was built without the embedded database"));
         }
+        if let Some(proxy) = self.proxy() {
+            check_proxy(proxy).map_err(|e| bad(format!("HTTPS_PROXY: {e}")))?;
+        }
         if let Some(url) = &self.redis_url {
             check_redis(url).map_err(|e| bad(format!("REDIS_URL: {e}")))?;
         }
@@ -165,6 +168,12 @@ impl Settings {
         all
     }
 
+    /// The proxy, where anything is asked that may need it: otherwise it is another program's.
+    pub(crate) fn proxy(&self) -> Option<&str> {
+        let needed = self.alarm_webhook.is_some() || Upstream::ALL.iter().any(|u| self.mode(*u) == Mode::Live);
+        self.https_proxy.as_deref().filter(|_| needed)
+    }
+
     fn mode(&self, upstream: Upstream) -> Mode {
         self.upstreams.get(&upstream).map_or(Mode::Sandbox, UpstreamSettings::effective_mode)
     }
@@ -183,6 +192,13 @@ pub(super) fn origins(list: Vec<String>) -> Result<Vec<String>, ConfigError> {
         })
     };
     list.into_iter().map(read).collect()
+}
+
+/// Judges a proxy's address, which may leave `http://` out.
+fn check_proxy(proxy: &str) -> Result<(), String> {
+    let full = if proxy.contains("://") { proxy.to_owned() } else { format!("http://{proxy}") };
+    web(&full)?;
+    clients::Http::through(proxy, "").map(drop)
 }
 
 fn check_redis(url: &str) -> Result<(), String> {

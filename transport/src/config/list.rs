@@ -21,6 +21,16 @@ const fn setting(env: &'static str, default: &'static str, meaning: &'static str
 pub const SETTINGS: &[Setting] = &[
     setting("DATABASE_URL", "", "PostgreSQL to use. Unset: one embedded in the process, in the data folder"),
     setting("REDIS_URL", "", "Redis to cache in. Unset: in process"),
+    setting(
+        "HTTPS_PROXY",
+        "",
+        "Proxy through which https upstreams and webhooks are asked, such as http://proxy.corp:3128. Unset: none; this machine is always asked directly",
+    ),
+    setting(
+        "NO_PROXY",
+        "",
+        "Hosts and networks that are asked directly all the same, separated by commas or as a list",
+    ),
     setting("MADANG_ENV", "development", "development or production"),
     setting("MADANG_LISTEN", "127.0.0.1:8080", "Address of the public port"),
     setting("MADANG_ADMIN_LISTEN", "127.0.0.1:9090", "Address of the admin port"),
@@ -92,7 +102,11 @@ pub const SETTINGS: &[Setting] = &[
 ];
 
 /// Settings that hold several values.
-pub(super) const LISTS: [&str; 3] = ["MADANG_ALLOWED_ORIGINS", "MADANG_TRUSTED_PROXIES", "MADANG_ALARM_MAIL_TO"];
+pub(super) const LISTS: [&str; 4] =
+    ["NO_PROXY", "MADANG_ALLOWED_ORIGINS", "MADANG_TRUSTED_PROXIES", "MADANG_ALARM_MAIL_TO"];
+
+/// Settings that other programs read in lower case too.
+pub(super) const LOWER_CASE_TOO: [&str; 2] = ["HTTPS_PROXY", "NO_PROXY"];
 
 /// The default of a setting.
 pub(super) fn default_of(env: &str) -> Option<&'static str> {

@@ -118,6 +118,23 @@ fn what_cannot_work_is_refused_with_its_setting() {
     Settings::read(None, env(&[("MADANG_LIMIT_SOCKETS", "3")]), &[]).unwrap();
 }
 
+/// Case O16.
+#[test]
+fn a_proxy_is_judged_where_it_is_needed() {
+    let live = ("MADANG_CLAUDE_KEY", "k");
+    for (proxy, words) in
+        [("socks5://p.corp:1080", "must begin with http"), ("http://p.corp:99999", "port"), ("p corp", "space")]
+    {
+        let error = refused(&[live, ("HTTPS_PROXY", proxy)]);
+        assert!(error.starts_with("HTTPS_PROXY: ") && error.contains(words), "{error}");
+        Settings::read(None, env(&[("HTTPS_PROXY", proxy)]), &[]).unwrap();
+    }
+    let set = [live, ("HTTPS_PROXY", "http://u:p@p.corp:3128"), ("NO_PROXY", "10.0.0.0/8, .corp")];
+    let s = Settings::read(None, env(&set), &[]).unwrap();
+    assert_eq!(s.no_proxy, ["10.0.0.0/8", ".corp"]);
+    Settings::read(None, env(&[live, ("HTTPS_PROXY", "p.corp:3128")]), &[]).unwrap();
+}
+
 /// The neighbours of what is refused.
 #[test]
 fn what_works_is_accepted() {
