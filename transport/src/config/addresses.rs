@@ -189,7 +189,7 @@ fn database_option_problem(name: &str, value: &str) -> Result<(), String> {
         return Err(format!("{name}={value} is none of {}", allowed.join(", ")));
     }
     let counted = name.ends_with("timeout") || name.starts_with("keepalives");
-    if counted && value.parse::<u32>().is_err() {
+    if counted && value.parse::<i64>().is_err() {
         return Err(format!("{name}={value} is no number"));
     }
     Ok(())

@@ -252,7 +252,9 @@ fn check_upstream(upstream: Upstream, s: &UpstreamSettings) -> Result<(), Config
         return Ok(());
     }
     if s.url.is_none() && provider.is_none() {
-        return Err(bad(format!("MADANG_{name}_URL: {name} has no public address; it must be set")));
+        return Err(bad(format!(
+            "MADANG_{name}_URL: {name} has no public address; it must be set with MADANG_{name}_KEY"
+        )));
     }
     match upstream {
         Upstream::Nts => {

@@ -9,6 +9,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::Path;
@@ -152,7 +153,7 @@ fn text_of(bytes: &[u8]) -> Option<String> {
             utf16.decode_without_bom_handling_and_without_replacement(&bytes[2..])?
         }
         _ => match std::str::from_utf8(bytes) {
-            Ok(text) => text.into(),
+            Ok(text) => Cow::Borrowed(text),
             Err(_) => encoding_rs::EUC_KR.decode_without_bom_handling_and_without_replacement(bytes)?,
         },
     };
@@ -189,11 +190,11 @@ struct Import {
 /// LF or both), in quotes too: no name or phone has two lines.
 fn import(text: &str) -> Import {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
-    let lines = || text.split('\n').zip(1..).filter(|(line, _)| !line.trim().is_empty());
+    let lines = text.split('\n').zip(1..).filter(|(line, _)| !line.trim().is_empty());
     let separator = separator(&text);
     let mut phones = HashMap::new();
     let mut import = Import::default();
-    for (place, (line, number)) in lines().enumerate() {
+    for (place, (line, number)) in lines.enumerate() {
         let fields = match fields(line, separator) {
             Ok(fields) => fields,
             Err(problem) => {
