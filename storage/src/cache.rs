@@ -69,10 +69,10 @@ impl Cache {
         Self::Memory(Moka::builder().max_capacity(MAX_ENTRIES).expire_after(PerItem).build())
     }
 
-    /// Judges an address of Redis without connecting.
+    /// Reads the address of a Redis without connecting to it.
     ///
     /// # Errors
-    /// It is none, in words without the address, which may hold a password.
+    /// What is wrong with it, in one line.
     pub fn check_url(url: &str) -> Result<(), String> {
         Config::from_url(url).map(drop).map_err(|e| e.details().to_owned())
     }

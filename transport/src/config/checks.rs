@@ -114,7 +114,8 @@ impl Settings {
             return Err(bad(format!("MADANG_KEYS_FILE: {} must exist in production", keys.display())));
         }
         // An empty one is left where the disk was full at the first start; development makes its keys anew.
-        if keys.metadata().is_ok_and(|found| self.production || found.len() > 0) {
+        let empty = std::fs::read_to_string(&keys).is_ok_and(|text| text.trim().is_empty());
+        if keys.exists() && (self.production || !empty) {
             Keyring::open(&keys, false).map_err(|e| bad(format!("MADANG_KEYS_FILE: {e}")))?;
         }
         Ok(())
