@@ -1,12 +1,16 @@
 //! PostgreSQL inside the process, behind an accept loop of our own.
 //!
 //! The crate's own server ends its loop for good when one client resets its connection; ours serves the next. One
-//! client at a time. No fsync reaches the kernel: a crash of the process loses nothing, a loss of power may.
+//! client at a time, on a Unix socket that no other user of the machine can reach: this PostgreSQL asks for no password.
+//! No fsync reaches the kernel: a crash of the process loses nothing, a loss of power may.
 
+mod socket;
+
+use self::socket::Socket;
 use crate::error::{Result, StorageError};
 use pglite_oxide::PgliteProxy;
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixListener;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,9 +24,10 @@ const STOP_WAIT: Duration = Duration::from_secs(3);
 
 /// A running embedded database.
 pub struct Embedded {
-    address: SocketAddr,
     stopping: Arc<AtomicBool>,
     done: mpsc::Receiver<()>,
+    socket: Socket,
+    /// Dropped after the socket: whoever holds the lock removes what is left of one.
     _lock: File,
 }
 
@@ -30,7 +35,7 @@ impl Embedded {
     /// Opens or creates the database in a folder.
     ///
     /// # Errors
-    /// Another process holds the folder, or it cannot be written.
+    /// Another process holds the folder, it belongs to another user, or it cannot be written.
     pub async fn open(folder: PathBuf) -> Result<Self> {
         tokio::task::spawn_blocking(move || Self::start(&folder))
             .await
@@ -40,7 +45,7 @@ impl Embedded {
     fn start(folder: &Path) -> Result<Self> {
         let failed =
             |e: &dyn std::fmt::Display| StorageError::Other(format!("embedded database in {}: {e}", folder.display()));
-        std::fs::create_dir_all(folder).map_err(|e| failed(&e))?;
+        crate::private::secure_folder(folder)?;
         let lock = File::options()
             .create(true)
             .truncate(false)
@@ -56,8 +61,7 @@ impl Embedded {
             std::thread::sleep(Duration::from_millis(50));
         }
         pglite_oxide::install_into(folder).map_err(|e| failed(&format!("{e:#}")))?;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|e| failed(&e))?;
-        let address = listener.local_addr().map_err(|e| failed(&e))?;
+        let (socket, listener) = Socket::listen(folder).map_err(|e| failed(&e))?;
         let stopping = Arc::new(AtomicBool::new(false));
         let (ended, done) = mpsc::channel();
         let proxy = PgliteProxy::new(folder);
@@ -69,33 +73,40 @@ impl Embedded {
                 accept_clients(&proxy, &listener, &flag);
             })
             .map_err(|e| failed(&e))?;
-        Ok(Self { address, stopping, done, _lock: lock })
+        Ok(Self { stopping, done, socket, _lock: lock })
     }
 
     /// Where to connect.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("postgresql://postgres@{}/template1?sslmode=disable", self.address)
+        self.socket.url()
+    }
+
+    /// The socket's file.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.socket.file()
     }
 
     /// Waits for the last client to leave; false when it does not, and only the end of the process ends it.
     pub async fn stop(self) -> bool {
-        tokio::task::spawn_blocking(move || {
-            self.stopping.store(true, Ordering::SeqCst);
-            // Wakes accept(); closing at once is no error to the proxy.
-            let _ = TcpStream::connect(self.address);
-            !matches!(self.done.recv_timeout(STOP_WAIT), Err(mpsc::RecvTimeoutError::Timeout))
-        })
-        .await
-        .unwrap_or(false)
+        tokio::task::spawn_blocking(move || self.end()).await.unwrap_or(false)
+    }
+
+    /// Ends the loop; socket and lock are given back when it has ended.
+    fn end(self) -> bool {
+        self.stopping.store(true, Ordering::SeqCst);
+        // Closing at once is no error to the proxy.
+        self.socket.wake();
+        !matches!(self.done.recv_timeout(STOP_WAIT), Err(mpsc::RecvTimeoutError::Timeout))
     }
 }
 
 /// Serves one client after the other. A reset or garbage ends that client, not the loop.
-fn accept_clients(proxy: &PgliteProxy, listener: &TcpListener, stopping: &AtomicBool) {
+fn accept_clients(proxy: &PgliteProxy, listener: &UnixListener, stopping: &AtomicBool) {
     let mut panics = 0;
     while !stopping.load(Ordering::SeqCst) {
-        match catch_unwind(AssertUnwindSafe(|| proxy.accept_tcp_once(listener))) {
+        match catch_unwind(AssertUnwindSafe(|| proxy.accept_unix_once(listener))) {
             Ok(Ok(())) => panics = 0,
             Ok(Err(e)) => {
                 tracing::warn!(error = format!("{e:#}"), "embedded database: a connection ended");

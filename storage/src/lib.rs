@@ -1,5 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(all(feature = "embedded", not(unix)))]
+compile_error!("the embedded database listens on a Unix socket: build without the feature `embedded`");
+
 pub mod audit;
 pub mod cache;
 pub mod crypto;
@@ -18,6 +21,7 @@ pub mod migrations;
 pub mod notices;
 pub mod objects;
 pub mod offers;
+pub mod private;
 pub mod restore;
 pub mod retention;
 pub mod sessions;

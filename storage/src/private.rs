@@ -1,0 +1,277 @@
+//! Files and folders that no other user of the machine may read.
+
+use crate::error::{Result, StorageError};
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+/// A file is written under a name of its own first; the name ends so.
+const UNFINISHED: &str = "unfinished";
+
+/// A name that nobody else uses at this moment.
+fn unused_name(prefix: &str, suffix: &str) -> String {
+    format!("{prefix}{:032x}.{suffix}", u128::from_be_bytes(crate::crypto::random16()))
+}
+
+/// Makes a folder that only this user may enter, whatever the umask. Returns true when others could enter it before.
+///
+/// # Errors
+/// The folder cannot be made or written, belongs to another user, or is shared by design, as `/tmp` is.
+pub fn secure_folder(path: &Path) -> Result<bool> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    secure(path).map_err(|why| StorageError::Other(format!("folder {}: {why}", path.display())))
+}
+
+/// Makes the folder and those above it. Returns false when it was there.
+fn make(path: &Path) -> std::io::Result<bool> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    match builder.create(path) {
+        Err(e) if e.kind() == ErrorKind::NotFound => {
+            if let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty()) {
+                std::fs::create_dir_all(above)?;
+            }
+            builder.create(path).map(|()| true)
+        }
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(false),
+        outcome => outcome.map(|()| true),
+    }
+}
+
+#[cfg(unix)]
+fn secure(path: &Path) -> Result<bool, String> {
+    use std::os::unix::fs::MetadataExt;
+    let failed = |e: std::io::Error| e.to_string();
+    if make(path).map_err(failed)? {
+        set_mode(path, 0o700).map_err(failed)?;
+        return Ok(false);
+    }
+    let found = std::fs::metadata(path).map_err(failed)?;
+    let real = path.canonicalize().map_err(failed)?;
+    if !found.is_dir() {
+        return Err("is no folder".into());
+    }
+    if found.mode() & 0o1000 != 0 || real.parent().is_none() {
+        return Err("is shared by all users of this machine; name a folder for Madang alone".into());
+    }
+    let not_ours =
+        || format!("belongs to another user (uid {}); start as that user, or name another folder", found.uid());
+    match own_uid(path) {
+        Ok(uid) if uid != found.uid() => return Err(not_ours()),
+        Ok(_) => {}
+        // Only its owner may change the mode of a folder that cannot be written.
+        Err(e) if e.kind() == ErrorKind::PermissionDenied => set_mode(path, 0o700).map_err(|_| not_ours())?,
+        Err(e) => return Err(e.to_string()),
+    }
+    let open_to_others = found.mode() & 0o077 != 0;
+    if open_to_others || found.mode() & 0o700 != 0o700 {
+        set_mode(path, 0o700).map_err(failed)?;
+    }
+    Ok(open_to_others)
+}
+
+#[cfg(not(unix))]
+fn secure(path: &Path) -> Result<bool, String> {
+    make(path).map(|_| false).map_err(|e| e.to_string())
+}
+
+/// Sets the permission bits of a file or folder.
+#[cfg(unix)]
+pub(crate) fn set_mode(path: &Path, mode: u32) -> std::io::Result<()> {
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode))
+}
+
+/// The user whose files this process makes. The standard library has no call for it: a new file says it.
+#[cfg(unix)]
+fn own_uid(folder: &Path) -> std::io::Result<u32> {
+    use std::os::unix::fs::MetadataExt;
+    let probe = folder.join(unused_name(".owner-", UNFINISHED));
+    let uid = new_file(&probe)?.metadata().map(|m| m.uid());
+    std::fs::remove_file(&probe)?;
+    uid
+}
+
+fn new_file(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create_new(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// A file with all its bytes on disk, under a name of its own until it is published; dropped before that, it is removed.
+pub(crate) struct Unfinished {
+    at: PathBuf,
+    path: PathBuf,
+}
+
+impl Unfinished {
+    /// Writes the bytes beside the file that they are for, readable by this user only.
+    pub(crate) fn write(path: &Path, bytes: &[u8]) -> std::io::Result<Self> {
+        let folder = folder_of(path);
+        std::fs::create_dir_all(folder)?;
+        let unfinished = Self { at: folder.join(unused_name(".", UNFINISHED)), path: path.to_owned() };
+        let mut file = new_file(&unfinished.at)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        Ok(unfinished)
+    }
+
+    /// Gives the file its name, whole. Returns false when the name is taken: the file there stays as it is.
+    pub(crate) fn publish(self) -> std::io::Result<bool> {
+        match std::fs::hard_link(&self.at, &self.path) {
+            Ok(()) => {}
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => return Ok(false),
+            // A file system without links: nobody else makes the file at this moment.
+            Err(_) if !self.path.try_exists()? => std::fs::rename(&self.at, &self.path)?,
+            Err(_) => return Ok(false),
+        }
+        #[cfg(unix)]
+        File::open(folder_of(&self.path))?.sync_all()?;
+        Ok(true)
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.at);
+    }
+}
+
+/// The folder of a file; that of a bare name is the working folder.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Says what is wrong with the mode of a file of secrets, if group or others may do anything with it.
+#[must_use]
+pub fn open_to_others(path: &Path) -> Option<OpenFile> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let mode = std::fs::metadata(path).ok()?.mode() & 0o777;
+        (mode & 0o077 != 0).then_some(OpenFile { mode })
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
+    }
+}
+
+/// The mode of a file of secrets that others may read or write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenFile {
+    mode: u32,
+}
+
+impl OpenFile {
+    /// Takes the permissions of group and others away.
+    ///
+    /// # Errors
+    /// The file belongs to another user, or lies on a file system without modes.
+    pub fn close(self, path: &Path) -> std::io::Result<()> {
+        #[cfg(unix)]
+        set_mode(path, self.mode & 0o700)?;
+        #[cfg(not(unix))]
+        let _ = path;
+        Ok(())
+    }
+}
+
+impl fmt::Display for OpenFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "mode {:04o} lets other users of this machine at it", self.mode)
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().mode() & 0o7777
+    }
+
+    /// Case H1: the folder is closed however it was found.
+    #[test]
+    fn a_folder_is_closed_to_others() {
+        let all = tempfile::tempdir().unwrap();
+        let deep = all.path().join("a/b/data");
+        assert!(!secure_folder(&deep).unwrap(), "a new folder was open to nobody");
+        assert_eq!(mode(&deep), 0o700);
+        for (before, changed) in
+            [(0o755, true), (0o777, true), (0o750, true), (0o710, true), (0o500, false), (0o700, false)]
+        {
+            set_mode(&deep, before).unwrap();
+            assert_eq!(secure_folder(&deep).unwrap(), changed, "{before:o}");
+            assert_eq!(mode(&deep), 0o700, "{before:o}");
+        }
+        assert_eq!(std::fs::read_dir(&deep).unwrap().count(), 0, "nothing is left in it");
+    }
+
+    /// Case H1: a folder that is everybody's stays as it is, and so does what is no folder.
+    #[test]
+    fn a_shared_folder_is_refused() {
+        let all = tempfile::tempdir().unwrap();
+        let (shared, file) = (all.path().join("shared"), all.path().join("file"));
+        std::fs::create_dir(&shared).unwrap();
+        set_mode(&shared, 0o1777).unwrap();
+        std::fs::write(&file, "x").unwrap();
+        for (path, says) in [(&shared, "shared by all users"), (&file, "no folder")] {
+            let why = secure_folder(path).unwrap_err().to_string();
+            assert!(why.contains(says) && why.contains(&path.display().to_string()) && !why.contains('\n'), "{why}");
+        }
+        assert_eq!(mode(&shared), 0o1777);
+        assert!(secure_folder(Path::new("/")).is_err());
+    }
+
+    /// Case H1: needs the rights of root to give a folder away.
+    #[test]
+    fn a_folder_of_another_user_is_refused() {
+        let all = tempfile::tempdir().unwrap();
+        let theirs = all.path().join("theirs");
+        std::fs::create_dir(&theirs).unwrap();
+        if let Err(e) = std::os::unix::fs::chown(&theirs, Some(65_534), None) {
+            eprintln!("skipped: a_folder_of_another_user_is_refused: chown: {e}");
+            return;
+        }
+        set_mode(&theirs, 0o777).unwrap();
+        let why = secure_folder(&theirs).unwrap_err().to_string();
+        assert!(why.contains("another user (uid 65534)") && !why.contains('\n'), "{why}");
+        assert_eq!(mode(&theirs), 0o777);
+    }
+
+    /// Case O12: a file has its name when it is whole, and the first one stands.
+    #[test]
+    fn a_file_is_whole_or_not_there() {
+        let all = tempfile::tempdir().unwrap();
+        let path = all.path().join("keys.json");
+        drop(Unfinished::write(&path, b"given up").unwrap());
+        assert_eq!(std::fs::read_dir(all.path()).unwrap().count(), 0, "what was not published is gone");
+        let (first, second) = (Unfinished::write(&path, b"one").unwrap(), Unfinished::write(&path, b"two").unwrap());
+        assert!(!path.exists());
+        assert!(first.publish().unwrap());
+        assert!(!second.publish().unwrap(), "the name is taken");
+        assert_eq!(std::fs::read(&path).unwrap(), b"one");
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(std::fs::read_dir(all.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_others_may_read_is_told_and_closed() {
+        let all = tempfile::tempdir().unwrap();
+        let path = all.path().join("keys.json");
+        std::fs::write(&path, "x").unwrap();
+        for open in [0o644, 0o640, 0o604, 0o620, 0o666] {
+            set_mode(&path, open).unwrap();
+            let found = open_to_others(&path).unwrap();
+            assert!(found.to_string().contains(&format!("0{open:o}")), "{found}");
+            found.close(&path).unwrap();
+            assert_eq!((mode(&path), open_to_others(&path)), (0o600, None));
+        }
+    }
+}
