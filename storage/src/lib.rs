@@ -3,8 +3,10 @@
 #[cfg(all(feature = "embedded", not(unix)))]
 compile_error!("the embedded database listens on a Unix socket: build without the feature `embedded`");
 
+mod address;
 pub mod audit;
 pub mod cache;
+pub mod clock;
 pub mod crypto;
 pub mod dead;
 pub mod distributions;

@@ -1,7 +1,8 @@
 //! Migrations, embedded in the binary and applied at start.
 
 use crate::error::{Result, StorageError};
-use crate::store::{Kind, START};
+use crate::sql::{Word, sql};
+use crate::store::{Conn, Kind, START, connect_once};
 use diesel_async::{AsyncConnection, AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use std::time::Duration;
@@ -17,13 +18,15 @@ const REACH: Duration = Duration::from_secs(10);
 /// # Errors
 /// The database cannot be reached, or a migration fails (each is one transaction).
 pub async fn apply(url: &str, kind: Kind) -> Result<Vec<String>> {
-    let unreachable = |e: diesel::ConnectionError| StorageError::Unreachable(e.to_string());
-    let connecting = AsyncPgConnection::establish(url);
-    let limit = if kind == Kind::Server { REACH } else { START };
-    let mut conn = tokio::time::timeout(limit, connecting)
-        .await
-        .map_err(|_| StorageError::Unreachable(format!("no answer within {limit:?}")))?
-        .map_err(unreachable)?;
+    let mut conn = match kind {
+        Kind::Server => connect_once(url, REACH).await?,
+        Kind::Embedded => connect_embedded(url).await?,
+    };
+    let read_only = sql("select current_setting('transaction_read_only') as s").first::<Word>(&mut conn).await?;
+    if read_only.is_some_and(|w| w.s == "on") {
+        let why = "it is read-only: a replica, or closed by default_transaction_read_only; name the primary";
+        return Err(StorageError::Unreachable(why.into()));
+    }
     let lock = kind == Kind::Server;
     if lock {
         // Another node may be migrating: wait for it longer than any statement may take otherwise.
@@ -43,4 +46,11 @@ pub async fn apply(url: &str, kind: Kind) -> Result<Vec<String>> {
         conn.batch_execute(&format!("select pg_advisory_unlock({LOCK})")).await?;
     }
     Ok(applied)
+}
+
+async fn connect_embedded(url: &str) -> Result<Conn> {
+    match tokio::time::timeout(START, AsyncPgConnection::establish(url)).await {
+        Ok(connected) => connected.map_err(|e| StorageError::Unreachable(e.to_string())),
+        Err(_) => Err(StorageError::Unreachable(format!("no answer within {START:?}"))),
+    }
 }

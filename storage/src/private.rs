@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 const UNFINISHED: &str = "unfinished";
 
 /// A name that nobody else uses at this moment.
-fn unused_name(prefix: &str, suffix: &str) -> String {
-    format!("{prefix}{:032x}.{suffix}", u128::from_be_bytes(crate::crypto::random16()))
+fn unused_name() -> String {
+    format!(".{:032x}.{UNFINISHED}", u128::from_be_bytes(crate::crypto::random16()))
 }
 
 /// Makes a folder that only this user may enter, whatever the umask. Returns true when others could enter it before.
@@ -87,7 +87,7 @@ pub(crate) fn set_mode(path: &Path, mode: u32) -> std::io::Result<()> {
 #[cfg(unix)]
 fn own_uid(folder: &Path) -> std::io::Result<u32> {
     use std::os::unix::fs::MetadataExt;
-    let probe = folder.join(unused_name(".owner-", UNFINISHED));
+    let probe = folder.join(unused_name());
     let uid = new_file(&probe)?.metadata().map(|m| m.uid());
     std::fs::remove_file(&probe)?;
     uid
@@ -112,7 +112,7 @@ impl Unfinished {
     pub(crate) fn write(path: &Path, bytes: &[u8]) -> std::io::Result<Self> {
         let folder = folder_of(path);
         std::fs::create_dir_all(folder)?;
-        let unfinished = Self { at: folder.join(unused_name(".", UNFINISHED)), path: path.to_owned() };
+        let unfinished = Self { at: folder.join(unused_name()), path: path.to_owned() };
         let mut file = new_file(&unfinished.at)?;
         file.write_all(bytes)?;
         file.sync_all()?;

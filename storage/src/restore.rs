@@ -6,13 +6,15 @@
 use crate::crypto::Keyring;
 use crate::error::Result;
 use crate::sql::{Id, Word, sql, types as t};
-use crate::store::Conn;
+use crate::store::{Conn, connect_once};
 use diesel::QueryableByName;
-use diesel_async::{AsyncConnection, AsyncPgConnection};
 use domain::ids::{EventId, UserId};
 use domain::time::Instant;
+use std::time::Duration;
 use uuid::Uuid;
 
+/// A server that does not answer within this is none.
+const REACH: Duration = Duration::from_secs(10);
 /// Sealed entries that are opened of each event, spread over its numbers.
 const SAMPLE: i64 = 200;
 
@@ -60,8 +62,7 @@ pub async fn moved(c: &mut Conn) -> Result<()> {
 /// # Errors
 /// It cannot be reached.
 pub async fn others(url: &str) -> Result<Vec<String>> {
-    let connecting = AsyncPgConnection::establish(url).await;
-    let mut c = connecting.map_err(|e| crate::StorageError::Unreachable(e.to_string()))?;
+    let mut c = connect_once(url, REACH).await?;
     let others: Vec<Word> = sql("select pid || ' ' || coalesce(nullif(application_name, ''), usename) as s from pg_stat_activity
                                   where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()")
         .all(&mut c)

@@ -1,9 +1,11 @@
 //! The pool, and units of work on it.
 
+use crate::address::Address;
 use crate::error::{Result, StorageError};
-use crate::migrations;
-use crate::sql::{Word, sql};
-use diesel::{ConnectionError, ConnectionResult, QueryResult};
+use crate::sql::{Word, sql, types as t};
+use crate::{clock, migrations};
+use chrono::Utc;
+use diesel::{ConnectionError, ConnectionResult, QueryResult, QueryableByName};
 use diesel_async::pooled_connection::bb8::{Pool, PooledConnection};
 use diesel_async::pooled_connection::{
     AsyncDieselConnectionManager, ManagerConfig, PoolError, PoolableConnection, RecyclingMethod,
@@ -12,7 +14,7 @@ use diesel_async::{
     AnsiTransactionManager, AsyncConnection, AsyncPgConnection, SimpleAsyncConnection, TransactionManager,
 };
 use futures_util::future::BoxFuture;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::{OnceCell, Semaphore};
@@ -50,6 +52,17 @@ pub enum Kind {
     Server,
 }
 
+/// How the database is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It answers, and takes writes.
+    Writable,
+    /// It answers, but takes no writes: a replica, or one that an operator closed.
+    ReadOnly,
+    /// It does not answer.
+    Gone,
+}
+
 /// The database.
 #[derive(Clone)]
 pub struct Store {
@@ -66,6 +79,10 @@ struct Inner {
     waiting: AtomicUsize,
     /// When the database last answered anything.
     answered: Mutex<Option<Instant>>,
+    /// It took no writes when it was last asked.
+    read_only: AtomicBool,
+    /// Its messages are not in English.
+    foreign: AtomicBool,
     kind: Kind,
     epoch: OnceCell<String>,
     #[cfg(feature = "embedded")]
@@ -89,11 +106,19 @@ impl Store {
     /// Connects to a server and applies pending migrations under an advisory lock.
     ///
     /// # Errors
-    /// The server cannot be reached, or a migration fails.
+    /// The server cannot be reached (why, in one line), or a migration fails.
     pub async fn connect(url: &str) -> Result<Self> {
-        let url = with_server_settings(url);
-        migrations::apply(&url, Kind::Server).await?;
-        Self::open(&url, Kind::Server).await
+        migrations::apply(url, Kind::Server).await?;
+        let address = Address::parse(url).map_err(unusable)?;
+        Self::open(&address.limited(url), Kind::Server).await
+    }
+
+    /// Reads the address of a server without connecting to it.
+    ///
+    /// # Errors
+    /// The part of the address that no connection can be made with, in one line without the password.
+    pub fn check_url(url: &str) -> Result<(), String> {
+        Address::parse(url).map(drop)
     }
 
     /// Opens the embedded database in a folder and applies pending migrations.
@@ -124,6 +149,8 @@ impl Store {
                 turns: Semaphore::new(size as usize),
                 waiting: AtomicUsize::new(0),
                 answered: Mutex::default(),
+                read_only: AtomicBool::new(false),
+                foreign: AtomicBool::new(false),
                 kind,
                 epoch: OnceCell::new(),
                 #[cfg(feature = "embedded")]
@@ -131,6 +158,9 @@ impl Store {
             }),
         };
         store.reached().await?;
+        if kind == Kind::Server {
+            store.hear_language().await?;
+        }
         store.ensure_partitions().await?;
         Ok(store)
     }
@@ -148,6 +178,17 @@ impl Store {
                 answer => return answer.map(drop),
             }
         }
+    }
+
+    /// Errors are told apart by English messages. A server that speaks another language, and does not let this role choose,
+    /// is judged by time instead.
+    async fn hear_language(&self) -> Result<()> {
+        let language = self
+            .run(|c| Box::pin(async move { sql("select current_setting('lc_messages') as s").first::<Word>(c).await }));
+        let language = language.await?.map(|w| w.s).unwrap_or_default();
+        let english = ["C", "POSIX", "en", "English"].iter().any(|known| language.starts_with(known));
+        self.inner.foreign.store(!english, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Which PostgreSQL this is.
@@ -234,7 +275,7 @@ impl Store {
             drop(_waiting);
             let mut conn: PooledConnection<'_, AsyncPgConnection> =
                 inner.pool.get().await.map_err(|e| StorageError::Unreachable(e.to_string()))?;
-            let result = limited(limit, &mut conn, work).await;
+            let result = limited(limit, inner.foreign.load(Ordering::Relaxed), &mut conn, work).await;
             inner.heard(&result);
             result
         }))
@@ -251,9 +292,10 @@ impl Store {
         F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Send + 'static,
     {
         let Some(writers) = self.inner.writers.clone() else { return self.run(work).await };
+        let foreign = self.inner.foreign.load(Ordering::Relaxed);
         finished(tokio::spawn(async move {
             let mut conn = writers.get().await.map_err(|e| StorageError::Unreachable(e.to_string()))?;
-            limited(BATCH, &mut conn, work).await
+            limited(BATCH, foreign, &mut conn, work).await
         }))
         .await
     }
@@ -297,12 +339,33 @@ impl Store {
     /// Does the database answer? Asked in its turn, within a limit; one that has no turn to give but answers others is
     /// busy, not gone.
     pub async fn answers(&self, within: Duration) -> bool {
-        let ping = self.run(|c| Box::pin(async move { Ok(c.batch_execute("select 1").await?) }));
-        match tokio::time::timeout(within, ping).await {
-            Ok(Ok(())) => true,
-            Ok(Err(StorageError::Busy)) | Err(_) => self.inner.answered().is_some_and(|at| at.elapsed() < within),
-            Ok(Err(_)) => false,
+        self.health(within).await != Health::Gone
+    }
+
+    /// Asks the database how it is, as [`Store::answers`] does, and what time it is.
+    pub async fn health(&self, within: Duration) -> Health {
+        let busy = || match self.inner.answered().is_some_and(|at| at.elapsed() < within) {
+            true => self.answering(),
+            false => Health::Gone,
+        };
+        match tokio::time::timeout(within, self.run(|c| Box::pin(look(c)))).await {
+            Ok(Ok(read_only)) => {
+                self.inner.read_only.store(read_only, Ordering::Relaxed);
+                self.answering()
+            }
+            Ok(Err(StorageError::Busy)) | Err(_) => busy(),
+            Ok(Err(_)) => Health::Gone,
         }
+    }
+
+    /// Did the database take no writes when it was last asked?
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.inner.read_only.load(Ordering::Relaxed)
+    }
+
+    fn answering(&self) -> Health {
+        if self.is_read_only() { Health::ReadOnly } else { Health::Writable }
     }
 
     /// Ends the embedded database, if there is one. Every other clone must be gone or idle.
@@ -319,9 +382,35 @@ impl Store {
     }
 }
 
+/// Is the database read-only? Its clock is compared on the way.
+async fn look(c: &mut Conn) -> Result<bool> {
+    #[derive(QueryableByName)]
+    struct Look {
+        #[diesel(sql_type = t::Bool)]
+        read_only: bool,
+        #[diesel(sql_type = t::Timestamptz)]
+        at: domain::time::Instant,
+    }
+    let (asked, begun) = (Utc::now(), Instant::now());
+    let look: Option<Look> =
+        sql("select current_setting('transaction_read_only') = 'on' as read_only, clock_timestamp() as at")
+            .first(c)
+            .await?;
+    let look = look.ok_or_else(|| crate::error::corrupt("no clock"))?;
+    clock::measured(asked, begun.elapsed(), look.at);
+    Ok(look.read_only)
+}
+
+fn unusable(why: String) -> StorageError {
+    StorageError::Other(format!("DATABASE_URL: {why}"))
+}
+
 async fn connections(url: &str, kind: Kind, size: u32) -> Result<Pool<AsyncPgConnection>> {
     let mut config = ManagerConfig::<AsyncPgConnection>::default();
     config.custom_setup = Box::new(establish);
+    if kind == Kind::Server {
+        config.custom_setup = Box::new(establish_session);
+    }
     config.recycling_method = RecyclingMethod::CustomFunction(Box::new(alive));
     let lifetime = (kind == Kind::Server).then_some(Duration::from_secs(1800));
     Pool::builder()
@@ -337,11 +426,13 @@ async fn connections(url: &str, kind: Kind, size: u32) -> Result<Pool<AsyncPgCon
 }
 
 /// A unit of work, given up on when it does not end.
-async fn limited<T, F>(limit: Duration, conn: &mut Conn, work: F) -> Result<T>
+async fn limited<T, F>(limit: Duration, foreign: bool, conn: &mut Conn, work: F) -> Result<T>
 where
     F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>>,
 {
+    let begun = Instant::now();
     match tokio::time::timeout(limit, work(conn)).await {
+        Ok(Err(e)) if foreign => Err(e.by_time(begun.elapsed())),
         Ok(result) => result,
         Err(_) => {
             // Nobody knows what the server makes of it still: nobody else gets this connection.
@@ -380,12 +471,42 @@ impl Drop for Waiting<'_> {
 }
 
 fn establish(url: &str) -> BoxFuture<'_, ConnectionResult<AsyncPgConnection>> {
+    Box::pin(async move { in_time(AsyncPgConnection::establish(url)).await })
+}
+
+/// The same with a server: the session gets its limits after it began, for a pooler between takes no startup options.
+fn establish_session(url: &str) -> BoxFuture<'_, ConnectionResult<AsyncPgConnection>> {
     Box::pin(async move {
-        match tokio::time::timeout(CONNECT, AsyncPgConnection::establish(url)).await {
-            Ok(result) => result,
-            Err(_) => Err(ConnectionError::BadConnection(format!("no answer within {CONNECT:?}"))),
-        }
+        let address = Address::parse(url).map_err(ConnectionError::InvalidConnectionUrl)?;
+        in_time(begin_session(url, &address)).await
     })
+}
+
+async fn in_time<T>(connecting: impl Future<Output = ConnectionResult<T>>) -> ConnectionResult<T> {
+    match tokio::time::timeout(CONNECT, connecting).await {
+        Ok(result) => result,
+        Err(_) => Err(ConnectionError::BadConnection(format!("no answer within {CONNECT:?}"))),
+    }
+}
+
+async fn begin_session(url: &str, address: &Address) -> ConnectionResult<Conn> {
+    let mut c = AsyncPgConnection::establish(url).await?;
+    c.batch_execute(&address.session()).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
+    Ok(c)
+}
+
+/// One connection to a server, outside of any pool.
+///
+/// # Errors
+/// Why there is none, in one line: the part of the address, the name, the port, or the server's own words.
+pub(crate) async fn connect_once(url: &str, within: Duration) -> Result<Conn> {
+    let address = Address::parse(url).map_err(unusable)?;
+    let url = address.limited(url);
+    match tokio::time::timeout(within, begin_session(&url, &address)).await {
+        Ok(Ok(c)) => Ok(c),
+        Ok(Err(e)) => Err(StorageError::Unreachable(address.explain(&e).await)),
+        Err(_) => Err(StorageError::Unreachable(format!("no answer within {within:?}"))),
+    }
 }
 
 /// A local check without a round trip: diesel's own "fast" method hands out connections that died while idle.
@@ -403,45 +524,5 @@ impl bb8::ErrorSink<PoolError> for LogSink {
     }
     fn boxed_clone(&self) -> Box<dyn bb8::ErrorSink<PoolError>> {
         Box::new(*self)
-    }
-}
-
-/// Limits on both sides, so that nothing holds a lock or a statement for ever, and nobody waits long for a server that went
-/// silent; what the address says itself stands. Times of the connection are in seconds.
-fn with_server_settings(url: &str) -> String {
-    const LIMITS: [(&str, &str); 6] = [
-        (
-            "options",
-            "-c%20statement_timeout%3D5000%20-c%20lock_timeout%3D2000%20-c%20idle_in_transaction_session_timeout%3D10000\
-             %20-c%20client_connection_check_interval%3D5000%20-c%20lc_messages%3DC",
-        ),
-        ("connect_timeout", "3"),
-        ("keepalives_idle", "10"),
-        ("keepalives_interval", "2"),
-        ("keepalives_retries", "3"),
-        ("tcp_user_timeout", "5"),
-    ];
-    let mut url = url.to_owned();
-    for (name, value) in LIMITS {
-        if !url.contains(&format!("{name}=")) {
-            url.push(if url.contains('?') { '&' } else { '?' });
-            url.push_str(&format!("{name}={value}"));
-        }
-    }
-    url
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_keeps_what_it_says_and_gets_the_rest() {
-        let plain = with_server_settings("postgres://db/madang");
-        assert!(plain.starts_with("postgres://db/madang?options=-c%20statement_timeout"), "{plain}");
-        assert!(plain.ends_with("&tcp_user_timeout=5") && plain.matches('?').count() == 1, "{plain}");
-        let own = with_server_settings("postgres://db/madang?connect_timeout=9&options=-c%20jit%3Doff");
-        assert!(own.contains("connect_timeout=9") && !own.contains("connect_timeout=3"), "{own}");
-        assert!(!own.contains("statement_timeout") && own.contains("&tcp_user_timeout=5"), "{own}");
     }
 }
