@@ -132,7 +132,9 @@ impl State {
             let (open, refusing) = (shared.breakers.open(), shared.breakers.refusing());
             let counted = shared.store.run(|c| Box::pin(async move { storage::dead::count(c).await })).await;
             let dead = counted.ok().inspect(|n| metrics::gauge!("dead_letters").set(*n as f64));
-            let _ = myself.cast(Msg::Saw(Seen { lately, redis_memory, open, refusing, dead }));
+            let clock_ahead = storage::clock::ahead_seconds();
+            metrics::gauge!("database_clock_ahead_seconds").set(clock_ahead);
+            let _ = myself.cast(Msg::Saw(Seen { lately, redis_memory, open, refusing, dead, clock_ahead }));
         });
     }
 

@@ -385,7 +385,7 @@ impl Publishing {
                 )
             }
         };
-        let over = chrono::Utc::now() >= self.task.post.ends_at;
+        let over = crate::system::now() >= self.task.post.ends_at;
         if over && outcome == Outcome::NotThere {
             let error = Some(ChannelError::too_late(self.channel));
             self.write(Change { error, ..Change::to(PublicationStatus::Skipped) }).await?;

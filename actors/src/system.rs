@@ -296,9 +296,10 @@ impl System {
     }
 }
 
-/// Now, in microseconds: what PostgreSQL keeps, so that an answer and a later read say the same.
+/// Now by the database's clock, which decides when an event is open. In microseconds: what PostgreSQL keeps, so that an answer
+/// and a later read say the same.
 #[must_use]
 pub fn now() -> domain::time::Instant {
     use chrono::SubsecRound;
-    chrono::Utc::now().trunc_subsecs(6)
+    storage::clock::now().trunc_subsecs(6)
 }

@@ -105,7 +105,12 @@ pub(crate) struct Seen {
     pub(crate) refusing: Vec<&'static str>,
     /// Dead letters, if the database could say.
     pub(crate) dead: Option<i64>,
+    /// Seconds that the database's clock is ahead of this machine's.
+    pub(crate) clock_ahead: f64,
 }
+
+/// Seconds between the two clocks from which on tokens and logs are wrong by more than anybody expects.
+const CRITICAL_SKEW_SECONDS: f64 = 60.0;
 
 fn graded(key: &str, value: f64, warning: f64, critical: f64, text: impl Fn(f64) -> String) -> Option<Finding> {
     let bad = |limit: f64| if critical > warning { value > limit } else { value < limit };
@@ -172,6 +177,9 @@ pub(crate) fn judge(seen: &Seen) -> Vec<Finding> {
             text: format!("{dead} dead letter(s) wait to be replayed"),
             weight: dead,
         }),
+        graded("clock", seen.clock_ahead.abs(), storage::clock::MAX_SKEW_SECONDS, CRITICAL_SKEW_SECONDS, |s| {
+            format!("The clocks of this server and of its database differ by {s:.0} s")
+        }),
     ];
     findings.into_iter().flatten().collect()
 }
@@ -181,7 +189,14 @@ mod tests {
     use super::*;
 
     fn seen() -> Seen {
-        Seen { lately: Totals::default(), redis_memory: None, open: Vec::new(), refusing: Vec::new(), dead: Some(0) }
+        Seen {
+            lately: Totals::default(),
+            redis_memory: None,
+            open: Vec::new(),
+            refusing: Vec::new(),
+            dead: Some(0),
+            clock_ahead: 0.0,
+        }
     }
 
     fn severity_of(seen: &Seen, key: &str) -> Option<Severity> {
@@ -215,6 +230,10 @@ mod tests {
         let few = Totals { requests: 10, failures: 10, cache_misses: 10, over_1000_ms: 10, ..Totals::default() };
         assert!(judge(&Seen { lately: few, ..seen() }).is_empty(), "a handful says nothing");
         assert_eq!(severity_of(&Seen { dead: Some(1), ..seen() }, "dead-letters"), Some(Warning));
+        for (ahead, expected) in [(3.0, None), (8.0, Some(Warning)), (-8.0, Some(Warning)), (-86_400.0, Some(Critical))]
+        {
+            assert_eq!(severity_of(&Seen { clock_ahead: ahead, ..seen() }, "clock"), expected, "{ahead} s");
+        }
         let refused = Seen { refusing: vec!["CLAUDE"], ..seen() };
         assert_eq!(severity_of(&refused, "upstream-refuses"), Some(Warning));
         let lately = Totals { quarantines: 1, ..Totals::default() };

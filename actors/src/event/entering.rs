@@ -3,7 +3,6 @@
 use super::{EventError, GATE_TTL, Msg, State, visit_key};
 use crate::entry::{Brought, EnterError, Entered, Pending};
 use crate::system::Shared;
-use chrono::Utc;
 use domain::event::Status;
 use domain::visit_code;
 use ractor::ActorRef;
@@ -93,7 +92,7 @@ impl State {
             return self.refuse_unless_stored(pending, EnterError::NoticeChanged);
         }
         if let Some(code) = brought.visit_code.filter(|_| !self.wrong_codes.exhausted(&pending.row.phone_index)) {
-            if !visit_code::accepts(&visit_key(&self.shared, self.args.id), &code, Utc::now()) {
+            if !visit_code::accepts(&visit_key(&self.shared, self.args.id), &code, crate::system::now()) {
                 return self.wrong_code(myself, pending);
             }
             if let Some(weight) = self.loaded().ok().and_then(|l| l.event.visit_weight) {
@@ -138,7 +137,7 @@ impl State {
 
     /// Storage takes no entries of an event that this actor believes in.
     pub(super) fn shut(&mut self, myself: &ActorRef<Msg>) {
-        if self.loaded().is_ok_and(|l| l.event.status == Status::Live && !l.event.is_over(Utc::now())) {
+        if self.loaded().is_ok_and(|l| l.event.status == Status::Live && !l.event.is_over(crate::system::now())) {
             self.behind(myself);
         }
     }

@@ -1,7 +1,7 @@
 //! Opening and closing in time, by the database's clock; and leaving when nobody needs the actor.
 
 use super::{EventError, IDLE, IDLE_CHECK, LOAD_RETRY, Msg, Phase, State};
-use chrono::Utc;
+use crate::system::now;
 use domain::event::{Command, Status, Who};
 use domain::time::Instant as At;
 use ractor::ActorRef;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// A timer is set at most this far ahead, and then anew: nobody keeps one for weeks, and clocks are set.
 const LOOK_AGAIN: Duration = Duration::from_secs(600);
-/// Where this process's clock is ahead of the database's, it is asked again after this.
+/// Where what is known of the database's clock is ahead of it, it is asked again after this.
 const NOT_YET: Duration = Duration::from_secs(1);
 
 /// How long to wait before looking at what is due then.
@@ -32,7 +32,7 @@ impl State {
     pub(super) fn arm(&mut self, myself: &ActorRef<Msg>) {
         let Some(due) = self.due() else { return };
         let Ok(revision) = self.loaded().map(|l| l.event.revision) else { return };
-        myself.send_after(until(due, Utc::now()) + Duration::from_millis(5), move || Msg::BoundaryDue(revision));
+        myself.send_after(until(due, now()) + Duration::from_millis(5), move || Msg::BoundaryDue(revision));
     }
 
     /// A timer has run out: opens or closes if it is time, else waits on.
@@ -41,7 +41,7 @@ impl State {
             return;
         }
         match self.due() {
-            Some(due) if due > Utc::now() => self.arm(myself),
+            Some(due) if due > now() => self.arm(myself),
             Some(_) => {
                 let wait = match self.pass_time(myself).await {
                     Ok(true) => return,
@@ -82,7 +82,7 @@ impl State {
     /// Leaves when nobody has asked for long and nothing is to happen soon.
     pub(super) fn idle(&mut self, myself: &ActorRef<Msg>) {
         let busy = self.working || !self.hits.is_empty() || self.unpublished.is_some();
-        let soon = self.due().is_some_and(|at| at - Utc::now() < chrono::Duration::seconds(120));
+        let soon = self.due().is_some_and(|at| at - now() < chrono::Duration::seconds(120));
         let missing = matches!(self.phase, Phase::Missing);
         if missing || (self.last_used.elapsed() > IDLE && !busy && !soon) {
             (self.args.idle)();
@@ -95,6 +95,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chrono::Utc;
 
     #[test]
     fn whatever_is_due_is_looked_at_in_time() {

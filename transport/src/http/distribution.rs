@@ -9,7 +9,6 @@ use actors::hub::Reader;
 use actors::view;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use chrono::Utc;
 use domain::distribution::PublicationStatus;
 use domain::event::Rejection;
 use domain::ids::DistributionId;
@@ -81,7 +80,7 @@ pub(crate) async fn retry(
         return Err(Problem::field("channels", "required"));
     }
     let event = app.handles.events.get(d.event).read().await?;
-    let over = event.is_over(Utc::now());
+    let over = event.is_over(actors::system::now());
     for (i, channel) in body.channels.iter().enumerate() {
         let p = d.publication(*channel).ok_or_else(|| Problem::field(format!("channels[{i}]"), "invalid-value"))?;
         if d.recalling || !p.status.may_retry(*channel) {
