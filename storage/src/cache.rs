@@ -3,14 +3,21 @@
 //! A cache that fails is a cache that misses: losing Redis costs freshness and time, never truth. Keys never hold a
 //! token, phone or business number, only keyed hashes of them.
 
+mod doubts;
+
+use self::doubts::Doubts;
 use bytes::Bytes;
 use fred::clients::Client;
-use fred::interfaces::{ClientLike, KeysInterface};
-use fred::types::config::{Config, ReconnectPolicy};
+use fred::error::Error;
+use fred::interfaces::{ClientLike, EventInterface, KeysInterface};
+use fred::types::config::{Config, ReconnectPolicy, Server};
 use fred::types::{Builder, Expiration, InfoKind, SetOptions};
 use moka::Expiry;
 use moka::future::Cache as Moka;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
 
 /// Lifetimes of the original design, of the keys that are used.
 pub mod ttl {
@@ -29,6 +36,10 @@ pub mod ttl {
 
 /// The most entries the in-process cache holds: 50 MB at the design's sizes.
 const MAX_ENTRIES: u64 = 10_000;
+/// How often Redis is asked to take a write, and to delete what is in doubt.
+const ROUND: Duration = Duration::from_secs(2);
+/// Keys deleted in a round.
+const MAX_DELETED: usize = 1_000;
 
 /// A cache.
 #[derive(Clone)]
@@ -41,6 +52,8 @@ pub enum Cache {
         client: Client,
         /// Put before every key.
         prefix: String,
+        /// Keys whose newest value may not have arrived.
+        doubts: Arc<Doubts>,
     },
 }
 
@@ -77,7 +90,7 @@ impl Cache {
         Config::from_url(url).map(drop).map_err(|e| e.details().to_owned())
     }
 
-    /// Redis. Does not wait for it: while it is away, everything misses.
+    /// Redis. Does not wait for it: while it is away, everything misses, and the log says why.
     ///
     /// # Errors
     /// The URL is not one.
@@ -97,8 +110,28 @@ impl Cache {
             .set_policy(ReconnectPolicy::new_exponential(0, 100, 5_000, 2))
             .build()
             .map_err(|e| format!("REDIS_URL: {}", e.details()))?;
+        let (errors, doubts) = (client.error_rx(), Arc::<Doubts>::default());
         client.connect();
-        Ok(Self::Redis { client, prefix: prefix.to_owned() })
+        tokio::spawn(keep(client.clone(), prefix.to_owned(), Arc::downgrade(&doubts), errors));
+        Ok(Self::Redis { client, prefix: prefix.to_owned(), doubts })
+    }
+
+    /// Does it take writes? Redis does not as a replica, or with a full memory.
+    #[must_use]
+    pub fn takes_writes(&self) -> bool {
+        match self {
+            Self::Memory(_) => true,
+            Self::Redis { doubts, .. } => !doubts.is_refusing(),
+        }
+    }
+
+    /// Keys that miss because what Redis holds of them may be old.
+    #[must_use]
+    pub fn doubtful(&self) -> usize {
+        match self {
+            Self::Memory(_) => 0,
+            Self::Redis { doubts, .. } => doubts.len(),
+        }
     }
 
     /// Is it there? The in-process one always is.
@@ -127,7 +160,9 @@ impl Cache {
     pub async fn get(&self, key: &str) -> Option<Bytes> {
         match self {
             Self::Memory(cache) => cache.get(key).await.map(|i| i.bytes),
-            Self::Redis { client, prefix } if client.is_connected() => {
+            Self::Redis { client, prefix, doubts }
+                if client.is_connected() && doubts.trusts(Instant::now()) && !doubts.about(key) =>
+            {
                 client.get::<Option<Bytes>, _>(format!("{prefix}{key}")).await.unwrap_or_else(|e| missed("get", &e))
             }
             Self::Redis { .. } => None,
@@ -138,14 +173,17 @@ impl Cache {
     pub async fn set(&self, key: &str, bytes: Bytes, ttl: Duration) {
         match self {
             Self::Memory(cache) => cache.insert(key.to_owned(), Item { bytes, ttl }).await,
-            Self::Redis { client, prefix } if client.is_connected() => {
-                let ms = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
-                let kept = client
-                    .set::<(), _, _>(format!("{prefix}{key}"), bytes, Some(Expiration::PX(ms)), None, false)
-                    .await;
-                kept.unwrap_or_else(|e| missed("set", &e));
+            Self::Redis { client, prefix, doubts } => {
+                let write = doubts.write(key);
+                if !client.is_connected() {
+                    return;
+                }
+                let (key, ms) = (format!("{prefix}{key}"), i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX));
+                match client.set::<(), _, _>(key, bytes, Some(Expiration::PX(ms)), None, false).await {
+                    Ok(()) => write.arrived(),
+                    Err(e) => refused(doubts, &e),
+                }
             }
-            Self::Redis { .. } => {}
         }
     }
 
@@ -155,7 +193,7 @@ impl Cache {
             Self::Memory(cache) => {
                 cache.entry_by_ref(key).or_insert(Item { bytes, ttl }).await;
             }
-            Self::Redis { client, prefix } if client.is_connected() => {
+            Self::Redis { client, prefix, .. } if client.is_connected() => {
                 let ms = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
                 let key = format!("{prefix}{key}");
                 let kept = client
@@ -171,15 +209,73 @@ impl Cache {
     pub async fn del(&self, key: &str) {
         match self {
             Self::Memory(cache) => cache.invalidate(key).await,
-            Self::Redis { client, prefix } if client.is_connected() => {
-                client.del::<(), _>(format!("{prefix}{key}")).await.unwrap_or_else(|e| missed("del", &e));
+            Self::Redis { client, prefix, doubts } => {
+                let write = doubts.write(key);
+                if !client.is_connected() {
+                    return;
+                }
+                match client.del::<(), _>(format!("{prefix}{key}")).await {
+                    Ok(()) => write.arrived(),
+                    Err(e) => refused(doubts, &e),
+                }
             }
-            Self::Redis { .. } => {}
         }
     }
 }
 
-fn missed<T: Default>(what: &str, e: &fred::error::Error) -> T {
+fn missed<T: Default>(what: &str, e: &Error) -> T {
     tracing::debug!(error = %e, "cache {what} failed");
     T::default()
+}
+
+fn refused(doubts: &Doubts, e: &Error) {
+    if doubts.refused(Instant::now()) {
+        tracing::warn!(error = %e, "Redis takes no writes: nothing of it is believed meanwhile");
+    }
+}
+
+/// Says once why Redis is away, tries whether it takes writes, and deletes what is in doubt there, for other processes too.
+async fn keep(client: Client, prefix: String, doubts: Weak<Doubts>, mut errors: Receiver<(Error, Option<Server>)>) {
+    let mut every = tokio::time::interval(ROUND);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut away = false;
+    loop {
+        tokio::select! {
+            error = errors.recv() => match error {
+                Ok((e, _)) if !client.is_connected() => {
+                    if !std::mem::replace(&mut away, true) {
+                        tracing::warn!(error = %e, "REDIS_URL: no connection; everything misses until there is one");
+                    }
+                }
+                Ok(_) | Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
+            },
+            _ = every.tick() => {
+                let Some(doubts) = doubts.upgrade() else { return };
+                if client.is_connected() {
+                    if std::mem::take(&mut away) {
+                        tracing::info!("REDIS_URL: connected");
+                    }
+                    clear(&client, &prefix, &doubts).await;
+                }
+            }
+        }
+    }
+}
+
+/// One round: a write, and the deletion of what is in doubt.
+async fn clear(client: &Client, prefix: &str, doubts: &Doubts) {
+    let expires = Some(Expiration::PX(60_000));
+    if let Err(e) = client.set::<(), _, _>(format!("{prefix}probe"), "1", expires, None, false).await {
+        refused(doubts, &e);
+    } else if doubts.taken() {
+        tracing::info!("Redis takes writes again");
+    }
+    // A full memory refuses writes and still deletes.
+    for (key, write) in doubts.failed(MAX_DELETED) {
+        match client.del::<(), _>(format!("{prefix}{key}")).await {
+            Ok(()) => doubts.settle(&key, write),
+            Err(e) => return refused(doubts, &e),
+        }
+    }
 }
