@@ -5,6 +5,7 @@
 //! HMAC-SHA-256 under a key that is not in the database: a dump alone cannot be matched against 10^8 phone numbers.
 
 use crate::error::{Result, StorageError};
+use crate::private::Unfinished;
 use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::{self, Aead, Key, Payload};
 use base64::Engine;
@@ -16,12 +17,16 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 type Secret = Zeroizing<[u8; 32]>;
+
+/// What to do with a keys file without keys: older versions left one when the disk was full at their first start.
+const EMPTY: &str = "it is empty, as an older version left it on a full disk: put the file back from where its copy is kept, or delete it \
+                     if this installation never served anybody";
 
 /// The keys file, as stored (mode 0600).
 #[derive(Serialize, Deserialize)]
@@ -85,21 +90,64 @@ pub fn random16() -> [u8; 16] {
     half
 }
 
+fn failed(path: &Path, e: impl fmt::Display) -> StorageError {
+    StorageError::Other(format!("keys file {}: {e}", path.display()))
+}
+
+/// Keys that were just made. They are on disk, whole, and become those of the installation when they are published.
+pub struct NewKeys {
+    ring: Keyring,
+    file: Unfinished,
+    path: PathBuf,
+}
+
+impl NewKeys {
+    /// Makes keys for a keys file that is missing.
+    ///
+    /// # Errors
+    /// The folder cannot be written, or the disk is full: nothing is left behind.
+    pub fn prepare(path: &Path) -> Result<Self> {
+        let text = Zeroizing::new(Keyring::generate());
+        let file = Unfinished::write(path, text.as_bytes()).map_err(|e| failed(path, e))?;
+        let ring = Keyring::parse(&text).map_err(|e| failed(path, e))?;
+        Ok(Self { ring, file, path: path.to_owned() })
+    }
+
+    /// Gives the keys file its name. Where another process was first, its keys are the ones.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn publish(self) -> Result<Keyring> {
+        if self.file.publish().map_err(|e| failed(&self.path, e))? {
+            return Ok(self.ring);
+        }
+        Keyring::open(&self.path, false)
+    }
+}
+
 impl Keyring {
-    /// Reads the keys file; creates it with mode 0600 when `create` allows and it is missing.
+    /// Reads the keys file; creates it with mode 0600 when `create` allows and it is missing. The file is there whole or not
+    /// at all.
     ///
     /// # Errors
     /// It is missing and may not be made, or cannot be read.
     pub fn open(path: &Path, create: bool) -> Result<Self> {
-        let failed = |e: &dyn fmt::Display| StorageError::Other(format!("keys file {}: {e}", path.display()));
+        match Self::read(path)? {
+            Some(keys) => Ok(keys),
+            None if create => NewKeys::prepare(path)?.publish(),
+            None => Err(failed(path, "it is missing")),
+        }
+    }
+
+    /// Reads the keys file. Returns `None` when it is missing.
+    ///
+    /// # Errors
+    /// It cannot be read, or holds no keys.
+    pub fn read(path: &Path) -> Result<Option<Self>> {
         match std::fs::read_to_string(path) {
-            Ok(text) => Self::parse(&text).map_err(|e| failed(&e)),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound && create => {
-                let text = Self::generate();
-                write_private(path, &text).map_err(|e| failed(&e))?;
-                Self::parse(&text).map_err(|e| failed(&e))
-            }
-            Err(e) => Err(failed(&e)),
+            Ok(text) => Self::parse(&text).map(Some).map_err(|e| failed(path, e)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(failed(path, e)),
         }
     }
 
@@ -123,6 +171,9 @@ impl Keyring {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
+        if text.trim().is_empty() {
+            return Err(EMPTY.into());
+        }
         let file: KeysFile = serde_json::from_str(text).map_err(|e| format!("not a keys file: {e}"))?;
         let secret = |name: &str, s: &str| -> Result<Secret, String> {
             let bytes = URL_SAFE_NO_PAD.decode(s).map_err(|_| format!("{name} is not base64url"))?;
@@ -266,20 +317,6 @@ fn hmac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    use std::io::Write;
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let mut options = std::fs::OpenOptions::new();
-    options.create_new(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -313,6 +350,21 @@ mod tests {
         assert_ne!(keys.mac("a", &[b"x", b"y"]), keys.mac("a", &[b"xy", b""]));
     }
 
+    /// Case O12: what was prepared is no keys file yet; whoever is first has made it.
+    #[test]
+    fn new_keys_are_those_of_the_first_who_publishes() {
+        let folder = std::env::temp_dir().join(format!("madang-keys-{}", uuid::Uuid::now_v7()));
+        let path = folder.join("keys.json");
+        let (first, second) = (NewKeys::prepare(&path).unwrap(), NewKeys::prepare(&path).unwrap());
+        assert!(Keyring::read(&path).unwrap().is_none());
+        let sealed = first.publish().unwrap().seal("t.c", 1, b"x");
+        second.publish().unwrap().open_field("t.c", 1, &sealed).unwrap();
+        drop(NewKeys::prepare(&path).unwrap());
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "nothing else is left");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    /// Case O12.
     #[test]
     fn the_file_is_private_and_read_again() {
         let folder = std::env::temp_dir().join(format!("madang-keys-{}", uuid::Uuid::now_v7()));
@@ -327,6 +379,9 @@ mod tests {
         );
         std::fs::write(&path, "{}").unwrap();
         assert!(Keyring::open(&path, true).is_err(), "a broken file is never replaced");
+        std::fs::write(&path, "\n").unwrap();
+        let empty = Keyring::open(&path, true).unwrap_err().to_string();
+        assert!(empty.contains("it is empty") && empty.contains("delete it") && !empty.contains('\n'), "{empty}");
         std::fs::remove_dir_all(folder).unwrap();
     }
 }

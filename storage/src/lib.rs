@@ -6,6 +6,7 @@ compile_error!("the embedded database listens on a Unix socket: build without th
 mod address;
 pub mod audit;
 pub mod cache;
+pub mod canary;
 pub mod clock;
 pub mod crypto;
 pub mod dead;

@@ -1,5 +1,8 @@
 //! Putting a server together, and taking it apart in order.
 
+pub(crate) mod keys;
+
+use self::keys::FoundKeys;
 use crate::auth::{Passwords, Tokens};
 use crate::config::{Settings, UpstreamSettings};
 use crate::origins::Origins;
@@ -141,15 +144,49 @@ pub(crate) async fn store(settings: &Settings) -> Result<Store, BootError> {
     Err("DATABASE_URL is unset and this binary was built without the embedded database".into())
 }
 
-/// The database with its epoch, where it has not been restored since.
-async fn at_home(settings: &Settings) -> Result<(Store, String), BootError> {
+/// Closes the data folder to all other users of this machine.
+pub(crate) fn secure_data_folder(settings: &Settings) -> Result<(), BootError> {
+    let folder = &settings.data_dir;
+    if storage::private::secure_folder(folder).map_err(|e| format!("MADANG_DATA_DIR: {e}"))? {
+        tracing::warn!("data folder {}: other users could enter it; its mode is 0700 now", folder.display());
+    }
+    Ok(())
+}
+
+/// A database that is open, and what must be known of it before it is used.
+struct Opened {
+    store: Store,
+    keys: Keyring,
+    epoch: String,
+    revocations: Revocations,
+}
+
+/// Opens the database of the settings with keys that are its own.
+async fn open(settings: &Settings, keys: FoundKeys) -> Result<Opened, BootError> {
     let store = store(settings).await?;
+    match admit(&store, keys).await {
+        Ok((keys, epoch, revocations)) => Ok(Opened { store, keys, epoch, revocations }),
+        Err(e) => {
+            // What was refused is free for whoever looks at it next.
+            store.close().await;
+            Err(e)
+        }
+    }
+}
+
+/// Lets a database pass that has not been restored since it was served, and whose keys are these. Logins that ended before
+/// this start are known before anybody asks.
+async fn admit(store: &Store, keys: FoundKeys) -> Result<(Keyring, String, Revocations), BootError> {
     if !store.run(|c| Box::pin(async move { storage::restore::is_at_home(c).await })).await? {
         return Err("this database was restored from a backup, copied or moved: `madang restored` looks at it and begins its new \
                     life (`--moved`: it goes on as it was)".into());
     }
-    let epoch = store.epoch().await?;
-    Ok((store, epoch))
+    // What it says of the time is known before anything is decided by it.
+    store.health(Duration::from_secs(3)).await;
+    let keys = keys.of(store).await?;
+    let revocations = Revocations::new();
+    revocations.poll(store).await?;
+    Ok((keys, store.epoch().await?, revocations))
 }
 
 /// What the actors must know of the settings.
@@ -182,7 +219,7 @@ impl Running {
         metrics: Option<PrometheusHandle>,
         more: impl FnOnce(&actors::Handles) -> Router,
     ) -> Result<Self, BootError> {
-        let keys = Keyring::open(&settings.keys_file(), !settings.production)?;
+        let keys = keys::find(&settings)?;
         let tls = match &settings.tls {
             Some((cert, key)) => Some(crate::server::tls(cert, key)?),
             None => None,
@@ -198,7 +235,7 @@ impl Running {
         let fonts_dir = settings.fonts_dir.clone();
         let fonts = tokio::task::spawn_blocking(move || Fonts::load(fonts_dir.as_deref()));
         let public_url = settings.public_url(address);
-        let (store, epoch) = at_home(&settings).await?;
+        let Opened { store, keys, epoch, revocations } = open(&settings, keys).await?;
         let deps = Deps {
             store,
             cache: match &settings.redis_url {
@@ -224,7 +261,7 @@ impl Running {
             signups: Tally::new(settings.signup_refusals, crate::throttle::WINDOW),
             tax_budget: TaxBudget::new(settings.tax_calls_per_hour),
             strangers: crate::gateway::InFlight::default(),
-            revocations: Revocations::new(),
+            revocations,
             slugs: Slugs::default(),
             sockets: crate::ws::Sockets::default(),
             metrics,

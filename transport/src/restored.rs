@@ -49,7 +49,7 @@ pub struct Found {
 /// # Errors
 /// A server uses the database, something in it is wrong, or it cannot be reached.
 pub async fn run(settings: &Settings, options: Options) -> Result<Found, RestoreError> {
-    let keys = Keyring::open(&settings.keys_file(), false)?;
+    let keys = crate::boot::keys::existing(settings)?;
     if let Some(url) = &settings.database_url {
         alone(url, options.anyway).await?;
     }
@@ -101,7 +101,7 @@ async fn look_and_begin(mut look: Look, options: Options) -> Result<Found, Resto
     }
     look.accounts().await?;
     look.events().await?;
-    let (store, found) = (look.store, look.found);
+    let (store, found, keys) = (look.store, look.found, look.keys);
     found.missing.iter().for_each(|missing| println!("MISSING: {missing}"));
     found.wrong.iter().for_each(|wrong| println!("WRONG: {wrong}"));
     match found.wrong.first() {
@@ -115,7 +115,7 @@ async fn look_and_begin(mut look: Look, options: Options) -> Result<Found, Resto
     if options.check {
         return Ok(found);
     }
-    let begun = begin(&store, newest, &found).await?;
+    let begun = begin(&store, newest, &found, keys).await?;
     println!("a new life began: {} logins ended, {} publications are asked about first", begun.logins, begun.doubtful);
     Ok(found)
 }
@@ -212,12 +212,18 @@ impl Look {
 }
 
 /// Begins, records it, and tells owners who have something to look after, in one transaction.
-async fn begin(store: &Store, newest: Option<domain::time::Instant>, found: &Found) -> storage::Result<Begun> {
+async fn begin(
+    store: &Store,
+    newest: Option<domain::time::Instant>,
+    found: &Found,
+    keys: Keyring,
+) -> storage::Result<Begun> {
     let (wrong, missing) = (found.wrong.len(), found.missing.len());
     store
         .tx_long(move |c| {
             Box::pin(async move {
                 let begun = restore::begin(c).await?;
+                storage::canary::replace(c, &keys).await?;
                 for owner in restore::owners_at_work(c).await? {
                     storage::notices::insert(c, notice(owner, newest)).await?;
                 }

@@ -5,6 +5,7 @@ use domain::ids::SessionId;
 use std::collections::HashMap;
 use std::sync::RwLock;
 use std::time::{Duration, Instant};
+use storage::Store;
 use tokio::sync::broadcast;
 
 /// An access token lives a quarter of an hour; after that nobody needs to remember.
@@ -19,6 +20,16 @@ pub(crate) struct Revocations {
 impl Revocations {
     pub(crate) fn new() -> Self {
         Self { ended: RwLock::default(), news: broadcast::channel(1024).0 }
+    }
+
+    /// Adds the logins that ended lately, here before the start or on another node.
+    ///
+    /// # Errors
+    /// The database could not be asked: what ended meanwhile is not known.
+    pub(crate) async fn poll(&self, store: &Store) -> storage::Result<()> {
+        let ended = store.run(|c| Box::pin(async move { storage::sessions::recently_revoked(c).await })).await?;
+        ended.into_iter().for_each(|session| self.add(session));
+        Ok(())
     }
 
     pub(crate) fn contains(&self, session: SessionId) -> bool {

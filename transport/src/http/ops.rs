@@ -9,20 +9,24 @@ use domain::channel::{Mode, Upstream};
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use storage::store::Health;
 
 /// The process runs. Never touches the database.
 pub(crate) async fn livez() -> Json<Value> {
     Json(json!({"status": "ok"}))
 }
 
-/// It can serve: the database answers, it is not draining. Cache and fonts only degrade it.
+/// It can serve: the database answers and takes writes, it is not draining. Cache, clock and fonts only degrade it.
 pub(crate) async fn readyz(State(app): State<App>) -> Response {
     let draining = app.draining.is_cancelled();
     let database = app.ready.load(Ordering::Relaxed);
     let shared = &app.handles.shared;
     let mut degraded = Vec::new();
-    if !shared.cache.is_connected() {
+    if !shared.cache.is_connected() || !shared.cache.takes_writes() {
         degraded.push("redis");
+    }
+    if clock_differs() {
+        degraded.push("clock");
     }
     if shared.fonts.hangul().is_none() {
         degraded.push("fonts");
@@ -40,35 +44,52 @@ pub(crate) async fn readyz(State(app): State<App>) -> Response {
         (_, true) => "draining",
         _ => "not-ready",
     };
-    let body = json!({"status": word, "database": database, "degraded": degraded, "modes": modes, "sandbox": sandbox});
+    let reason = match (ready, draining) {
+        (true, _) => None,
+        (_, true) => Some("draining"),
+        _ if app.store().is_read_only() => Some("database-read-only"),
+        _ => Some("database-unreachable"),
+    };
+    let body = json!({
+        "status": word, "reason": reason, "database": database, "degraded": degraded, "modes": modes, "sandbox": sandbox,
+    });
     (status, Json(body)).into_response()
+}
+
+/// Are the clocks of this machine and of the database apart by more than a look at them explains?
+fn clock_differs() -> bool {
+    storage::clock::ahead_seconds().abs() > storage::clock::MAX_SKEW_SECONDS
 }
 
 /// Keeps [`readyz`] current without queueing a request for the connection each time.
 pub(crate) async fn watch_database(app: App) {
     let mut every = tokio::time::interval(Duration::from_secs(1));
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let (mut was, mut differed) = (Health::Writable, false);
     loop {
         tokio::select! {
             () = app.draining.cancelled() => return,
             _ = every.tick() => {}
         }
-        let alive = app.store().answers(Duration::from_secs(3)).await;
-        if app.ready.swap(alive, Ordering::Relaxed) != alive {
-            tracing::warn!(alive, "database");
+        let health = app.store().health(Duration::from_secs(3)).await;
+        app.ready.store(health == Health::Writable, Ordering::Relaxed);
+        if std::mem::replace(&mut was, health) != health {
+            tracing::warn!(?health, "database");
         }
-        if alive
-            && let Ok(revoked) =
-                app.store().run(|c| Box::pin(async move { storage::sessions::recently_revoked(c).await })).await
+        let differs = clock_differs();
+        if std::mem::replace(&mut differed, differs) != differs {
+            tracing::warn!(differs, database_ahead_seconds = storage::clock::ahead_seconds(), "clock");
+        }
+        if health != Health::Gone
+            && let Err(e) = app.revocations.poll(app.store()).await
         {
-            for session in revoked {
-                app.revocations.add(session);
-            }
+            tracing::debug!(error = %e, "logins that ended elsewhere");
         }
         if let Some(metrics) = &app.metrics {
             metrics.run_upkeep();
         }
         metrics::counter!("log_lines_dropped_total").absolute(crate::access_log::dropped());
+        metrics::gauge!("cache_doubtful_keys").set(app.handles.shared.cache.doubtful() as f64);
         metrics::gauge!("db_waiting").set(app.store().waiting() as f64);
         metrics::gauge!("event_actors").set(app.handles.events.running() as f64);
     }

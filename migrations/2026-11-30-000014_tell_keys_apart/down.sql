@@ -1,0 +1,1 @@
+alter table participation.epoch drop column canary;

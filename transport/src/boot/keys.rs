@@ -1,0 +1,95 @@
+//! The keys of a start: read before anything else, and held against the database before anything is sealed with them.
+
+use super::{BootError, secure_data_folder};
+use crate::config::Settings;
+use std::path::{Path, PathBuf};
+use storage::crypto::{Keyring, NewKeys};
+use storage::{Store, canary, private};
+
+/// The keys file as a start found it.
+pub(crate) struct FoundKeys {
+    path: PathBuf,
+    keys: Keys,
+}
+
+enum Keys {
+    Existing(Keyring),
+    /// The file is missing. These become the keys where the database holds nothing that others have sealed.
+    New(NewKeys),
+}
+
+/// Closes the data folder and reads the keys file. In development a missing one is made, under a name of its own until the
+/// database agrees.
+///
+/// # Errors
+/// The folder belongs to another user, the file cannot be read or made, or in production others may read it.
+pub(crate) fn find(settings: &Settings) -> Result<FoundKeys, BootError> {
+    secure_data_folder(settings)?;
+    let path = settings.keys_file();
+    guard(&path, settings.production)?;
+    let keys = match Keyring::read(&path)? {
+        Some(keys) => Keys::Existing(keys),
+        None if settings.production => {
+            return Err(format!("MADANG_KEYS_FILE: {} must exist in production", path.display()).into());
+        }
+        None => Keys::New(NewKeys::prepare(&path)?),
+    };
+    Ok(FoundKeys { path, keys })
+}
+
+/// The same of an installation that has a keys file.
+///
+/// # Errors
+/// As [`find`], or the file is missing.
+pub(crate) fn existing(settings: &Settings) -> Result<Keyring, BootError> {
+    secure_data_folder(settings)?;
+    let path = settings.keys_file();
+    guard(&path, settings.production)?;
+    Ok(Keyring::open(&path, false)?)
+}
+
+/// Refuses a keys file that group or others can read; in development it is closed to them.
+fn guard(path: &Path, production: bool) -> Result<(), BootError> {
+    let Some(open) = private::open_to_others(path) else { return Ok(()) };
+    let file = path.display();
+    if production {
+        return Err(format!("keys file {file}: {open}; chmod 600 {file}").into());
+    }
+    match open.close(path) {
+        Ok(()) => tracing::warn!("keys file {file}: {open}; it is 0600 now"),
+        Err(e) => tracing::warn!("keys file {file}: {open}, and that cannot be changed: {e}"),
+    }
+    Ok(())
+}
+
+impl FoundKeys {
+    /// The keys, once the database has shown that they are its own.
+    ///
+    /// # Errors
+    /// The database was sealed with other keys, or could not be asked.
+    pub(crate) async fn of(self, store: &Store) -> Result<Keyring, BootError> {
+        let file = self.path.display();
+        let keys = match self.keys {
+            Keys::Existing(keys) => keys,
+            Keys::New(new) => {
+                if !store.run(|c| Box::pin(async move { canary::is_unsealed(c).await })).await? {
+                    return Err(format!(
+                        "keys file {file} is missing, and this database holds data that only its keys open: put the file back (new \
+                         keys would open nothing)"
+                    )
+                    .into());
+                }
+                new.publish()?
+            }
+        };
+        let tried = keys.clone();
+        if store.run(move |c| Box::pin(async move { canary::belongs(c, &tried).await })).await? {
+            return Ok(keys);
+        }
+        Err(format!(
+            "keys file {file} does not belong to this database: its data was sealed with other keys; put the right file there, or \
+             set DATABASE_URL to the database of these keys (`madang restored --check` says what does not open)"
+        )
+        .into())
+    }
+}
