@@ -207,7 +207,10 @@ pub async fn run() -> i32 {
         Command::Simulator { data, port, latency } => simulate(data, port, latency).await,
         Command::Migrate => migrate(&cli.flags).await,
         Command::Restored(options) => match Settings::load(&cli.flags.pairs()) {
-            Ok(settings) => restored::run(&settings, options).await.map(drop),
+            Ok(settings) => {
+                crate::home::move_cache(&settings);
+                restored::run(&settings, options).await.map(drop)
+            }
             Err(e) => Err(e.into()),
         },
         Command::Config { what: ConfigCommand::Check } => check(&cli.flags),
@@ -239,6 +242,7 @@ fn check(flags: &Flags) -> Result<(), CliError> {
 
 async fn serve(flags: &Flags) -> Result<(), CliError> {
     let settings = Settings::load(&flags.pairs())?;
+    crate::home::move_cache(&settings);
     let _logs = crate::telemetry::logs(&settings.log);
     // Before anything is ready: a signal must never find the default handler, which ends the process without a drain.
     let mut signals = Signals::install()?;
@@ -335,6 +339,8 @@ async fn simulate(data: PathBuf, port: u16, latency: f64) -> Result<(), CliError
 
 async fn migrate(flags: &Flags) -> Result<(), CliError> {
     let settings = Settings::load(&flags.pairs())?;
+    crate::home::move_cache(&settings);
+    crate::boot::secure_data_folder(&settings)?;
     match &settings.database_url {
         Some(url) => {
             let applied = storage::migrations::apply(url, storage::store::Kind::Server).await?;

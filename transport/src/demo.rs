@@ -61,6 +61,9 @@ fn settings_in(folder: &Path) -> Result<Settings, DemoError> {
 }
 
 async fn with_own_server(options: &Options) -> Result<(), DemoError> {
+    if let Some(code) = crate::home::play_elsewhere() {
+        std::process::exit(code);
+    }
     let folder = tempfile::tempdir()?;
     let started = std::time::Instant::now();
     let running = crate::Running::start(settings_in(folder.path())?, crate::telemetry::metrics()).await?;

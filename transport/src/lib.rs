@@ -10,6 +10,7 @@ pub mod demo;
 mod error;
 mod extract;
 mod gateway;
+mod home;
 mod http;
 mod messages;
 pub mod openapi;

@@ -16,12 +16,20 @@ fn madang() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_madang"));
     // The embedded database and its own folder, whatever the tests run on.
     command.env_remove("DATABASE_URL").env_remove("REDIS_URL").env("MADANG_SIMULATOR_LATENCY", "0");
+    // One cache for all of them, instead of one in each folder that is unpacked first.
+    if let Some(home) = std::env::var_os("HOME").filter(|_| std::env::var_os("XDG_CACHE_HOME").is_none()) {
+        command.env("XDG_CACHE_HOME", Path::new(&home).join(".cache"));
+    }
     command
 }
 
 /// Starts `madang serve` and waits until it is ready.
 async fn serve(folder: &Path) -> Process {
-    let mut child = madang()
+    serve_as(madang(), folder).await
+}
+
+async fn serve_as(mut command: Command, folder: &Path) -> Process {
+    let mut child = command
         .args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data-dir"])
         .arg(folder)
         .stdout(Stdio::piped())
@@ -108,6 +116,32 @@ fn a_kill_loses_nothing_acknowledged_and_a_second_start_finds_its_data() {
         let begun = Instant::now();
         let status = tokio::task::spawn_blocking(move || second.child.wait().unwrap()).await.unwrap();
         assert!(status.success() && begun.elapsed() < Duration::from_secs(30), "{status}");
+    });
+}
+
+/// Cases H1 and O6: as a service without a home and with any umask, all that is written is in the data folder, which is closed.
+#[cfg(unix)]
+#[test]
+fn a_service_without_a_home_needs_its_data_folder_only() {
+    use std::os::unix::fs::MetadataExt;
+    run(async {
+        let all = tempfile::tempdir().unwrap();
+        let folder = all.path().join("data");
+        let script = "umask 000; exec \"$0\" \"$@\" serve";
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script, env!("CARGO_BIN_EXE_madang")]).env_clear().current_dir(all.path());
+        command.env("PATH", "/usr/bin:/bin").env("HOME", all.path().join("no/home"));
+        let mut service = serve_as(command, &folder).await;
+        owner_at(&service.base).await;
+        service.signal("-TERM");
+        let status = tokio::task::spawn_blocking(move || service.child.wait().unwrap()).await.unwrap();
+        assert!(status.success(), "the process that was started is the one that serves: {status}");
+        assert!(folder.join("cache").is_dir());
+        let inside: Vec<_> = std::fs::read_dir(all.path()).unwrap().map(|f| f.unwrap().file_name()).collect();
+        assert_eq!(inside, ["data"], "nothing is written beside it");
+        for (path, mode) in [(folder.clone(), 0o700), (folder.join("db"), 0o700), (folder.join("keys.json"), 0o600)] {
+            assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, mode, "{}", path.display());
+        }
     });
 }
 

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, connect } from 'node:net';
 import { after, before } from 'node:test';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
@@ -49,6 +49,8 @@ export async function serve(settings = {}) {
   const [port, admin] = [await freePort(), await freePort()];
   const base = `http://127.0.0.1:${port}`;
   const env = { ...process.env, MADANG_DATA_DIR: folder, MADANG_LISTEN: `127.0.0.1:${port}`, MADANG_ADMIN_LISTEN: `127.0.0.1:${admin}`, MADANG_LOG: 'warn', MADANG_LIMIT_REQUESTS_PER_MINUTE: '1000', ...settings };
+  // One cache for all servers, instead of one in each folder.
+  env.XDG_CACHE_HOME ??= join(homedir(), '.cache');
   delete env.DATABASE_URL;
   delete env.REDIS_URL;
   const child = spawn(binary, ['serve'], { env, cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] });
