@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{Error, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -37,25 +37,34 @@ pub struct Posts {
 struct Inner {
     posts: Vec<Post>,
     file: Option<File>,
+    /// The last line may lack its end: the disk was full.
+    torn: bool,
 }
 
 impl Posts {
-    /// Opens what an earlier run left.
+    /// Opens what an earlier run left. A line that holds no post stays in the file and is told; a last line that a kill cut
+    /// off is ended, so that the next post has a line of its own.
+    ///
+    /// # Errors
+    /// Folder or file cannot be read or written; the file is named.
     pub(crate) fn open(folder: Option<&Path>) -> std::io::Result<Self> {
-        let mut inner = Inner { posts: Vec::new(), file: None };
+        let mut inner = Inner { posts: Vec::new(), file: None, torn: false };
         if let Some(folder) = folder {
-            std::fs::create_dir_all(folder)?;
             let path = folder.join("posts.jsonl");
-            if path.exists() {
-                for line in BufReader::new(File::open(&path)?).lines() {
-                    // A line cut off by a kill was never acknowledged.
-                    if let Ok(post) = serde_json::from_str::<Post>(&line?) {
-                        inner.posts.retain(|p| !(p.upstream == post.upstream && p.id == post.id));
-                        inner.posts.push(post);
-                    }
-                }
+            let named = |e: Error| Error::new(e.kind(), format!("{}: {e}", path.display()));
+            std::fs::create_dir_all(folder).map_err(named)?;
+            let kept = match std::fs::read(&path) {
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+                read => read.map_err(named)?,
+            };
+            let mut file = OpenOptions::new().create(true).append(true).open(&path).map_err(named)?;
+            if kept.last().is_some_and(|byte| *byte != b'\n') {
+                file.write_all(b"\n").map_err(named)?;
             }
-            inner.file = Some(OpenOptions::new().create(true).append(true).open(path)?);
+            for line in inner.take(&kept) {
+                tracing::warn!("simulator: line {line} of {} holds no post and is passed over", path.display());
+            }
+            inner.file = Some(file);
         }
         Ok(Self { inner: Arc::new(Mutex::new(inner)) })
     }
@@ -108,10 +117,29 @@ impl Posts {
 }
 
 impl Inner {
+    /// Takes the posts of a file. Returns the numbers of the lines, from 1, that hold none.
+    fn take(&mut self, kept: &[u8]) -> Vec<usize> {
+        let mut without = Vec::new();
+        for (i, line) in kept.split(|byte| *byte == b'\n').enumerate() {
+            match serde_json::from_slice::<Post>(line) {
+                Ok(post) => {
+                    self.posts.retain(|p| !(p.upstream == post.upstream && p.id == post.id));
+                    self.posts.push(post);
+                }
+                Err(_) if line.trim_ascii().is_empty() => {}
+                Err(_) => without.push(i + 1),
+            }
+        }
+        without
+    }
+
     fn write(&mut self, post: &Post) {
         if let Some(file) = &mut self.file {
-            let line = serde_json::to_string(post).expect("a post serialises") + "\n";
-            if let Err(e) = file.write_all(line.as_bytes()).and_then(|()| file.sync_data()) {
+            let end = if self.torn { "\n" } else { "" };
+            let line = format!("{end}{}\n", serde_json::to_string(post).expect("a post serialises"));
+            let written = file.write_all(line.as_bytes()).and_then(|()| file.sync_data());
+            self.torn = written.is_err();
+            if let Err(e) = written {
                 tracing::error!(error = %e, "simulator: cannot keep a post");
             }
         }
@@ -126,4 +154,45 @@ pub(crate) fn growth(post: &Post, per_minute: f64) -> i64 {
     let minutes = seconds / 60.0;
     let effective = if minutes < 10.0 { minutes } else { 10.0 * (minutes / 10.0).sqrt() };
     (effective * per_minute * personal).round() as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn post(id: &str) -> Post {
+        let body = serde_json::json!({"title": "여름 이벤트"});
+        Post { upstream: "INSTAGRAM".into(), id: id.into(), key: None, event: None, body, at: Utc::now(), gone: false }
+    }
+
+    /// Case elizaOS #30878: a torn line and bytes that are no text lose nothing that is kept before or after them.
+    #[test]
+    fn a_damaged_file_loses_no_post() {
+        let folder =
+            std::env::temp_dir().join(format!("madang-posts-{}-{}", std::process::id(), rand::random::<u64>()));
+        let path = folder.join("posts.jsonl");
+        Posts::open(Some(&folder)).unwrap().add(post("1"));
+        let damages: [&[u8]; 5] = [br#"{"upstream":"INSTAGRAM","id"#, b"\xff\n", b"\xff", b"\n\n", b"{}"];
+        for (n, damage) in damages.into_iter().enumerate() {
+            let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+            file.write_all(damage).unwrap();
+            let posts = Posts::open(Some(&folder)).unwrap();
+            assert_eq!(posts.count("INSTAGRAM"), n + 1, "{damage:?}");
+            posts.add(post(&format!("after {n}")));
+            assert_eq!(Posts::open(Some(&folder)).unwrap().count("INSTAGRAM"), n + 2, "{damage:?}");
+            assert!(std::fs::read(&path).unwrap().windows(damage.len()).any(|w| w == damage), "it is not thrown away");
+        }
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    /// Whatever cannot be read or written is named.
+    #[test]
+    fn an_error_names_the_file() {
+        let folder =
+            std::env::temp_dir().join(format!("madang-posts-{}-{}", std::process::id(), rand::random::<u64>()));
+        std::fs::create_dir_all(folder.join("posts.jsonl")).unwrap();
+        let why = Posts::open(Some(&folder)).err().unwrap().to_string();
+        assert!(why.contains("posts.jsonl") && !why.contains('\n'), "{why}");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 }
