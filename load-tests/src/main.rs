@@ -172,6 +172,7 @@ async fn main() -> ExitCode {
             publications::run(publications, kill_every.max(1.0), lost.clamp(0.0, 0.5)).await
         }
     };
+    server::drop_databases().await;
     ended.unwrap_or_else(|e| {
         eprintln!("load-tests: {e}");
         ExitCode::FAILURE

@@ -5,7 +5,9 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
+use testkit::Database;
 use tokio::process::{Child, Command};
+use tokio::sync::Mutex;
 
 /// What went wrong, in one line.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -14,6 +16,27 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 const START: Duration = Duration::from_secs(30);
 /// What lines of the access log have, as JSON.
 const ACCESS: &[u8] = br#""target":"access""#;
+
+/// The databases of this run: one for each data folder, for a server refuses one that was sealed with other keys.
+static DATABASES: Mutex<Vec<(PathBuf, Database)>> = Mutex::const_new(Vec::new());
+
+/// The database of a data folder on the server of `DATABASE_URL`, made when it is first asked for; `None`: it is embedded.
+async fn database_of(data: &Path) -> Option<String> {
+    std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty())?;
+    let mut all = DATABASES.lock().await;
+    if let Some((_, database)) = all.iter().find(|(folder, _)| folder == data) {
+        return database.url();
+    }
+    let database = Database::fresh().await;
+    let url = database.url();
+    all.push((data.to_owned(), database));
+    url
+}
+
+/// Removes the databases of this run.
+pub async fn drop_databases() {
+    DATABASES.lock().await.clear();
+}
 
 /// The `madang` beside this binary: the same build.
 pub fn madang() -> Result<PathBuf, Failure> {
@@ -67,6 +90,7 @@ pub struct Server {
     pub admin: String,
     data: PathBuf,
     env: Vec<(String, String)>,
+    database: Option<String>,
     program: Program,
     process: Option<Child>,
 }
@@ -89,7 +113,8 @@ fn keep_what_matters(said: std::fs::File, mut log: std::fs::File) {
 }
 
 impl Server {
-    /// Starts one on a folder, with settings on top of the defaults. `DATABASE_URL` and `REDIS_URL` are inherited.
+    /// Starts one on a folder, with settings on top of the defaults. `REDIS_URL` is inherited; on the server of `DATABASE_URL`
+    /// each folder has a database of its own.
     pub async fn start(data: &Path, env: &[(String, String)]) -> Result<Self, Failure> {
         Self::start_as(Program::Madang, data, env).await
     }
@@ -102,6 +127,7 @@ impl Server {
             admin: format!("http://127.0.0.1:{admin}"),
             data: data.to_owned(),
             env: env.to_vec(),
+            database: database_of(data).await,
             program,
             process: None,
         };
@@ -121,6 +147,7 @@ impl Server {
             command.args(options);
         }
         let mut process = command
+            .envs(self.database.iter().map(|url| ("DATABASE_URL", url)))
             .env("MADANG_DATA_DIR", self.data.join("madang"))
             .env("MADANG_LISTEN", format!("127.0.0.1:{public}"))
             .env("MADANG_ADMIN_LISTEN", format!("127.0.0.1:{admin}"))
