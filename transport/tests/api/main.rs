@@ -8,6 +8,7 @@
 
 mod accounts;
 mod auth;
+mod boot;
 mod canary;
 mod config;
 mod contract;
