@@ -215,10 +215,11 @@ impl Running {
     /// # Errors
     /// As [`Running::start`].
     pub async fn start_with(
-        settings: Settings,
+        mut settings: Settings,
         metrics: Option<PrometheusHandle>,
         more: impl FnOnce(&actors::Handles) -> Router,
     ) -> Result<Self, BootError> {
+        let connections = crate::descriptors::fit(&mut settings);
         let keys = keys::find(&settings)?;
         let tls = match &settings.tls {
             Some((cert, key)) => Some(crate::server::tls(cert, key)?),
@@ -280,11 +281,12 @@ impl Running {
         // What goes beyond this machine is encrypted, tokens of operators too.
         let admin_tls = tls.clone().filter(|_| !admin.ip().is_loopback());
         let servers = vec![
-            tokio::spawn(crate::server::serve(listener, service, tls, stop.clone())),
+            tokio::spawn(crate::server::serve(listener, service, tls, connections, stop.clone())),
             tokio::spawn(crate::server::serve(
                 admin_listener,
                 crate::admin::router(app.clone()),
                 admin_tls,
+                crate::server::ADMIN_CONNECTIONS,
                 stop.clone(),
             )),
         ];

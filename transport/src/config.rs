@@ -83,6 +83,8 @@ pub struct Settings {
     pub entries_in_flight: usize,
     /// Sockets of a user.
     pub sockets_per_user: usize,
+    /// Connections of the public port; unset: as many as the process has descriptors for.
+    pub connections: Option<usize>,
     /// Open sockets in all.
     pub sockets: usize,
     /// Topics of a socket.
@@ -225,6 +227,10 @@ impl Settings {
             request_seconds: n("MADANG_LIMIT_REQUEST_SECONDS")?,
             drain_seconds: number("MADANG_DRAIN_SECONDS", text("MADANG_DRAIN_SECONDS"))?,
             entries_in_flight: n("MADANG_LIMIT_ENTRIES_IN_FLIGHT")? as usize,
+            connections: match text("MADANG_LIMIT_CONNECTIONS") {
+                Some(_) => Some(n("MADANG_LIMIT_CONNECTIONS")? as usize),
+                None => None,
+            },
             sockets: n("MADANG_LIMIT_SOCKETS")? as usize,
             sockets_per_user: n("MADANG_LIMIT_SOCKETS_PER_USER")? as usize,
             topics_per_socket: n("MADANG_LIMIT_TOPICS_PER_SOCKET")? as usize,

@@ -7,6 +7,7 @@ pub mod boot;
 pub mod cli;
 pub mod config;
 pub mod demo;
+mod descriptors;
 mod error;
 mod extract;
 mod gateway;

@@ -1,9 +1,14 @@
-//! Listeners: HTTP/1.1 with upgrades, TLS 1.3 where configured, header and idle limits, and a drain.
+//! Listeners: HTTP/1.1 with upgrades, TLS 1.3 where configured, a cap on connections, header and idle limits, and a drain.
+
+mod connections;
+
+pub(crate) use connections::Stream;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::ConnectInfo;
-use axum::http::{HeaderValue, Request, Response, header};
+use axum::http::{HeaderValue, Request, Response, StatusCode, header};
+use connections::{AnswerBody, Connection, Connections};
 use futures_util::future::Either;
 use http_body_util::{BodyExt, Either as EitherBody, Full};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
@@ -28,9 +33,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-/// Headers must arrive within this; also how long a kept connection may be idle. A little less for some: thousands that came
-/// together would all be closed at once, and everybody else would wait for that.
-const HEADER_LIMIT: RangeInclusive<Duration> = Duration::from_secs(20)..=Duration::from_secs(30);
+/// Seconds that a connection may be idle. A little less for some: thousands that came together would all be closed at once,
+/// and everybody else would wait for that. Headers that have begun have less time (`server/connections.rs`).
+const IDLE_LIMIT: RangeInclusive<Duration> = Duration::from_secs(20)..=Duration::from_secs(30);
+/// Connections of the admin port: operators, their monitoring, and nobody else. They have descriptors of their own.
+pub(crate) const ADMIN_CONNECTIONS: usize = 64;
 /// How long a request under way may take once the server drains.
 const DRAIN: Duration = Duration::from_secs(10);
 /// Kernel buffer of a connection: 128 KiB in practice, 2.5 MB/s to somebody 50 ms away.
@@ -115,15 +122,17 @@ impl From<Router> for Service {
     }
 }
 
-/// Accepts until `stop`, then lets requests under way finish.
+/// Accepts until `stop`, at most `most` connections at a time, then lets requests under way finish. One too many takes the
+/// place of the one that is idle for longest; where all have requests under way, it is closed at once.
 pub async fn serve(
     listener: TcpListener,
     service: impl Into<Service>,
     tls: Option<TlsAcceptor>,
+    most: usize,
     stop: CancellationToken,
 ) {
     let service = service.into();
-    let connections = TaskTracker::new();
+    let (connections, places) = (TaskTracker::new(), Connections::new(most));
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -138,13 +147,18 @@ pub async fn serve(
                 continue;
             }
         };
+        let Some(place) = places.accept() else { continue };
         let (service, tls, stop) = (service.clone(), tls.clone(), stop.clone());
         connections.spawn(async move {
             match tls {
-                None => connection(stream, peer, service, stop).await,
+                None => connection(stream, peer, place, service, stop).await,
                 Some(tls) => {
-                    if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
-                        connection(stream, peer, service, stop).await;
+                    let shaken = tokio::select! {
+                        shaken = tokio::time::timeout(HANDSHAKE, tls.accept(stream)) => shaken,
+                        () = place.closed() => return,
+                    };
+                    if let Ok(Ok(stream)) = shaken {
+                        connection(stream, peer, place, service, stop).await;
                     }
                 }
             }
@@ -217,18 +231,30 @@ fn say_close<B>(answer: &mut Response<B>) {
     answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
 }
 
-async fn connection<S>(stream: S, peer: SocketAddr, service: Service, stop: CancellationToken)
+/// The body of any answer: a finished one, or what a route made.
+type Answered = AnswerBody<EitherBody<Full<Bytes>, axum::body::Body>>;
+
+/// The address of a peer. A listener of both families sees those of IPv4 as IPv6: it is written as what it is.
+fn canonical(peer: SocketAddr) -> SocketAddr {
+    SocketAddr::new(peer.ip().to_canonical(), peer.port())
+}
+
+async fn connection<S>(stream: S, peer: SocketAddr, place: Arc<Connection>, service: Service, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let (peer, here) = (canonical(peer), place.clone());
     let service = service_fn(move |mut request: Request<Incoming>| {
+        let mut under_way = place.begin();
         if let Some((mut answer, hold)) = (service.early)(&request) {
             return Either::Left(async move {
                 pass_over(request.into_body(), UNWANTED_EARLY, &mut answer).await;
                 if !hold.is_zero() {
                     tokio::time::sleep(hold).await;
                 }
-                Ok::<_, Infallible>(answer.map(EitherBody::Left))
+                Ok::<Response<Answered>, Infallible>(
+                    answer.map(|body| AnswerBody::new(EitherBody::Left(body), under_way)),
+                )
             });
         }
         request.extensions_mut().insert(ConnectInfo(peer));
@@ -244,21 +270,25 @@ where
                 Ok((rest, _)) => pass_over(rest, UNWANTED, &mut answer).await,
                 Err(_) => {}
             }
-            Ok(answer.map(EitherBody::Right))
+            if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+                under_way.stay();
+            }
+            Ok(answer.map(|body| AnswerBody::new(EitherBody::Right(body), under_way)))
         })
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(rand::random_range(HEADER_LIMIT))
+        .header_read_timeout(rand::random_range(IDLE_LIMIT))
         .max_buf_size(64 * 1024)
         // Header and body of an answer leave as one buffer: most are small.
         .writev(false)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Stream::new(stream, here.clone())), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         biased;
         _ = connection.as_mut() => {}
+        () = here.closed() => {}
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
             let _ = tokio::time::timeout(DRAIN, connection).await;

@@ -9,6 +9,7 @@ mod wire;
 pub(crate) use sockets::{Sockets, keep};
 
 use crate::error::Problem;
+use crate::server::Stream;
 use crate::state::App;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -57,11 +58,11 @@ pub(crate) async fn connect(State(app): State<App>, mut request: Request) -> Res
 
 /// Runs the session on the stream itself, without the layers and the buffer that hyper needed.
 async fn serve(app: App, upgraded: Upgraded) {
-    let upgraded = match upgraded.downcast::<TokioIo<TcpStream>>() {
+    let upgraded = match upgraded.downcast::<TokioIo<Stream<TcpStream>>>() {
         Ok(parts) => return session::run(app, parts.io.into_inner(), parts.read_buf).await,
         Err(upgraded) => upgraded,
     };
-    match upgraded.downcast::<TokioIo<TlsStream<TcpStream>>>() {
+    match upgraded.downcast::<TokioIo<Stream<TlsStream<TcpStream>>>>() {
         Ok(parts) => Box::pin(session::run(app, parts.io.into_inner(), parts.read_buf)).await,
         Err(upgraded) => Box::pin(session::run(app, TokioIo::new(upgraded), bytes::Bytes::new())).await,
     }

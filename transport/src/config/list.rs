@@ -69,7 +69,12 @@ pub const SETTINGS: &[Setting] = &[
         "4096",
         "Entries between acceptance and answer at most (fewer while storage is slow); past it 503",
     ),
-    setting("MADANG_LIMIT_SOCKETS", "16000", "Open sockets in all: below the usual 20,000 descriptors of a process"),
+    setting(
+        "MADANG_LIMIT_CONNECTIONS",
+        "",
+        "Connections of the public port. Unset: as many as the process may open files, less what everything else needs",
+    ),
+    setting("MADANG_LIMIT_SOCKETS", "16000", "Open sockets in all; a quarter of them is for owners with a ticket"),
     setting("MADANG_LIMIT_SOCKETS_PER_USER", "5", "Open sockets of a user"),
     setting("MADANG_LIMIT_TOPICS_PER_SOCKET", "20", "Topics of a socket"),
     setting("MADANG_LIMIT_MESSAGES_PER_SECOND", "20", "Messages of a socket in a second"),

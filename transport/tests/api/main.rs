@@ -11,6 +11,7 @@ mod auth;
 mod boot;
 mod canary;
 mod config;
+mod connections;
 mod contract;
 mod cuts;
 mod demo;

@@ -1,0 +1,374 @@
+//! Which connections a listener has: never more than it may, and at that number those without a request leave first, the
+//! oldest before all others. A connection counts from its acceptance until its descriptor is closed, as a socket too.
+
+use axum::body::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// Seconds from the first byte of a request's headers to their last. A client that sends slower holds a descriptor for nothing.
+const HEADERS_LIMIT: Duration = Duration::from_secs(5);
+/// Of all connections, the part that one look for idle ones finds (one in so many): a flood is not to look at all of them for
+/// each connection.
+const CANDIDATES_PART: usize = 32;
+
+/// The state of a connection with a request under way. Otherwise it is the nanosecond since which there is none.
+const BUSY: u64 = 0;
+/// The state of a connection that was closed to make room.
+const CLOSED: u64 = u64::MAX;
+
+/// The connections of a listener.
+pub(super) struct Connections {
+    most: usize,
+    begun: Instant,
+    /// How many have no request under way.
+    waiting: AtomicUsize,
+    open: Mutex<Open>,
+}
+
+#[derive(Default)]
+struct Open {
+    all: HashMap<u64, Arc<State>>,
+    next: u64,
+    /// Found by the last look: who had no request, since when. The oldest comes first.
+    candidates: VecDeque<(u64, u64)>,
+}
+
+struct State {
+    since: AtomicU64,
+    leave: Notify,
+}
+
+/// A connection's place. Dropping it gives the place back.
+pub(crate) struct Connection {
+    all: Arc<Connections>,
+    id: u64,
+    state: Arc<State>,
+}
+
+impl Connections {
+    /// Room for `most` connections.
+    pub(super) fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self { most, begun: Instant::now(), waiting: AtomicUsize::new(0), open: Mutex::default() })
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().expect("nobody panics holding it")
+    }
+
+    /// Nanoseconds since the listener began, never [`BUSY`].
+    fn now(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(CLOSED - 1).clamp(1, CLOSED - 1)
+    }
+
+    /// Takes a place for a new connection. At the limit the one that is without a request for longest is closed for it; `None`
+    /// when all have requests under way.
+    pub(super) fn accept(self: &Arc<Self>) -> Option<Arc<Connection>> {
+        let mut open = self.open();
+        if open.all.len() >= self.most && !self.close_oldest(&mut open) {
+            metrics::counter!("connections_closed_total", "reason" => "full").increment(1);
+            return None;
+        }
+        let id = open.next;
+        open.next += 1;
+        let state = Arc::new(State { since: AtomicU64::new(self.now()), leave: Notify::new() });
+        open.all.insert(id, state.clone());
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        Some(Arc::new(Connection { all: self.clone(), id, state }))
+    }
+
+    fn close_oldest(&self, open: &mut Open) -> bool {
+        if self.close_candidate(open) {
+            return true;
+        }
+        if self.waiting.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
+        let since = |(id, state): (&u64, &Arc<State>)| Some((state.waiting_since()?, *id));
+        let mut waiting: Vec<(u64, u64)> = open.all.iter().filter_map(since).collect();
+        waiting.sort_unstable();
+        waiting.truncate((self.most / CANDIDATES_PART).max(1));
+        open.candidates = waiting.into();
+        self.close_candidate(open)
+    }
+
+    /// Closes the first candidate that had no request since it was found.
+    fn close_candidate(&self, open: &mut Open) -> bool {
+        while let Some((since, id)) = open.candidates.pop_front() {
+            let Some(state) = open.all.get(&id) else { continue };
+            if state.since.compare_exchange(since, CLOSED, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                self.waiting.fetch_sub(1, Ordering::Relaxed);
+                state.leave.notify_one();
+                open.all.remove(&id);
+                metrics::counter!("connections_closed_total", "reason" => "idle").increment(1);
+                return true;
+            }
+        }
+        false
+    }
+}
+
+impl State {
+    fn waiting_since(&self) -> Option<u64> {
+        Some(self.since.load(Ordering::Acquire)).filter(|since| !matches!(*since, BUSY | CLOSED))
+    }
+}
+
+impl Connection {
+    /// A request is under way until the guard is dropped: the connection is not closed for another one.
+    pub(super) fn begin(self: &Arc<Self>) -> UnderWay {
+        let busy = |since: u64| (since != CLOSED).then_some(BUSY);
+        if self.state.since.fetch_update(Ordering::AcqRel, Ordering::Relaxed, busy).is_ok_and(|before| before != BUSY) {
+            self.all.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+        UnderWay(Some(self.clone()))
+    }
+
+    fn finish(&self) {
+        if self.state.since.compare_exchange(BUSY, self.all.now(), Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            self.all.waiting.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns when the connection is to be closed for another one.
+    pub(super) async fn closed(&self) {
+        self.state.leave.notified().await;
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.all.open().all.remove(&self.id);
+        let before = self.state.since.swap(CLOSED, Ordering::AcqRel);
+        if !matches!(before, BUSY | CLOSED) {
+            self.all.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A request that is under way, from its headers to the end of its answer.
+pub(super) struct UnderWay(Option<Arc<Connection>>);
+
+impl UnderWay {
+    /// The connection becomes a socket: it stays under way for as long as it lives.
+    pub(super) fn stay(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            connection.finish();
+        }
+    }
+}
+
+/// The body of an answer; while it is read, its request is under way.
+pub(super) struct AnswerBody<B> {
+    body: B,
+    _under_way: UnderWay,
+}
+
+impl<B> AnswerBody<B> {
+    pub(super) fn new(body: B, under_way: UnderWay) -> Self {
+        Self { body, _under_way: under_way }
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for AnswerBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The bytes of a connection. Reading fails when headers that have begun are not complete within [`HEADERS_LIMIT`].
+pub(crate) struct Stream<S> {
+    inner: S,
+    connection: Arc<Connection>,
+    headers: Option<Headers>,
+}
+
+/// Headers that have begun.
+struct Headers {
+    /// Since when there was no request: which headers these are.
+    since: u64,
+    deadline: Instant,
+    /// Made when they do not come in one piece.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> Stream<S> {
+    pub(super) fn new(inner: S, connection: Arc<Connection>) -> Self {
+        Self { inner, connection, headers: None }
+    }
+
+    /// Notes bytes of headers, or looks whether their time is over.
+    fn watch(&mut self, cx: &mut Context<'_>, since: u64, read: bool) -> Poll<io::Error> {
+        if self.headers.as_ref().is_none_or(|headers| headers.since != since) {
+            let begun = || Headers { since, deadline: Instant::now() + HEADERS_LIMIT, timer: None };
+            self.headers = read.then(begun);
+        }
+        match &mut self.headers {
+            Some(headers) if !read => {
+                let timer = headers.timer.get_or_insert_with(|| Box::pin(sleep_until(headers.deadline)));
+                timer.as_mut().poll(cx).map(|()| io::ErrorKind::TimedOut.into())
+            }
+            _ => Poll::Pending,
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Stream<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.inner).poll_read(cx, buf);
+        let Some(since) = self.connection.state.waiting_since() else {
+            self.headers = None;
+            return read;
+        };
+        if matches!(read, Poll::Ready(Err(_))) {
+            return read;
+        }
+        match self.watch(cx, since, buf.filled().len() > before) {
+            Poll::Ready(late) if read.is_pending() => Poll::Ready(Err(late)),
+            _ => read,
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Stream<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    fn is_closed(connection: &Connection) -> bool {
+        connection.closed().now_or_never().is_some()
+    }
+
+    /// Case H5: at the cap the one that is idle for longest makes room; one with a request under way never does.
+    #[tokio::test]
+    async fn the_oldest_idle_connection_makes_room() {
+        let all = Connections::new(3);
+        let places: Vec<_> = (0..3).map(|_| all.accept().expect("there is room")).collect();
+        let busy = places[0].begin();
+        let fourth = all.accept().expect("the second makes room");
+        assert_eq!(places.iter().map(|c| is_closed(c)).collect::<Vec<_>>(), [false, true, false]);
+        drop(places[2].begin());
+        let fifth = all.accept().expect("the fourth is idle for longer than the third");
+        assert!(is_closed(&fourth) && !is_closed(&places[2]));
+        let others = [places[2].begin(), fifth.begin()];
+        assert!(all.accept().is_none(), "all have requests under way");
+        drop(busy);
+        assert!(all.accept().is_some() && is_closed(&places[0]), "what is answered is idle again");
+        drop(others);
+    }
+
+    /// Case H5: places come back, whatever became of a connection, and are counted right.
+    #[tokio::test]
+    async fn places_come_back() {
+        let all = Connections::new(2);
+        for _ in 0..100 {
+            let (one, other) = (all.accept().expect("room"), all.accept().expect("room"));
+            let mut socket = other.begin();
+            socket.stay();
+            drop(socket);
+            let third = all.accept().expect("the first makes room");
+            assert!(is_closed(&one) && !is_closed(&other), "a socket is not closed for a new connection");
+            drop((one, other, third));
+            assert_eq!((all.open().all.len(), all.waiting.load(Ordering::Relaxed)), (0, 0));
+        }
+    }
+
+    /// Case H5: five seconds from the first byte, however many more come; an idle connection may wait longer.
+    #[tokio::test(start_paused = true)]
+    async fn headers_have_five_seconds_from_their_first_byte() {
+        let all = Connections::new(1);
+        let (near, mut far) = tokio::io::duplex(64);
+        let mut stream = Stream::new(near, all.accept().expect("room"));
+        let mut byte = [0];
+        let idle = tokio::time::timeout(Duration::from_secs(15), stream.read(&mut byte)).await;
+        assert!(idle.is_err(), "nothing has begun");
+        let begun = Instant::now();
+        let dripping = tokio::spawn(async move {
+            while far.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
+        });
+        let late = loop {
+            if let Err(e) = stream.read(&mut byte).await {
+                break e;
+            }
+        };
+        assert_eq!(late.kind(), io::ErrorKind::TimedOut);
+        assert!((HEADERS_LIMIT..HEADERS_LIMIT + Duration::from_millis(10)).contains(&begun.elapsed()));
+        drop(stream);
+        dripping.await.expect("no panic");
+    }
+
+    /// Case H5: a body may take longer than headers, and the next headers have their own time.
+    #[tokio::test(start_paused = true)]
+    async fn a_request_under_way_has_no_time_for_headers() {
+        let all = Connections::new(1);
+        let connection = all.accept().expect("room");
+        let (near, mut far) = tokio::io::duplex(64);
+        let mut stream = Stream::new(near, connection.clone());
+        let mut byte = [0];
+        far.write_all(b"ab").await.expect("it fits");
+        assert_eq!(stream.read(&mut byte).await.expect("a byte"), 1);
+        let request = connection.begin();
+        assert_eq!(stream.read(&mut byte).await.expect("another"), 1);
+        assert!(tokio::time::timeout(HEADERS_LIMIT * 2, stream.read(&mut byte)).await.is_err(), "a slow body");
+        drop(request);
+        assert!(tokio::time::timeout(HEADERS_LIMIT * 2, stream.read(&mut byte)).await.is_err(), "idle");
+    }
+}
