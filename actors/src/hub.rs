@@ -150,6 +150,13 @@ impl Subscription {
     pub fn covers(&self, from: i64, to: i64) -> bool {
         self.cell.covers(from, to)
     }
+
+    /// Does only the newest of this log up to `to` lack, and nothing else after `from`? An update is published a moment after
+    /// it is stored.
+    #[must_use]
+    pub fn awaits(&self, from: i64, to: i64) -> bool {
+        self.cell.awaits(from, to)
+    }
 }
 
 impl Drop for Subscription {

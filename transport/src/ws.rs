@@ -1,6 +1,7 @@
 //! The live connection: a raw upgraded stream, a small codec, shared frames.
 
 mod codec;
+mod crowd;
 mod session;
 mod sockets;
 mod topics;
@@ -25,7 +26,7 @@ const PROTOCOL: &str = "madang.v1";
 
 /// `GET /ws`: checks the origin and upgrades.
 pub(crate) async fn connect(State(app): State<App>, mut request: Request) -> Response {
-    if request.headers().get(header::ORIGIN).is_some_and(|origin| !app.origins.know(origin)) {
+    if !app.origins.allow(request.headers()) {
         return Problem::new(StatusCode::FORBIDDEN, "forbidden-origin").into_response();
     }
     let Some(key) = handshake(request.headers()) else {

@@ -158,6 +158,13 @@ impl Cell {
         let Kept::Log(ring) = &*self.kept.lock().expect("nobody panics holding it") else { return false };
         to >= from && ring.iter().map(|f| f.offset).filter(|o| *o > from && *o <= to).eq(from + 1..=to)
     }
+
+    /// Of a log: is everything after `from` kept so far, and are only the newest up to `to` still to come?
+    pub(super) fn awaits(&self, from: i64, to: i64) -> bool {
+        let Kept::Log(ring) = &*self.kept.lock().expect("nobody panics holding it") else { return false };
+        let newest = ring.back().map_or(from, |f| f.offset.max(from));
+        newest < to && ring.iter().map(|f| f.offset).filter(|o| *o > from).eq(from + 1..=newest)
+    }
 }
 
 fn next_of(ring: &VecDeque<Frame>, after: i64, most: usize, out: &mut Vec<Bytes>) -> Pulled {

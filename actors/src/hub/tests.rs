@@ -56,6 +56,24 @@ async fn log_topics_bring_everything_in_order_or_say_that_they_cannot() {
 }
 
 #[tokio::test]
+async fn a_log_awaits_what_is_stored_and_not_published_yet() {
+    let hub = Hub::new("e".into());
+    let topic = Topic::Job(JobId::new());
+    let sub = hub.subscribe(&topic, &Reader::new(), 1);
+    let publish = |offset| hub.publish(&topic, offset, "k", at(), || json!({}));
+    assert!(sub.awaits(4, 5), "nothing was published since");
+    assert!(!sub.awaits(5, 5) && !sub.awaits(6, 5), "there is nothing to wait for");
+    [3, 4].into_iter().for_each(publish);
+    assert!(sub.awaits(2, 5) && sub.awaits(4, 6));
+    assert!(!sub.awaits(1, 5), "the second is lost: waiting does not bring it");
+    assert!(!sub.awaits(2, 4), "all of it came");
+    publish(6);
+    assert!(!sub.awaits(2, 7), "a hole is another matter");
+    let state = Topic::Event(EventId::new());
+    assert!(!hub.subscribe(&state, &Reader::new(), 1).awaits(0, 1), "a state has no missed updates");
+}
+
+#[tokio::test]
 async fn a_log_is_kept_for_a_reader_that_comes_back_and_for_a_while_only() {
     let hub = Hub::new("e".into());
     let topic = Topic::Job(JobId::new());

@@ -11,6 +11,8 @@ pub(super) enum Incoming {
     Ping(Bytes),
     /// A pong.
     Pong,
+    /// A part of a message that goes on.
+    Part,
     /// It closes.
     Close,
 }
@@ -31,31 +33,33 @@ impl Decoder {
         Self { max, partial: None }
     }
 
-    /// Takes one event from the buffer. `None`: more bytes are needed.
+    /// Takes one frame from the buffer. `None`: more bytes are needed.
     pub(super) fn next(&mut self, buffer: &mut BytesMut) -> Result<Option<Incoming>, Broken> {
-        loop {
-            let Some((fin, opcode, payload)) = frame(buffer, self.max)? else { return Ok(None) };
-            match (opcode, fin) {
-                (0x8, true) => return Ok(Some(Incoming::Close)),
-                (0x9, true) => return Ok(Some(Incoming::Ping(payload.into()))),
-                (0xa, true) => return Ok(Some(Incoming::Pong)),
-                (0x1, true) if self.partial.is_none() => return text(payload),
-                (0x1, false) if self.partial.is_none() => self.partial = Some(payload),
-                (0x0, _) => {
-                    let mut whole = self.partial.take().ok_or(Broken)?;
-                    // Nothing, and more to come: work without an end.
-                    if (payload.is_empty() && !fin) || whole.len() + payload.len() > self.max {
-                        return Err(Broken);
-                    }
-                    whole.extend(payload);
-                    if fin {
-                        return text(whole);
-                    }
-                    self.partial = Some(whole);
-                }
-                // Binary, reserved opcodes, fragmented control frames, a message inside a message.
-                _ => return Err(Broken),
+        let Some((fin, opcode, payload)) = frame(buffer, self.max)? else { return Ok(None) };
+        match (opcode, fin) {
+            (0x8, true) => Ok(Some(Incoming::Close)),
+            (0x9, true) => Ok(Some(Incoming::Ping(payload.into()))),
+            (0xa, true) => Ok(Some(Incoming::Pong)),
+            (0x1, true) if self.partial.is_none() => text(payload),
+            (0x1, false) if self.partial.is_none() => {
+                self.partial = Some(payload);
+                Ok(Some(Incoming::Part))
             }
+            (0x0, _) => {
+                let mut whole = self.partial.take().ok_or(Broken)?;
+                // Nothing, and more to come: work without an end.
+                if (payload.is_empty() && !fin) || whole.len() + payload.len() > self.max {
+                    return Err(Broken);
+                }
+                whole.extend(payload);
+                if fin {
+                    return text(whole);
+                }
+                self.partial = Some(whole);
+                Ok(Some(Incoming::Part))
+            }
+            // Binary, reserved opcodes, fragmented control frames, a message inside a message.
+            _ => Err(Broken),
         }
     }
 }
@@ -154,6 +158,7 @@ mod tests {
         let long = Incoming::Text("가".repeat(100));
         let expected = [
             Incoming::Text("one".into()),
+            Incoming::Part,
             Incoming::Ping(Bytes::from_static(b"hey")),
             Incoming::Text("two".into()),
             long,

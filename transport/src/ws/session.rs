@@ -1,12 +1,12 @@
 //! One socket: hello, subscriptions, heartbeat, limits. A task, not an actor, and a small one: what seldom happens is boxed.
 
 use super::codec::{Incoming, close, control};
-use super::sockets::{BEAT, HEARTBEAT, LEAVE, LOOK, PROBE, Place, REVOKED};
+use super::sockets::{BEAT, DISMISSED, HEARTBEAT, LEAVE, LOOK, PROBE, Place, REVOKED};
 use super::topics::{Hidden, show};
 use super::wire::{Over, Wire};
 use crate::auth::Session;
 use crate::state::App;
-use actors::hub::{Subscription, Then, text_frame};
+use actors::hub::{Reader, Subscription, Then, text_frame};
 use chrono::Utc;
 use domain::ids::{SessionId, UserId};
 use domain::topic::{Position, Topic};
@@ -28,6 +28,10 @@ const SLOW: Duration = Duration::from_secs(4);
 const GOODBYE: Duration = Duration::from_millis(500);
 /// How long a log waits for an update that others overtook.
 const OVERTAKEN: Duration = Duration::from_secs(1);
+/// How long a subscription waits for an update that is stored and not published yet: that takes about a millisecond.
+const ON_ITS_WAY: Duration = Duration::from_millis(200);
+/// Topics that a stranger may ask for in vain with one socket. Each is a look-up; a page asks for one that exists.
+const MAX_UNKNOWN_TOPICS: u8 = 20;
 /// Bytes of a log that are written together.
 const COALESCE: usize = 32 * 1024;
 
@@ -80,8 +84,17 @@ where
     drop(read);
     let end = match Box::pin(enter(&app, &mut wire)).await {
         Ok((place, who)) => {
-            let mut socket =
-                Socket { app, place, who, wire, topics: Vec::new(), unanswered: 0, sent: 0, messages: None };
+            let mut socket = Socket {
+                app,
+                place,
+                who,
+                wire,
+                topics: Vec::new(),
+                unanswered: 0,
+                unknown: 0,
+                sent: 0,
+                messages: None,
+            };
             let Err(end) = socket.live().await;
             SENT.increment(socket.sent);
             // The topics are left before the goodbye, which may take a while.
@@ -108,18 +121,15 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut place = Place::take(app).ok_or(code::TOO_MANY)?;
-    let first = tokio::time::timeout(HELLO, async {
-        loop {
-            match wire.message().await.map_err(end_of)? {
-                Incoming::Text(text) => return Ok(text),
-                Incoming::Close => return Err(code::NORMAL),
-                Incoming::Ping(_) | Incoming::Pong => {}
-            }
-        }
-    });
-    let text = first.await.map_err(|_| code::PROTOCOL)??;
+    let first = first_text(wire, &place.reader, app.settings.messages_per_second);
+    let text = tokio::time::timeout(HELLO, first).await.map_err(|_| code::PROTOCOL)??;
     let Ok(Said::Hello { ticket }) = serde_json::from_str(&text) else { return Err(code::PROTOCOL) };
-    let Some(ticket) = ticket else { return Ok((place, None)) };
+    let Some(ticket) = ticket else {
+        return if place.greet() { Ok((place, None)) } else { Err(code::TOO_MANY) };
+    };
+    if !place.show_ticket() {
+        return Err(code::TOO_MANY);
+    }
     let hash: [u8; 32] = Sha256::digest(ticket.as_bytes()).into();
     let used = app.store().run(move |c| Box::pin(async move { storage::sessions::take_ticket(c, hash).await })).await;
     let who = match used {
@@ -133,6 +143,44 @@ where
     // It may have ended between the ticket and the place.
     place.reader.rouse(REVOKED);
     Ok((place, Some(who)))
+}
+
+/// The first message, unless the socket is to leave before it. Frames that are no message have the limit of messages.
+async fn first_text<S>(wire: &mut Wire<S>, reader: &Reader, most: u32) -> Result<String, End>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    for _ in 0..=most {
+        let next = poll_fn(|context| {
+            // All else that is due is looked at again after the first message.
+            while let Poll::Ready(due) = reader.poll_due(context) {
+                if due & DISMISSED != 0 {
+                    return Poll::Ready(Err(code::TOO_MANY));
+                }
+            }
+            wire.poll_message(context).map(|message| message.map_err(end_of))
+        });
+        match next.await? {
+            Incoming::Text(text) => return Ok(text),
+            Incoming::Close => return Err(code::NORMAL),
+            Incoming::Ping(_) | Incoming::Pong | Incoming::Part => {}
+        }
+    }
+    Err(code::TOO_MANY)
+}
+
+/// Waits for the updates of a log that storage has and the log has not yet, while nothing else after `from` lacks.
+async fn catch_up(reader: &Reader, subscription: &Subscription, from: i64, to: i64) {
+    let deadline = tokio::time::Instant::now() + ON_ITS_WAY;
+    let mut others = 0;
+    while subscription.awaits(from, to) {
+        match tokio::time::timeout_at(deadline, reader.due()).await {
+            Ok(due) => others |= due,
+            Err(_) => break,
+        }
+    }
+    // Whatever became due meanwhile is still to be done.
+    reader.rouse(others);
 }
 
 fn end_of(over: Over) -> End {
@@ -157,6 +205,8 @@ struct Socket<S> {
     wire: Wire<S>,
     topics: Vec<Option<Box<Live>>>,
     unanswered: u8,
+    /// Topics that a stranger asked for in vain.
+    unknown: u8,
     sent: u64,
     /// How many more messages may come, as of when.
     messages: Option<(Instant, f32)>,
@@ -201,7 +251,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
                     self.count()?;
                     self.wire.out().push(control(0xa, &payload));
                 }
-                Next::Said(Ok(Incoming::Pong)) => self.unanswered = 0,
+                Next::Said(Ok(Incoming::Pong)) => {
+                    self.count()?;
+                    self.unanswered = 0;
+                }
+                Next::Said(Ok(Incoming::Part)) => self.count()?,
                 Next::Said(Ok(Incoming::Close)) => return Err(code::NORMAL),
                 Next::Said(Err(over)) => return Err(end_of(over)),
             }
@@ -216,6 +270,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
             self.say(&json!({"type": "goaway", "reconnectAfterMs": after}));
             self.flush().await?;
             return Err(code::RESTART);
+        }
+        if due & DISMISSED != 0 {
+            return Err(code::TOO_MANY);
         }
         if due & REVOKED != 0 && self.who.is_some_and(|w| self.app.revocations.contains(w.session)) {
             return Err(code::UNAUTHORISED);
@@ -272,10 +329,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
     fn gap(&mut self, slot: usize) {
         if let Some(live) = self.topics[slot].take() {
             self.say(&json!({"type": "gap", "topic": live.subscription.topic().to_string()}));
+            self.tell_watching();
         }
     }
 
-    /// Messages have a limit, pings too: a second's worth may come at once, and it comes back all the time.
+    /// Who watches something is not made to leave for others.
+    fn tell_watching(&mut self) {
+        self.place.watch(self.topics.iter().any(Option::is_some));
+    }
+
+    /// Messages have a limit, and so have all other frames: a second's worth may come at once, and it comes back all the time.
     fn count(&mut self) -> Result<(), End> {
         let (limit, now) = (self.app.settings.messages_per_second as f32, Instant::now());
         let (at, left) = self.messages.unwrap_or((now, limit));
@@ -287,10 +350,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
     async fn hear(&mut self, text: &str) -> Result<(), End> {
         self.count()?;
         match serde_json::from_str(text) {
-            Ok(Said::Subscribe { id, topic, from }) => self.subscribe(id, &topic, from.as_ref()).await,
+            Ok(Said::Subscribe { id, topic, from }) => self.subscribe(id, &topic, from.as_ref()).await?,
             Ok(Said::Unsubscribe { topic }) => {
                 if let Some(slot) = topic.parse().ok().and_then(|t: Topic| self.slot_of(&t)) {
                     self.topics[slot] = None;
+                    self.tell_watching();
                 }
             }
             Ok(Said::Ping { id }) => self.say(&json!({"type": "pong", "id": id})),
@@ -317,31 +381,48 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
         })
     }
 
-    /// Subscribe first, then the snapshot, then what came in between, in order.
-    async fn subscribe(&mut self, id: Value, name: &str, from: Option<&Position>) {
-        let refuse = |code| json!({"type": "error", "id": id, "code": code, "topic": name});
-        let Ok(topic) = name.parse::<Topic>() else { return self.say(&refuse("topic-forbidden")) };
-        // Without a login nothing else is even looked up.
-        if self.who.is_none() && !matches!(topic, Topic::Public(_)) {
-            return self.say(&refuse("topic-forbidden"));
+    /// Tells that a topic is not shown. A stranger who goes on asking for what does not exist is too much.
+    fn refuse(&mut self, slot: usize, hidden: Hidden, answer: impl Fn(&str) -> Value) -> Result<(), End> {
+        if hidden == Hidden::Unavailable {
+            self.say(&answer("unavailable"));
+            return Ok(());
         }
-        let Some(slot) = self.slot_for(&topic) else { return self.say(&refuse("too-many-topics")) };
-        let app = self.app.clone();
+        self.topics[slot] = None;
+        self.tell_watching();
+        self.say(&answer("topic-forbidden"));
+        self.unknown += u8::from(self.who.is_none());
+        if self.unknown > MAX_UNKNOWN_TOPICS { Err(code::TOO_MANY) } else { Ok(()) }
+    }
+
+    /// Subscribe first, then the snapshot, then what came in between, in order.
+    async fn subscribe(&mut self, id: Value, name: &str, from: Option<&Position>) -> Result<(), End> {
+        let refuse = |code: &str| json!({"type": "error", "id": id, "code": code, "topic": name});
+        // Without a login nothing else is even looked up.
+        let topic = name.parse::<Topic>().ok().filter(|t| self.who.is_some() || matches!(t, Topic::Public(_)));
+        let Some(topic) = topic else {
+            self.say(&refuse("topic-forbidden"));
+            return Ok(());
+        };
+        let Some(slot) = self.slot_for(&topic) else {
+            self.say(&refuse("too-many-topics"));
+            return Ok(());
+        };
+        let (app, reader) = (self.app.clone(), self.place.reader.clone());
         let hub = &app.handles.hub;
-        let subscription = hub.subscribe(&topic, &self.place.reader, 1 << slot);
+        let subscription = hub.subscribe(&topic, &reader, 1 << slot);
         let shown = match show(&app, self.who.map(|w| w.user), &topic).await {
             Ok(shown) => shown,
             Err(hidden) => {
                 subscription.refused();
-                if hidden == Hidden::Forbidden {
-                    self.topics[slot] = None;
-                }
-                let code = if hidden == Hidden::Forbidden { "topic-forbidden" } else { "unavailable" };
-                return self.say(&refuse(code));
+                return self.refuse(slot, hidden, refuse);
             }
         };
+        let from = from.filter(|p| p.epoch == hub.epoch()).map(|p| p.offset);
+        if let Some(from) = from.filter(|_| !topic.is_state()) {
+            catch_up(&reader, &subscription, from, shown.offset).await;
+        }
         // Everything that was missed, or a snapshot: never a part of it.
-        let resumed = from.filter(|p| p.epoch == hub.epoch()).map(|p| p.offset).filter(|offset| {
+        let resumed = from.filter(|offset| {
             *offset == shown.offset || (!topic.is_state() && subscription.covers(*offset, shown.offset))
         });
         let (recovered, offset) = (resumed.is_some(), resumed.unwrap_or(shown.offset));
@@ -354,6 +435,41 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
         metrics::counter!("ws_recoveries_total", "recovered" => if recovered { "true" } else { "false" }).increment(1);
         self.say(&answer);
         self.topics[slot] = Some(Box::new(Live { subscription, offset, overtaken: None }));
+        self.tell_watching();
         self.place.reader.rouse(1 << slot);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actors::hub::Hub;
+    use domain::ids::JobId;
+
+    /// An update is stored, and its publishing is on its way: the state between the two, made by hand.
+    #[tokio::test(start_paused = true)]
+    async fn a_subscription_waits_for_the_update_that_is_on_its_way() {
+        let (hub, reader, topic) = (Hub::new("e".into()), Reader::new(), Topic::Job(JobId::new()));
+        let subscription = hub.subscribe(&topic, &reader, 1);
+        let publish = |offset| hub.publish(&topic, offset, "k", Utc::now(), || json!({}));
+        publish(3);
+        let begun = tokio::time::Instant::now();
+        let publishing = async {
+            tokio::task::yield_now().await;
+            reader.rouse(BEAT);
+            tokio::task::yield_now().await;
+            publish(4);
+        };
+        tokio::join!(catch_up(&reader, &subscription, 2, 4), publishing);
+        assert!(subscription.covers(2, 4), "nothing is missed: it is resumed without a snapshot");
+        assert_eq!(begun.elapsed(), Duration::ZERO, "the update woke it");
+        assert_eq!(reader.due().await, BEAT | 1, "what else was due still is");
+        catch_up(&reader, &subscription, 2, 5).await;
+        assert!(!subscription.covers(2, 5), "it was lost on its way: a snapshot");
+        let waited = begun.elapsed();
+        assert!((ON_ITS_WAY..ON_ITS_WAY * 2).contains(&waited), "the wait has an end: {waited:?}");
+        catch_up(&reader, &subscription, 1, 6).await;
+        assert_eq!(begun.elapsed(), waited, "what is missing before is not waited for");
     }
 }

@@ -1,11 +1,12 @@
 //! All sockets: their number, whose they are, and one wheel that tells them what time brings.
 
+use super::crowd::{Crowd, Standing};
 use crate::state::App;
 use actors::hub::{MOST_TOPICS, Reader};
 use domain::ids::{SessionId, UserId};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::MissedTickBehavior;
@@ -27,11 +28,13 @@ pub(super) const REVOKED: u64 = BEAT << 2;
 pub(super) const LEAVE: u64 = BEAT << 3;
 /// A ping out of turn.
 pub(super) const PROBE: u64 = BEAT << 4;
+/// Somebody else needs the place.
+pub(super) const DISMISSED: u64 = BEAT << 5;
 
 /// All sockets of the server.
 #[derive(Default)]
 pub(crate) struct Sockets {
-    open: AtomicUsize,
+    crowd: Mutex<Crowd>,
     seats: Mutex<HashMap<UserId, Vec<Seat>>>,
     wheel: Wheel,
 }
@@ -41,26 +44,56 @@ struct Seat {
     reader: Arc<Reader>,
 }
 
+impl Sockets {
+    fn crowd(&self) -> MutexGuard<'_, Crowd> {
+        self.crowd.lock().expect("nobody panics holding it")
+    }
+}
+
 /// A place among the sockets of the server and, with a login, of its user. Given back when dropped.
 pub(super) struct Place {
     app: App,
     user: Option<UserId>,
+    number: u64,
+    standing: Standing,
     /// Where what is due for the socket is collected.
     pub(super) reader: Arc<Reader>,
 }
 
 impl Place {
-    /// Takes a place; `None` when the server has as many sockets as it may.
+    /// Takes a place; `None` when the server has as many sockets as it may, and none of them makes room.
     pub(super) fn take(app: &App) -> Option<Self> {
-        let open = app.sockets.open.fetch_add(1, Ordering::Relaxed);
-        // From here on dropping it gives back what was taken.
-        let place = Self { app: app.clone(), user: None, reader: Reader::new() };
+        let reader = Reader::new();
+        let number = app.sockets.crowd().arrive(&reader, app.settings.sockets)?;
         metrics::gauge!("ws_connections").increment(1.0);
-        if open >= app.settings.sockets {
-            return None;
+        app.sockets.wheel.join(&reader);
+        Some(Self { app: app.clone(), user: None, number, standing: Standing::Silent, reader })
+    }
+
+    /// Stays without a ticket; false when strangers have their share of the sockets and all of them watch something.
+    pub(super) fn greet(&mut self) -> bool {
+        let within = self.app.sockets.crowd().is_within_share(self.number, self.app.settings.sockets);
+        within && self.stand(Standing::Greeted)
+    }
+
+    /// Shows a ticket, whatever becomes of it: from now on nobody makes it leave. False when it was to leave before.
+    pub(super) fn show_ticket(&mut self) -> bool {
+        self.stand(Standing::Ticket)
+    }
+
+    /// A stranger watches something, or nothing any more.
+    pub(super) fn watch(&mut self, something: bool) {
+        if self.standing != Standing::Ticket {
+            self.stand(if something { Standing::Watching } else { Standing::Greeted });
         }
-        app.sockets.wheel.join(&place.reader);
-        Some(place)
+    }
+
+    fn stand(&mut self, standing: Standing) -> bool {
+        let stays = self.app.sockets.crowd().change(self.number, self.standing, standing, &self.reader);
+        if stays {
+            self.standing = standing;
+        }
+        stays
     }
 
     /// Belongs to a login from now on; false when its user has as many sockets as one may.
@@ -87,7 +120,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         metrics::gauge!("ws_connections").decrement(1.0);
-        self.app.sockets.open.fetch_sub(1, Ordering::Relaxed);
+        self.app.sockets.crowd().leave(self.number, self.standing);
         let Some(user) = self.user else { return };
         let mut seats = self.app.sockets.seats.lock().expect("nobody panics holding it");
         if let Some(mine) = seats.get_mut(&user) {

@@ -66,11 +66,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
-    /// The next message.
-    pub(super) async fn message(&mut self) -> Result<Incoming, Over> {
-        std::future::poll_fn(|context| self.poll_message(context)).await
-    }
-
     /// What is said next goes in here, framed.
     pub(super) fn out(&mut self) -> &mut Vec<Bytes> {
         &mut self.out
@@ -172,15 +167,19 @@ mod tests {
         assert_eq!(reading.await.unwrap().unwrap(), expected);
     }
 
+    async fn message<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<Incoming, Over> {
+        std::future::poll_fn(|context| wire.poll_message(context)).await
+    }
+
     #[tokio::test]
     async fn what_was_read_with_the_handshake_counts() {
         let (near, mut far) = tokio::io::duplex(64);
         let masked = [0x81, 0x82, 0, 0, 0, 0, b'h', b'i'];
         let mut wire = Wire::new(near, &masked[..3], 100);
         far.write_all(&masked[3..]).await.unwrap();
-        assert_eq!(wire.message().await, Ok(Incoming::Text("hi".into())));
+        assert_eq!(message(&mut wire).await, Ok(Incoming::Text("hi".into())));
         assert_eq!(wire.input.capacity(), 0);
         drop(far);
-        assert_eq!(wire.message().await, Err(Over::Gone));
+        assert_eq!(message(&mut wire).await, Err(Over::Gone));
     }
 }

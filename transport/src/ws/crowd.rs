@@ -1,0 +1,194 @@
+//! Who has a socket. Owners with a ticket have a share of their own; where there is no room, a stranger that watches nothing
+//! leaves first, the longest there before all others.
+
+use super::sockets::DISMISSED;
+use actors::hub::Reader;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Of all sockets, the part that is only for owners with a ticket (one in so many).
+const TICKETS_PART: usize = 4;
+
+/// What is known of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It said nothing yet.
+    Silent,
+    /// It has no ticket, and watches nothing.
+    Greeted,
+    /// It has no ticket, and watches something.
+    Watching,
+    /// It showed a ticket.
+    Ticket,
+}
+
+impl Standing {
+    /// The place in the order of those that leave for others, if it is one of them.
+    fn order(self, number: u64) -> Option<(bool, u64)> {
+        match self {
+            Self::Greeted => Some((false, number)),
+            // After all who were heard: it may have a ticket.
+            Self::Silent => Some((true, number)),
+            Self::Watching | Self::Ticket => None,
+        }
+    }
+}
+
+/// The sockets of the server.
+#[derive(Default)]
+pub(super) struct Crowd {
+    open: usize,
+    watching: usize,
+    next: u64,
+    /// Who leaves for others, in their order. One that was made to leave is not in here any more, nor in `open`.
+    idle: BTreeMap<(bool, u64), Arc<Reader>>,
+}
+
+impl Crowd {
+    /// A socket comes. Returns its number; `None` when there are `most` and none of them makes room.
+    pub(super) fn arrive(&mut self, reader: &Arc<Reader>, most: usize) -> Option<u64> {
+        if self.open >= most && !self.dismiss(None) {
+            return None;
+        }
+        let number = self.next;
+        self.next += 1;
+        self.open += 1;
+        self.idle.insert((true, number), reader.clone());
+        Some(number)
+    }
+
+    /// Makes the first one leave that is to, but not this one.
+    fn dismiss(&mut self, not: Option<u64>) -> bool {
+        let first = self.idle.keys().copied().find(|(_, number)| Some(*number) != not);
+        let Some(reader) = first.and_then(|first| self.idle.remove(&first)) else { return false };
+        self.open -= 1;
+        reader.rouse(DISMISSED);
+        true
+    }
+
+    /// Is there room for this stranger in the strangers' share, or does another make it?
+    pub(super) fn is_within_share(&mut self, number: u64, most: usize) -> bool {
+        self.idle.len() + self.watching <= most - most / TICKETS_PART || self.dismiss(Some(number))
+    }
+
+    /// A socket is known as something else from now on. Returns false when it was made to leave.
+    pub(super) fn change(&mut self, number: u64, from: Standing, to: Standing, reader: &Arc<Reader>) -> bool {
+        if from.order(number).is_some_and(|order| self.idle.remove(&order).is_none()) {
+            return false;
+        }
+        self.watching -= usize::from(from == Standing::Watching);
+        self.watching += usize::from(to == Standing::Watching);
+        if let Some(order) = to.order(number) {
+            self.idle.insert(order, reader.clone());
+        }
+        true
+    }
+
+    /// A socket is gone.
+    pub(super) fn leave(&mut self, number: u64, standing: Standing) {
+        if standing.order(number).is_some_and(|order| self.idle.remove(&order).is_none()) {
+            return;
+        }
+        self.watching -= usize::from(standing == Standing::Watching);
+        self.open -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const MOST: usize = 8;
+
+    struct Socket {
+        number: u64,
+        standing: Standing,
+        reader: Arc<Reader>,
+    }
+
+    impl Socket {
+        fn arrive(crowd: &mut Crowd) -> Option<Self> {
+            let reader = Reader::new();
+            Some(Self { number: crowd.arrive(&reader, MOST)?, standing: Standing::Silent, reader })
+        }
+
+        fn stand(&mut self, crowd: &mut Crowd, to: Standing) -> bool {
+            let stays = crowd.change(self.number, self.standing, to, &self.reader);
+            if stays {
+                self.standing = to;
+            }
+            stays
+        }
+
+        fn greet(&mut self, crowd: &mut Crowd) -> bool {
+            crowd.is_within_share(self.number, MOST) && self.stand(crowd, Standing::Greeted)
+        }
+
+        fn is_dismissed(&self) -> bool {
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            self.reader.poll_due(&mut context).is_ready()
+        }
+    }
+
+    /// Case M7: however many strangers come, owners get in; of the strangers those that watch nothing leave first.
+    #[test]
+    fn strangers_leave_room_for_tickets() {
+        let mut crowd = Crowd::default();
+        let mut strangers = Vec::new();
+        for n in 0..3 * MOST {
+            let mut stranger = Socket::arrive(&mut crowd).expect("somebody makes room");
+            assert!(stranger.greet(&mut crowd), "{n}");
+            strangers.push(stranger);
+        }
+        let left: Vec<bool> = strangers.iter().map(Socket::is_dismissed).collect();
+        assert_eq!(left.iter().filter(|left| !**left).count(), MOST - MOST / TICKETS_PART);
+        assert!(left.is_sorted_by(|one, next| one >= next), "the oldest first: {left:?}");
+        let kept = strangers.len() - (MOST - MOST / TICKETS_PART);
+        for stranger in &mut strangers[kept..] {
+            assert!(stranger.stand(&mut crowd, Standing::Watching));
+        }
+        let mut another = Socket::arrive(&mut crowd).expect("there is room to say hello");
+        assert!(!another.greet(&mut crowd), "all others watch something");
+        crowd.leave(another.number, another.standing);
+        for n in 0..MOST / TICKETS_PART {
+            let mut owner = Socket::arrive(&mut crowd).expect("room for a ticket");
+            assert!(owner.stand(&mut crowd, Standing::Ticket), "{n}");
+        }
+        assert!(Socket::arrive(&mut crowd).is_none(), "nobody is left who would leave");
+        assert!(strangers[kept].stand(&mut crowd, Standing::Greeted));
+        assert!(Socket::arrive(&mut crowd).is_some() && strangers[kept].is_dismissed(), "it watches nothing any more");
+    }
+
+    proptest! {
+        /// Case M7: whatever sockets do, there are never too many, and all are counted right.
+        #[test]
+        fn every_socket_is_counted_once(steps in proptest::collection::vec((0u8..5, 0usize..2 * MOST), 0..200)) {
+            let (mut crowd, mut sockets) = (Crowd::default(), Vec::<Socket>::new());
+            for (step, which) in steps {
+                if step == 0 {
+                    sockets.extend(Socket::arrive(&mut crowd));
+                } else if let Some(index) = (!sockets.is_empty()).then(|| which % sockets.len()) {
+                    let socket = &mut sockets[index];
+                    let stays = match (step, socket.standing) {
+                        (1, Standing::Silent) => socket.greet(&mut crowd),
+                        (2, Standing::Silent) => socket.stand(&mut crowd, Standing::Ticket),
+                        (3, Standing::Greeted) => socket.stand(&mut crowd, Standing::Watching),
+                        (3, Standing::Watching) => socket.stand(&mut crowd, Standing::Greeted),
+                        (4, _) => false,
+                        _ => true,
+                    };
+                    if !stays {
+                        let gone = sockets.swap_remove(index);
+                        crowd.leave(gone.number, gone.standing);
+                    }
+                }
+                prop_assert!(crowd.open <= MOST);
+            }
+            for gone in sockets.drain(..) {
+                crowd.leave(gone.number, gone.standing);
+            }
+            prop_assert_eq!((crowd.open, crowd.watching, crowd.idle.len()), (0, 0, 0));
+        }
+    }
+}
