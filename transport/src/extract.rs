@@ -1,39 +1,53 @@
 //! What handlers take from a request: typed, with errors that say what to do.
 
+mod distinct;
+
+use crate::address::client_address;
 use crate::auth::Session;
-use crate::config::TrustedProxies;
 use crate::error::{ApiResult, FieldError, Problem};
 use crate::state::App;
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use distinct::Distinct;
 use domain::rule::Broken;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::IpAddr;
 use std::str::FromStr;
 
-/// A JSON body of a type. Malformed JSON is 400; a wrong shape is 422 with the field.
+/// A JSON body of a type. Malformed JSON is 400; a wrong shape is 422 with the field; a body that does not say that it is JSON
+/// is 415.
 pub(crate) struct Body<T>(pub(crate) T);
 
 impl<T: DeserializeOwned + JsonSchema> FromRequest<App> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
-        let typed = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
-        if !typed.is_none_or(is_json) {
-            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type"));
+        let typed = says_json(request.headers());
+        if typed == Some(false) {
+            return Err(Problem::unsupported());
         }
         let RawBody(bytes) = RawBody::from_request(request, app).await?;
+        if typed.is_none() && !bytes.is_empty() {
+            return Err(Problem::unsupported());
+        }
         parse(&bytes).map(Self)
     }
+}
+
+/// Does a request say that its body is JSON? `None`: it says nothing, as a page of another origin may without asking first.
+pub(crate) fn says_json(headers: &HeaderMap) -> Option<bool> {
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter().peekable();
+    types.peek()?;
+    Some(types.all(|typed| typed.to_str().is_ok_and(is_json)))
 }
 
 /// Is that a media type of ours, whatever its parameters and case?
@@ -67,8 +81,10 @@ pub(crate) fn parse<T: DeserializeOwned + JsonSchema>(bytes: &[u8]) -> Result<T,
         return Ok(good);
     }
     // Once more for the syntax, so that a shape error in front does not hide a syntax error behind it.
-    let value: Value =
-        serde_json::from_slice(bytes).map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "malformed-json"))?;
+    let malformed = |_| Problem::new(StatusCode::BAD_REQUEST, "malformed-json");
+    let value: Value = serde_json::from_slice(bytes).map_err(malformed)?;
+    // Which of two values counts, every reader decides for itself.
+    serde_json::from_slice::<Distinct>(bytes).map_err(|e| malformed(e).said("duplicate-key"))?;
     if let Some(at) = nul_in(&value) {
         return Err(Problem::field(at.trim_start_matches('.'), "invalid-characters"));
     }
@@ -279,17 +295,6 @@ impl FromRequestParts<App> for Origin {
     }
 }
 
-pub(crate) fn client_address(parts: &Parts, trusted: &TrustedProxies) -> IpAddr {
-    let peer =
-        parts.extensions.get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |c| c.0.ip());
-    if !trusted.contains(peer) {
-        return peer;
-    }
-    let forwarded = parts.headers.get("x-forwarded-for").and_then(|v| v.to_str().ok()).unwrap_or_default();
-    // The nearest address that is not one of our own proxies.
-    forwarded.split(',').rev().filter_map(|a| a.trim().parse().ok()).find(|a| !trusted.contains(*a)).unwrap_or(peer)
-}
-
 /// An answer with a version as its `ETag`.
 pub(crate) fn versioned(status: StatusCode, version: i64, body: &Value) -> Response {
     let mut response = (status, axum::Json(body)).into_response();
@@ -372,6 +377,23 @@ mod tests {
         }
     }
 
+    /// Low list: no name stands twice, however deep, and whatever its type.
+    #[test]
+    fn a_name_stands_once_in_an_object() {
+        let good = r#"{"name":"a","innerPart":{"kind":"SIMPLE","n":1},"more":[{"kind":"SIMPLE","n":1},{"kind":"VIVID","n":1}]}"#;
+        assert!(parse::<Outer>(good.as_bytes()).is_ok(), "siblings may have the same names");
+        for (once, twice) in [
+            (r#""name":"a""#, r#""name":"a","name":"a""#),
+            (r#""name":"a""#, r#""name":"a","n\u0061me":"b""#),
+            (r#""n":1"#, r#""n":1,"n":2"#),
+            (r#"{"kind":"VIVID","n":1}"#, r#"{"kind":"VIVID","n":1,"n":1}"#),
+            (r#""name":"a""#, r#""name":"a","other":{"x":[{"y":1,"y":1}]}"#),
+        ] {
+            let problem = parse::<Outer>(good.replace(once, twice).as_bytes()).unwrap_err();
+            assert_eq!((problem.status.as_u16(), problem.code), (400, "malformed-json"), "{twice}");
+        }
+    }
+
     #[test]
     fn what_is_said_of_a_body_has_an_end() {
         let rows =
@@ -384,19 +406,5 @@ mod tests {
         let wide = format!(r#"{{"{name}":["\\u0000 is no NUL"{}]}}"#, ",0".repeat(200_000));
         assert_eq!(parse::<Outer>(wide.as_bytes()).unwrap_err().code, "unknown-field");
         assert!(begun.elapsed().as_secs() < 5, "a hundred thousand million bytes were copied");
-    }
-
-    #[test]
-    fn forwarded_addresses_are_believed_from_proxies_only() {
-        let request = |peer: &str, forwarded: &str| {
-            let mut parts =
-                axum::http::Request::builder().header("x-forwarded-for", forwarded).body(()).unwrap().into_parts().0;
-            parts.extensions.insert(ConnectInfo::<SocketAddr>(format!("{peer}:1").parse().unwrap()));
-            parts
-        };
-        let proxies = TrustedProxies::parse(&["10.0.0.1".into()]).unwrap();
-        assert_eq!(client_address(&request("1.2.3.4", "9.9.9.9"), &proxies).to_string(), "1.2.3.4");
-        assert_eq!(client_address(&request("10.0.0.1", "6.6.6.6, 9.9.9.9"), &proxies).to_string(), "9.9.9.9");
-        assert_eq!(client_address(&request("10.0.0.1", "nonsense"), &proxies).to_string(), "10.0.0.1");
     }
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod access_log;
+mod address;
 pub mod admin;
 pub mod auth;
 pub mod boot;
@@ -17,6 +18,7 @@ mod messages;
 pub mod openapi;
 mod origins;
 mod password_rule;
+mod policy;
 mod ratelimit;
 pub mod restored;
 mod revocations;
