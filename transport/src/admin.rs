@@ -1,12 +1,15 @@
 //! The admin port: metrics, actors, breakers, dead letters, caches, audit. Loopback by default, by token but for the metrics.
 
+mod refusals;
+
+use crate::address::limit_key;
 use crate::error::{ApiResult, Problem};
 use crate::extract::{Body, Id, Origin, Query, RawBody};
 use crate::gateway;
 use crate::state::App;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -15,10 +18,13 @@ use domain::channel::{Channel, Upstream};
 use domain::ids::{EventId, StoreId};
 use domain::rule::within;
 use domain::text::line;
+use refusals::Refusals;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
 use storage::dead::Filter;
 use storage::stores::{Shop, Verification};
 
@@ -34,6 +40,7 @@ struct Invalidate {
 
 /// The admin router.
 pub(crate) fn router(app: App) -> Router {
+    let guard = Guard { app: app.clone(), refusals: Arc::default() };
     let guarded = Router::new()
         .route("/admin/actors", get(actors))
         .route("/admin/actors/{name}/restart", post(restart))
@@ -50,10 +57,10 @@ pub(crate) fn router(app: App) -> Router {
         .route("/admin/simulator", get(simulator_state).delete(heal))
         .route("/admin/simulator/faults", post(fault))
         .route("/admin/simulator/scenario", post(scenario))
-        .route_layer(from_fn_with_state(app.clone(), by_token));
+        .route_layer(from_fn_with_state(guard.clone(), by_token))
+        .merge(Router::new().route("/metrics", get(metrics)).route_layer(from_fn_with_state(guard, by_token_or_here)));
     Router::new()
         .merge(guarded)
-        .route("/metrics", get(metrics))
         .method_not_allowed_fallback(gateway::not_allowed)
         .fallback(gateway::not_found)
         .layer(DefaultBodyLimit::max(app.settings.body_bytes))
@@ -61,28 +68,54 @@ pub(crate) fn router(app: App) -> Router {
         .with_state(app)
 }
 
-async fn by_token(State(app): State<App>, request: Request, next: Next) -> Response {
-    let given = request
-        .headers()
-        .get(header::AUTHORIZATION)
-        .and_then(|v| v.to_str().ok())
-        .and_then(|v| v.strip_prefix("Bearer "));
-    if !given.is_some_and(|t| app.handles.shared.keys.is_admin_token(t)) {
-        return Problem::unauthenticated().into_response();
-    }
-    next.run(request).await
+/// Who may come in, and who was refused lately.
+#[derive(Clone)]
+struct Guard {
+    app: App,
+    refusals: Arc<Refusals>,
 }
 
-/// Open on loopback only; elsewhere by token.
-async fn metrics(State(app): State<App>, ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request) -> Response {
-    let given = request
-        .headers()
-        .get(header::AUTHORIZATION)
-        .and_then(|v| v.to_str().ok())
-        .and_then(|v| v.strip_prefix("Bearer "));
-    if !peer.ip().is_loopback() && !given.is_some_and(|t| app.handles.shared.keys.is_admin_token(t)) {
-        return Problem::unauthenticated().into_response();
+impl Guard {
+    fn admits(&self, headers: &HeaderMap) -> bool {
+        let given = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| v.split_once(' '));
+        let token = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
+        token.is_some_and(|token| self.app.handles.shared.keys.is_admin_token(token))
     }
+
+    /// Counts a refusal; tells log and audit of the first one of an address in a while. Neither has what was given as token.
+    fn refuse(&self, peer: SocketAddr) -> Response {
+        metrics::counter!("auth_failures_total", "kind" => "admin").increment(1);
+        let address = limit_key(peer.ip());
+        if self.refusals.is_news(address, Instant::now()) {
+            tracing::warn!(%address, "the admin port refused a caller without its token");
+            let nobody = "anonymous".to_owned();
+            self.app.audit_as(nobody, peer.ip(), "admin-refused", "admin".into(), json!({}));
+        }
+        Problem::unauthenticated().into_response()
+    }
+}
+
+async fn by_token(
+    State(guard): State<Guard>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if guard.admits(request.headers()) { next.run(request).await } else { guard.refuse(peer) }
+}
+
+/// Open to this machine, when it is asked by a name that no page can have; elsewhere by token.
+async fn by_token_or_here(
+    State(guard): State<Guard>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let here = peer.ip().to_canonical().is_loopback() && gateway::is_asked_by_loopback_name(request.headers());
+    if here || guard.admits(request.headers()) { next.run(request).await } else { guard.refuse(peer) }
+}
+
+async fn metrics(State(app): State<App>) -> Response {
     let text = app.metrics.as_ref().map(metrics_exporter_prometheus::PrometheusHandle::render).unwrap_or_default();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }

@@ -253,7 +253,7 @@ impl Running {
         let system = System::start(deps, config(&settings, &public_url)).await?;
         let app: App = Arc::new(State {
             handles: system.handles().clone(),
-            origins: Origins::new(&public_url, &settings),
+            origins: Origins::new(&public_url, &settings, address),
             public_url,
             tokens: Tokens::new(keys, &epoch),
             passwords: Passwords::new(settings.bcrypt_cost),
@@ -264,6 +264,7 @@ impl Running {
             strangers: crate::gateway::InFlight::default(),
             revocations,
             slugs: Slugs::default(),
+            documents: crate::http::documents::Documents::default(),
             sockets: crate::ws::Sockets::default(),
             metrics,
             meters: crate::gateway::Meters::default(),

@@ -1,5 +1,7 @@
 //! Errors of the API: one type, one place where they become a body.
 
+mod page;
+
 use crate::messages::words;
 use actors::EnterError;
 use actors::event::EventError;
@@ -64,6 +66,11 @@ impl Problem {
 
     pub(crate) fn unauthenticated() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthenticated")
+    }
+
+    /// A body that does not say that it is JSON.
+    pub(crate) fn unsupported() -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type")
     }
 
     /// Not in the state that it is in.
@@ -172,6 +179,24 @@ pub(crate) fn prefers_english(headers: &HeaderMap) -> bool {
     best.is_some_and(|(w, english)| english && w > 0.0)
 }
 
+/// Does the caller read a page rather than JSON, as a browser that follows a link?
+pub(crate) fn prefers_page(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok());
+    // The best weight of a page, and of JSON where that is named.
+    let (mut page, mut json) = (0.0f32, 0.0f32);
+    for entry in lines.flat_map(|line| line.split(',')) {
+        let mut parts = entry.split(';').map(|part| part.trim().to_ascii_lowercase());
+        let kind = parts.next().unwrap_or_default();
+        let q = parts.find_map(|part| part.strip_prefix("q=")?.parse::<f32>().ok()).unwrap_or(1.0);
+        match kind.as_str() {
+            "text/html" | "application/xhtml+xml" => page = page.max(q),
+            "application/json" | "application/problem+json" => json = json.max(q),
+            _ => {}
+        }
+    }
+    page > 0.0 && page >= json
+}
+
 /// Carried in the response's extensions until the gateway renders it.
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
@@ -262,6 +287,25 @@ mod tests {
         assert_eq!(status(EventError::StoreRejected.into()), (409, "store-rejected"));
         assert_eq!(status(StorageError::Busy.into()), (503, "overloaded"));
         assert_eq!(status(StorageError::Lost(String::new()).into()), (503, "outcome-unknown"));
+    }
+
+    /// Case 14: a page for who follows a link, JSON for programs.
+    #[test]
+    fn pages_are_for_browsers() {
+        for (accept, page) in [
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", true),
+            ("TEXT/HTML", true),
+            ("application/json, text/html;q=0.9", false),
+            ("application/json;q=0.5, text/html;q=0.9", true),
+            ("text/html;q=0", false),
+            ("*/*", false),
+            ("image/avif,image/webp,*/*", false),
+            ("", false),
+        ] {
+            let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]);
+            assert_eq!(prefers_page(&headers), page, "{accept}");
+        }
+        assert!(!prefers_page(&HeaderMap::new()));
     }
 
     #[test]

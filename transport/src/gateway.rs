@@ -3,7 +3,9 @@
 
 mod idempotency;
 mod meters;
+mod patience;
 mod refusal;
+mod strict;
 
 use crate::access_log::{self, Line};
 use crate::auth::Session;
@@ -14,12 +16,13 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use futures_util::FutureExt;
 use std::time::{Duration, Instant};
 
 pub(crate) use idempotency::{InFlight, anonymous as idempotent_anonymous, owner as idempotent_owner};
 pub(crate) use meters::Meters;
+pub(crate) use patience::Patience;
 pub(crate) use refusal::early;
+pub(crate) use strict::{is_asked_by_loopback_name, typed_bodies};
 
 const X_TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 
@@ -32,35 +35,27 @@ pub(crate) struct Trace(pub(crate) String);
 
 /// Outermost: everything gets a trace id, a limit, a log line and headers; a panic of a handler stays here.
 pub(crate) async fn everything(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let trace = trace_id();
+    let (started, trace, patience) = (Instant::now(), trace_id(), Patience::default());
     request.extensions_mut().insert(Trace(trace.clone()));
+    request.extensions_mut().insert(patience.clone());
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let asked = Asked::of(&request);
-    let usual = Duration::from_secs(app.settings.request_seconds);
     let answering = async {
+        if let Some(problem) = strict::refusal(&app, &request) {
+            return problem.into_response();
+        }
         match app.origins.preflight(&method, request.headers()) {
             Some(headers) => (StatusCode::NO_CONTENT, headers).into_response(),
             None => next.run(request).await,
         }
     };
-    let answering = std::panic::AssertUnwindSafe(tokio::time::timeout(usual + asked.waits, answering));
-    let mut response = match answering.catch_unwind().await {
-        Ok(Ok(response)) => response,
-        // Too late, or a panic in a handler: without internals; the log has the rest.
-        Ok(Err(_)) | Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown")
-            .retry_after(Duration::from_secs(1))
-            .into_response(),
-    };
+    let usual = Duration::from_secs(app.settings.request_seconds);
+    // Too late, or a panic in a handler: without internals; the log has the rest.
+    let answered = patience.within(usual, answering).await;
+    let mut response = answered.unwrap_or_else(|| Problem::overloaded("outcome-unknown").into_response());
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        let mut rendered = problem.render(asked.english, &trace);
-        for (name, value) in response.headers() {
-            if !rendered.headers().contains_key(name) && name != header::CONTENT_LENGTH {
-                rendered.headers_mut().insert(name.clone(), value.clone());
-            }
-        }
-        response = rendered;
+        response = asked.told(&problem, &trace, response.headers());
     }
     // Unknown routes and methods pass no owner's gate, and count all the same.
     if asked.api
@@ -70,13 +65,13 @@ pub(crate) async fn everything(State(app): State<App>, mut request: Request, nex
     {
         say_standing(&app.rate.count(session.user, Instant::now()), response.headers_mut());
     }
-    secure(response.headers_mut(), app.settings.tls.is_some(), asked.api);
+    app.origins.policy().secure(response.headers_mut(), asked.api);
     app.origins.open(asked.origin.as_ref(), response.headers_mut());
     if let Ok(value) = HeaderValue::from_str(&trace) {
         response.headers_mut().insert(X_TRACE_ID, value);
     }
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
-    account(&app, &method, route, response.status(), started.elapsed(), !asked.waits.is_zero(), &trace);
+    account(&app, &method, route, response.status(), started.elapsed(), patience.is_asked(), &trace);
     response
 }
 
@@ -96,7 +91,8 @@ fn account(app: &App, method: &Method, route: &str, status: StatusCode, took: Du
 struct Asked {
     api: bool,
     english: bool,
-    waits: Duration,
+    /// A person looks at the answer.
+    page: bool,
     authorization: Option<HeaderValue>,
     origin: Option<HeaderValue>,
 }
@@ -104,13 +100,27 @@ struct Asked {
 impl Asked {
     fn of(request: &Request) -> Self {
         let headers = request.headers();
+        let api = request.uri().path().starts_with("/api/");
         Self {
-            api: request.uri().path().starts_with("/api/"),
+            api,
             english: crate::error::prefers_english(headers),
-            waits: wait_asked(request.uri().query(), headers),
+            page: !api && crate::error::prefers_page(headers),
             authorization: headers.get(header::AUTHORIZATION).cloned(),
             origin: headers.get(header::ORIGIN).cloned(),
         }
+    }
+}
+
+impl Asked {
+    /// A problem as the caller reads it, with the headers that were given to it on its way.
+    fn told(&self, problem: &Problem, trace: &str, given: &HeaderMap) -> Response {
+        let mut told = if self.page { problem.page(self.english, trace) } else { problem.render(self.english, trace) };
+        for (name, value) in given {
+            if !told.headers().contains_key(name) && name != header::CONTENT_LENGTH {
+                told.headers_mut().insert(name.clone(), value.clone());
+            }
+        }
+        told
     }
 }
 
@@ -121,34 +131,6 @@ pub(crate) fn wait_asked(query: Option<&str>, headers: &HeaderMap) -> Duration {
     let from_query = query.unwrap_or_default().split('&').find_map(|p| p.strip_prefix("wait="));
     let seconds = from_header.or(from_query).and_then(|s| s.parse::<u64>().ok()).unwrap_or(0);
     Duration::from_secs(seconds).min(MAX_WAIT)
-}
-
-fn secure(headers: &mut HeaderMap, tls: bool, api: bool) {
-    // Grown once.
-    headers.reserve(10);
-    let csp = if api {
-        "default-src 'none'; frame-ancestors 'none'"
-    } else {
-        "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; object-src 'none'; \
-         base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-    };
-    for (name, value) in [
-        ("content-security-policy", csp),
-        ("x-content-type-options", "nosniff"),
-        ("x-frame-options", "DENY"),
-        ("referrer-policy", "no-referrer"),
-        ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
-        ("cross-origin-opener-policy", "same-origin"),
-    ] {
-        headers.entry(HeaderName::from_static(name)).or_insert(HeaderValue::from_static(value));
-    }
-    if api {
-        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    }
-    if tls {
-        headers
-            .insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000; includeSubDomains"));
-    }
 }
 
 /// Owners only: a good token of a living login, within the rate limit.

@@ -5,6 +5,7 @@ pub(crate) mod answers;
 pub(crate) mod bodies;
 pub(crate) mod content;
 pub(crate) mod distribution;
+pub(crate) mod documents;
 pub(crate) mod draws;
 pub(crate) mod events;
 pub(crate) mod jobs;
@@ -18,7 +19,7 @@ use crate::gateway;
 use crate::state::App;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post, put};
 use tower_http::compression::CompressionLayer;
 
@@ -61,10 +62,12 @@ fn owners(app: &App) -> Router<App> {
         .route("/api/distribution/{id}/confirm", post(distribution::confirm))
         .route_layer(from_fn_with_state(app.clone(), gateway::idempotent_owner))
         .merge(Router::new().route("/api/realtime/tickets", post(users::ticket)))
+        .route_layer(from_fn(gateway::typed_bodies))
         .route_layer(from_fn_with_state(app.clone(), gateway::owners_only))
         .merge(
             Router::new()
                 .route("/api/users/logout", post(users::logout))
+                .route_layer(from_fn(gateway::typed_bodies))
                 .route_layer(from_fn_with_state(app.clone(), gateway::owners_uncounted)),
         )
 }
@@ -85,9 +88,8 @@ fn everybody(app: &App) -> Router<App> {
         .route("/images/{name}", get(content::file))
         .route("/livez", get(ops::livez))
         .route("/readyz", get(ops::readyz))
-        .route("/openapi.json", get(ops::openapi))
-        .route("/asyncapi.json", get(ops::asyncapi))
         .route("/ws", get(crate::ws::connect))
+        .route_layer(from_fn(gateway::typed_bodies))
         .merge(crate::web::routes())
 }
 
@@ -103,6 +105,7 @@ pub(crate) fn router(app: App, more: Router) -> Router {
         .merge(everybody(&app))
         .layer(CompressionLayer::new())
         .merge(entries())
+        .merge(documents::routes())
         .merge(more.with_state(()))
         .method_not_allowed_fallback(gateway::not_allowed)
         .fallback(gateway::not_found)

@@ -19,6 +19,9 @@ pub(crate) fn words(code: &str) -> Words {
 #[rustfmt::skip]
 const TABLE: &[Row] = &[
     ("malformed-json", "잘못된 JSON", "본문이 올바른 JSON이 아닙니다.", "Malformed JSON", "The body is not valid JSON."),
+    ("duplicate-key", "이름이 겹치는 JSON", "JSON 안에 같은 이름이 두 번 있어요. 하나만 남기고 다시 보내 주세요.", "Duplicate name in JSON", "An object names a member twice: send each name once."),
+    ("host-invalid", "잘못된 Host", "요청에 Host 헤더가 정확히 하나 있어야 해요. 주소를 확인해 주세요.", "Invalid Host", "A request needs exactly one Host header: check the address."),
+    ("uri-too-long", "너무 긴 주소", "주소가 8 KiB보다 길어요. 주소를 줄여 다시 시도해 주세요.", "Address too long", "The address is longer than 8 KiB: shorten it and try again."),
     ("unsupported-media-type", "지원하지 않는 형식", "Content-Type은 application/json이어야 합니다.", "Unsupported media type", "Content-Type must be application/json."),
     ("unknown-field", "알 수 없는 항목", "이 요청에 없는 항목이 들어 있습니다.", "Unknown field", "The request has a field that does not belong to it."),
     ("required", "필수 항목 누락", "꼭 필요한 항목이 빠졌습니다.", "Required", "A required field is missing."),
@@ -54,6 +57,7 @@ const TABLE: &[Row] = &[
     ("login-failed", "로그인 실패", "이메일 또는 비밀번호가 맞지 않습니다.", "Login failed", "E-mail or password is wrong."),
     ("login-throttled", "로그인 시도가 많음", "잠시 뒤 다시 시도해 주세요.", "Too many attempts", "Try again later."),
     ("not-found", "찾을 수 없음", "요청하신 것을 찾을 수 없습니다.", "Not found", "There is nothing here."),
+    ("page-not-found", "페이지를 찾을 수 없어요", "주소가 바뀌었거나 없어진 이벤트일 수 있어요. 받은 링크나 QR 코드를 다시 확인해 주세요.", "Page not found", "The address may have changed, or the event is gone. Check the link or the QR code again."),
     ("method-not-allowed", "허용되지 않는 메서드", "이 주소에서는 쓸 수 없는 메서드입니다.", "Method not allowed", "This address does not take this method."),
     ("wrong-state", "지금은 할 수 없음", "현재 상태에서는 할 수 없는 작업입니다.", "Wrong state", "This is not possible in the present state."),
     ("stale", "먼저 바뀜", "그사이 내용이 바뀌었습니다. 새로 읽은 뒤 다시 시도해 주세요.", "Stale", "It changed meanwhile: read it again and retry."),
@@ -71,7 +75,7 @@ const TABLE: &[Row] = &[
     ("too-large", "너무 큼", "본문이 너무 큽니다.", "Too large", "The body is too large."),
     ("overloaded", "붐빔", "지금 요청이 몰려 처리하지 못했습니다. 곧 다시 시도해 주세요.", "Overloaded", "Too much at once; nothing was done. Try again shortly."),
     ("outcome-unknown", "결과를 알 수 없음", "처리되었을 수 있습니다. 같은 Idempotency-Key로 다시 보내면 알 수 있습니다.", "Outcome unknown", "It may have been done: repeat it with the same Idempotency-Key."),
-    ("forbidden-origin", "허용되지 않는 출처", "이 출처에서는 연결할 수 없습니다.", "Forbidden origin", "This origin may not connect."),
+    ("forbidden-origin", "허용되지 않는 출처", "다른 사이트의 페이지에서 보낸 요청이라 받지 않았어요. 이 서버의 주소로 열거나 MADANG_ALLOWED_ORIGINS에 더해 주세요.", "Forbidden origin", "A page of another site sent this. Open it at this server's address, or add its origin to MADANG_ALLOWED_ORIGINS."),
     ("job-over", "끝난 작업", "이미 끝난 작업입니다.", "Job is over", "The job is over already."),
     ("upgrade-required", "WebSocket 전용", "WebSocket으로 연결해 주세요.", "Upgrade required", "Connect with a WebSocket."),
 ];

@@ -41,6 +41,7 @@ pub(crate) struct State {
     pub(crate) strangers: crate::gateway::InFlight,
     pub(crate) revocations: Revocations,
     pub(crate) slugs: Slugs,
+    pub(crate) documents: crate::http::documents::Documents,
     pub(crate) sockets: crate::ws::Sockets,
     pub(crate) metrics: Option<PrometheusHandle>,
     pub(crate) meters: crate::gateway::Meters,

@@ -5,8 +5,8 @@ use crate::extract::{Id, Query};
 use crate::state::App;
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use domain::channel::Source;
 use rust_embed::Embed;
@@ -15,12 +15,19 @@ use rust_embed::Embed;
 #[folder = "$CARGO_MANIFEST_DIR/web/"]
 struct Files;
 
+/// For crawlers: nothing here is to be found by searching. Links that somebody shares have previews, which need page and
+/// picture.
+const ROBOTS: &str = "User-agent: *\nAllow: /e/\nAllow: /images/\nAllow: /web/\nDisallow: /\n";
+
 pub(crate) fn routes() -> Router<App> {
     Router::new()
         .route("/", get(|headers: HeaderMap| async move { file("index.html", &headers) }))
         .route("/docs", get(|headers: HeaderMap| async move { file("docs.html", &headers) }))
         .route("/worker.js", get(|headers: HeaderMap| async move { file("worker.js", &headers) }))
+        .route("/favicon.ico", get(|headers: HeaderMap| async move { file("icon-192.png", &headers) }))
+        .route("/robots.txt", get(|| async { ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], ROBOTS) }))
         .route("/e/{slug}", get(customer))
+        .route("/e/{slug}/", get(without_slash))
         .route("/web/{*path}", get(web))
 }
 
@@ -39,6 +46,13 @@ async fn customer(
     let source = query.get("c").and_then(|c| Source::parse(&c.trim().to_uppercase())).unwrap_or(Source::Direct);
     app.handles.events.get(event.id).hit(source).await;
     Ok(file("event.html", &headers))
+}
+
+/// The customer page by an address with a slash too many, as some apps make it: it is sent on, with its query.
+async fn without_slash(State(app): State<App>, Id(slug): Id<String>, uri: Uri) -> Result<Redirect, Problem> {
+    crate::http::participation::by_slug(&app, &slug).await?;
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    Ok(Redirect::permanent(&format!("/e/{slug}{query}")))
 }
 
 async fn web(Id(path): Id<String>, headers: HeaderMap) -> Response {

@@ -2,7 +2,7 @@
 //! be told: no route is looked for, no body parsed, no text made, and headers are copied from finished ones. Past what may be
 //! spent on it, who is refused waits for a turn, and meanwhile no further request is read from that connection.
 
-use super::{X_TRACE_ID, account, secure, trace_id};
+use super::{X_TRACE_ID, account, trace_id};
 use crate::error::{Problem, prefers_english};
 use crate::server::Early;
 use crate::state::App;
@@ -30,7 +30,7 @@ impl Finished {
         const HERE: &str = "00000000000000000000000000000000";
         let problem = Problem::from(EnterError::Overloaded);
         let mut headers = problem.headers(english);
-        secure(&mut headers, app.settings.tls.is_some(), true);
+        app.origins.policy().secure(&mut headers, true);
         // A place for it: a copy that has to grow costs as much again.
         headers.insert(X_TRACE_ID, HeaderValue::from_static(HERE));
         let body = problem.body(english, HERE);

@@ -5,6 +5,7 @@ use super::stores::owned as owned_store;
 use crate::auth::Session;
 use crate::error::{ApiResult, Problem};
 use crate::extract::{Body, Id, IfMatch, Origin, Owner, Query, not_modified, page, unchanged, versioned};
+use crate::gateway::Patience;
 use crate::state::App;
 use actors::{EventError, view};
 use actors::{pictures, publishing};
@@ -297,6 +298,7 @@ pub(crate) async fn approve(
     Origin(origin): Origin,
     Id(id): Id<EventId>,
     IfMatch(version): IfMatch,
+    patience: Patience,
     query: Query,
 ) -> ApiResult {
     let approval = app.handles.events.get(id).approve(who.user, version).await?;
@@ -308,6 +310,7 @@ pub(crate) async fn approve(
         json!({"distribution": approval.distribution}),
     );
     let wait = crate::gateway::wait_asked(query.get("wait").map(|w| format!("wait={w}")).as_deref(), &HeaderMap::new());
+    patience.grant(wait);
     let ended = !wait.is_zero() && super::distribution::wait_ended(&app, approval.distribution, wait).await?;
     let event = if ended { owned(&app, who, id).await? } else { approval.event };
     let status = if ended { StatusCode::OK } else { StatusCode::ACCEPTED };

@@ -3,6 +3,7 @@
 use crate::auth::Session;
 use crate::error::{ApiResult, Problem};
 use crate::extract::{Id, Owner, Query, not_modified, page, unchanged, versioned};
+use crate::gateway::Patience;
 use crate::state::App;
 use actors::hub::Reader;
 use actors::jobs::JobView;
@@ -20,9 +21,16 @@ async fn owned(app: &App, who: Session, id: JobId) -> ApiResult<JobView> {
 }
 
 /// A job; `Prefer: wait` holds until it ended or, with `If-None-Match`, until it changed.
-pub(crate) async fn one(State(app): State<App>, Owner(who): Owner, Id(id): Id<JobId>, headers: HeaderMap) -> ApiResult {
+pub(crate) async fn one(
+    State(app): State<App>,
+    Owner(who): Owner,
+    Id(id): Id<JobId>,
+    patience: Patience,
+    headers: HeaderMap,
+) -> ApiResult {
     let conditional = headers.contains_key("if-none-match");
     let wait = crate::gateway::wait_asked(None, &headers);
+    patience.grant(wait);
     let news = Reader::new();
     let _subscription = app.handles.hub.subscribe(&Topic::Job(id), &news, 1);
     let deadline = tokio::time::Instant::now() + wait;

@@ -1,4 +1,4 @@
-//! Health and the two documents.
+//! Health.
 
 use crate::state::App;
 use axum::Json;
@@ -93,12 +93,4 @@ pub(crate) async fn watch_database(app: App) {
         metrics::gauge!("db_waiting").set(app.store().waiting() as f64);
         metrics::gauge!("event_actors").set(app.handles.events.running() as f64);
     }
-}
-
-pub(crate) async fn openapi() -> Response {
-    ([("content-type", "application/json")], crate::openapi::document().to_string()).into_response()
-}
-
-pub(crate) async fn asyncapi(State(app): State<App>) -> Response {
-    ([("content-type", "application/json")], crate::openapi::asyncapi(&app.public_url).to_string()).into_response()
 }
