@@ -109,9 +109,7 @@ impl Asked {
             origin: headers.get(header::ORIGIN).cloned(),
         }
     }
-}
 
-impl Asked {
     /// A problem as the caller reads it, with the headers that were given to it on its way.
     fn told(&self, problem: &Problem, trace: &str, given: &HeaderMap) -> Response {
         let mut told = if self.page { problem.page(self.english, trace) } else { problem.render(self.english, trace) };

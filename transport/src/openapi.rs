@@ -21,11 +21,13 @@ fn says(status: u16) -> &'static str {
         304 => "Unchanged",
         400 => "Malformed JSON",
         401 => "Not logged in",
+        403 => "A page of another origin",
         404 => "Nothing here, or somebody else's",
         409 => "Not possible now",
         410 => "Over",
         412 => "Changed meanwhile",
         413 => "The body is too large",
+        415 => "The body does not say that it is JSON",
         422 => "A field breaks a rule",
         425 => "Not begun",
         429 => "Too many",
@@ -69,7 +71,10 @@ fn operation(o: &Operation, taken: &mut SchemaGenerator, given: &mut SchemaGener
         statuses.extend([401, 429]);
     }
     if o.takes.is_some() {
-        statuses.extend([400, 413, 422]);
+        statuses.extend([400, 413, 415, 422]);
+    }
+    if o.method != "get" {
+        statuses.push(403);
     }
     let mut responses: Map<String, Value> =
         statuses.into_iter().map(|status| (status.to_string(), response(o, status, given))).collect();
