@@ -4,6 +4,7 @@ use crate::error::{Result, corrupt};
 use crate::sql::{sql, types as t};
 use crate::store::Conn;
 use diesel::QueryableByName;
+use domain::draw::PassedOnWhy;
 use domain::ids::{DrawId, EventId};
 use domain::time::Instant;
 use uuid::Uuid;
@@ -64,6 +65,20 @@ pub struct Winner {
     /// When it was given up.
     #[diesel(sql_type = t::Nullable<t::Timestamptz>)]
     pub forfeited_at: Option<Instant>,
+    /// 1, 2, 3 … in the order in which this draw's prizes and places were passed on.
+    #[diesel(sql_type = t::Nullable<t::Integer>)]
+    pub passed_on_no: Option<i32>,
+    /// Why it was.
+    #[diesel(sql_type = t::Nullable<t::Text>)]
+    pub passed_on_why: Option<String>,
+}
+
+impl Winner {
+    /// Why the prize or place was passed on. A node of before, which knew of erasures only, stored no reason.
+    #[must_use]
+    pub fn why(&self) -> PassedOnWhy {
+        self.passed_on_why.as_deref().and_then(PassedOnWhy::parse).unwrap_or(PassedOnWhy::Erased)
+    }
 }
 
 /// Stores a draw with everyone drawn: `(entry number, prize)` in order, prize `None` for alternates.
@@ -121,7 +136,7 @@ pub async fn list(c: &mut Conn, event: EventId) -> Result<Vec<Draw>> {
 /// # Errors
 /// Whatever the database said.
 pub async fn winners(c: &mut Conn, draw: DrawId) -> Result<Vec<Winner>> {
-    sql("select position, entry_no, drawn_rank, rank, prize, forfeited_at from participation.winners where draw_id = ? order by position limit 20100")
+    sql("select position, entry_no, drawn_rank, rank, prize, forfeited_at, passed_on_no, passed_on_why from participation.winners where draw_id = ? order by position limit 20100")
         .bind::<t::Uuid, _>(draw.0)
         .all(c)
         .await
@@ -132,7 +147,7 @@ pub async fn winners(c: &mut Conn, draw: DrawId) -> Result<Vec<Winner>> {
 /// # Errors
 /// Whatever the database said.
 pub async fn place_of(c: &mut Conn, event: EventId, entry_no: i64) -> Result<Option<Winner>> {
-    sql("select position, entry_no, drawn_rank, rank, prize, forfeited_at from participation.winners
+    sql("select position, entry_no, drawn_rank, rank, prize, forfeited_at, passed_on_no, passed_on_why from participation.winners
           where entry_no = ? and draw_id = (select id from participation.draws where event_id = ? order by round desc limit 1)")
         .bind::<t::BigInt, _>(entry_no)
         .bind::<t::Uuid, _>(event.0)
@@ -140,21 +155,27 @@ pub async fn place_of(c: &mut Conn, event: EventId, entry_no: i64) -> Result<Opt
         .await
 }
 
-/// Takes the prize from an entry and gives it to the next alternate. `None`: it holds none. Else who moved up.
+/// Takes the prize from an entry and gives it to the next alternate. `None`: it holds none. Else who moved up. The caller
+/// holds the event's row lock: the order of what is passed on is public.
 ///
 /// # Errors
 /// Whatever the database said.
-pub async fn forfeit(c: &mut Conn, event: EventId, entry_no: i64) -> Result<Option<Option<i64>>> {
+pub async fn forfeit(c: &mut Conn, event: EventId, entry_no: i64, why: PassedOnWhy) -> Result<Option<Option<i64>>> {
     let Some(draw) = list(c, event).await?.pop() else { return Ok(None) };
     let drawn = winners(c, DrawId(draw.id)).await?;
     let Some(loser) = drawn.iter().find(|w| w.entry_no == entry_no && w.forfeited_at.is_none()) else {
         return Ok(None);
     };
-    sql("update participation.winners set rank = null, prize = null, forfeited_at = now() where draw_id = ? and position = ?")
-        .bind::<t::Uuid, _>(draw.id)
-        .bind::<t::Integer, _>(loser.position)
-        .run(c)
-        .await?;
+    let no = 1 + drawn.iter().filter_map(|w| w.passed_on_no).max().unwrap_or(0);
+    sql("update participation.winners
+            set rank = null, prize = null, forfeited_at = clock_timestamp(), passed_on_no = ?, passed_on_why = ?
+          where draw_id = ? and position = ?")
+    .bind::<t::Integer, _>(no)
+    .bind::<t::Text, _>(why.code())
+    .bind::<t::Uuid, _>(draw.id)
+    .bind::<t::Integer, _>(loser.position)
+    .run(c)
+    .await?;
     let (Some(rank), Some(prize)) = (loser.rank, loser.prize.clone()) else { return Ok(None) };
     let Some(next) = drawn.iter().find(|w| w.rank.is_none() && w.forfeited_at.is_none() && w.entry_no != entry_no)
     else {
@@ -168,6 +189,30 @@ pub async fn forfeit(c: &mut Conn, event: EventId, entry_no: i64) -> Result<Opti
         .run(c)
         .await?;
     Ok(Some(Some(next.entry_no)))
+}
+
+/// Changes with everything that the public file of a draw shows.
+#[derive(QueryableByName, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DrawVersion {
+    /// Revision of the event: who holds the prizes, and whether phones were destroyed.
+    #[diesel(sql_type = t::BigInt)]
+    pub revision: i64,
+    /// How often something was passed on: an alternate's erasure is no fact of the event.
+    #[diesel(sql_type = t::BigInt)]
+    pub passed_on: i64,
+}
+
+/// Reads the version of an event's draw, cheaply: one row, however many won. `None`: there is no draw.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn version(c: &mut Conn, event: EventId) -> Result<Option<DrawVersion>> {
+    sql("select e.revision, coalesce((select max(w.passed_on_no) from participation.winners w where w.draw_id = d.id), 0)::bigint as passed_on
+           from participation.draws d join events.events e on e.id = d.event_id
+          where d.event_id = ? order by d.round limit 1")
+        .bind::<t::Uuid, _>(event.0)
+        .first(c)
+        .await
 }
 
 /// 32 bytes of a stored digest.

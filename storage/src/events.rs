@@ -55,6 +55,8 @@ struct Row {
     closed_at: Option<Instant>,
     #[diesel(sql_type = t::Bool)]
     drawn: bool,
+    #[diesel(sql_type = t::Integer)]
+    visit_papers: i32,
     #[diesel(sql_type = t::Timestamptz)]
     created_at: Instant,
     #[diesel(sql_type = t::Jsonb)]
@@ -66,7 +68,7 @@ macro_rules! select_events {
     ($rest:literal) => {
         concat!(
             "select e.id, e.slug, e.owner_id, e.store_id, e.objective, e.title, e.status, e.revision, e.starts_at, e.ends_at, e.option,
-                    e.visit_weight, e.content, e.channels, e.distribution_id, e.commitment, e.root, e.root_entries, e.closed_at, e.created_at,
+                    e.visit_weight, e.content, e.channels, e.distribution_id, e.commitment, e.root, e.root_entries, e.closed_at, e.visit_papers, e.created_at,
                     exists (select 1 from participation.draws d where d.event_id = e.id) as drawn,
                     coalesce((select jsonb_agg(jsonb_build_object('name', p.name, 'quantity', p.quantity, 'unitValueWon', p.unit_value_won)
                                                order by p.rank) from events.prizes p where p.event_id = e.id), '[]') as prizes
@@ -111,6 +113,7 @@ impl TryFrom<Row> for Event {
             },
             closed_at: r.closed_at,
             drawn: r.drawn,
+            visit_papers: u32::try_from(r.visit_papers).map_err(corrupt)?,
             created_at: r.created_at,
         })
     }
@@ -194,7 +197,7 @@ pub async fn write(c: &mut Conn, after: &Event, before: i64, facts: &[Fact], who
 async fn write_fold(c: &mut Conn, e: &Event, before: i64) -> Result<()> {
     let changed = sql("update events.events
                           set title = ?, title_search = ?, status = ?, revision = ?, starts_at = ?, ends_at = ?, option = ?, visit_weight = ?,
-                              content = ?, channels = ?, distribution_id = ?, commitment = ?, root = ?, root_entries = ?, closed_at = ?
+                              content = ?, channels = ?, distribution_id = ?, commitment = ?, root = ?, root_entries = ?, closed_at = ?, visit_papers = ?
                         where id = ? and revision = ?")
     .bind::<t::Nullable<t::Text>, _>(e.title.clone())
     .bind::<t::Nullable<t::Text>, _>(e.title.as_deref().map(str::to_lowercase))
@@ -211,6 +214,7 @@ async fn write_fold(c: &mut Conn, e: &Event, before: i64) -> Result<()> {
     .bind::<t::Nullable<t::Binary>, _>(e.root.map(|(r, _)| r.to_vec()))
     .bind::<t::Nullable<t::BigInt>, _>(e.root.map(|(_, n)| n))
     .bind::<t::Nullable<t::Timestamptz>, _>(e.closed_at)
+    .bind::<t::Integer, _>(i32::try_from(e.visit_papers).map_err(corrupt)?)
     .bind::<t::Uuid, _>(e.id.0)
     .bind::<t::BigInt, _>(before)
     .run(c)

@@ -10,6 +10,7 @@
 pub mod merkle;
 pub mod pick;
 pub mod proof;
+pub mod published;
 
 use crate::ids::EventId;
 use crate::offer::Prize;
@@ -18,7 +19,8 @@ use sha2::{Digest, Sha256};
 
 pub use merkle::{Tree, leaf_hash, merkle_root, verify_inclusion};
 pub use pick::{Picks, pick};
-pub use proof::{DrawProof, ProofError, verify, verify_holders};
+pub use proof::{DrawProof, ProofError, verify};
+pub use published::{FileFormat, Holder, PassedOn, PassedOnWhy, PublishedDraw, verify_published};
 
 /// The version of this algorithm, part of key and proof.
 pub const ALGORITHM: &str = "madang-draw-1";

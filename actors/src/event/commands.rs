@@ -6,6 +6,7 @@ use crate::publishing;
 use crate::{Approval, draw};
 use domain::channel::{Mode, Source};
 use domain::dashboard::Tally;
+use domain::draw::PassedOnWhy;
 use domain::event::{Command, Event, Fact, Rejection, Status, Who, decide};
 use domain::event::{ContentItem, Move};
 use domain::ids::{DistributionId, UserId};
@@ -391,7 +392,8 @@ impl State {
 
 /// Takes the prize of an erased winner; nothing happens to anybody else.
 async fn forfeit(c: &mut Conn, before: &Event, entry_no: i64, now: At) -> storage::Result<Option<PassedOn>> {
-    let Some(promoted) = storage::draws::forfeit(c, before.id, entry_no).await? else { return Ok(None) };
+    let forfeited = storage::draws::forfeit(c, before.id, entry_no, PassedOnWhy::Erased).await?;
+    let Some(promoted) = forfeited else { return Ok(None) };
     let fact = Fact::Forfeited { entry_no, promoted };
     let mut after = before.clone();
     after.apply(&fact, now);

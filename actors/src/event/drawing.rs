@@ -3,6 +3,7 @@
 use super::commands::Extra;
 use super::{DrawRequest, EventError, Msg, Reply, State};
 use crate::draw::{self, Picked};
+use domain::draw::PassedOnWhy;
 use domain::event::{Fact, Rejection, Status, Who};
 use domain::ids::DrawId;
 use ractor::ActorRef;
@@ -151,7 +152,7 @@ impl State {
                 storage::draws::insert(c, event.id, &draw, &drawn, who.to_string()).await?;
                 let mut facts = Vec::new();
                 for entry_no in storage::entries::erased_of(c, event.id, numbers).await? {
-                    let promoted = storage::draws::forfeit(c, event.id, entry_no).await?;
+                    let promoted = storage::draws::forfeit(c, event.id, entry_no, PassedOnWhy::Erased).await?;
                     facts.extend(promoted.map(|promoted| Fact::Forfeited { entry_no, promoted }));
                 }
                 Ok(facts)

@@ -3,26 +3,30 @@
 use super::{ALGORITHM, Hash, Leaf, commitment, key, merkle_root, pick, places, root};
 use crate::event::state::{hex, hex32};
 use crate::ids::EventId;
-use crate::offer::Prize;
+use crate::offer::{MAX_PRIZE_KINDS, MAX_PRIZE_QUANTITY, Prize};
 use serde::{Deserialize, Serialize};
+
+/// Alternates of a draw at most: more would only keep more people's data for longer.
+pub const MAX_ALTERNATES: u32 = 100;
 
 /// A leaf on the wire: `[weight, "sha256 of the receipt in hex"]`; its number is its place from 1.
 pub type WireLeaf = (u32, String);
 
 /// The rules that were committed to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rules {
     /// In rank order.
     pub prizes: Vec<RulePrize>,
     /// Weight of an entry made in the shop; `None` without a bonus.
     pub visit_weight: Option<u8>,
-    /// How many alternates were asked for.
+    /// How many alternates were drawn; files of before say how many were asked for, which may be more.
     pub alternates: u32,
 }
 
 /// A prize as the rules name it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RulePrize {
     /// Its name.
     pub name: String,
@@ -32,7 +36,7 @@ pub struct RulePrize {
 
 /// A place on the list of winners.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProvedWinner {
     /// Name of the prize.
     pub prize: String,
@@ -112,19 +116,27 @@ pub fn leaves_of(wire: &[WireLeaf]) -> Result<Vec<Leaf>, ProofError> {
     wire.iter()
         .zip(1..)
         .map(|((weight, h), entry_no)| {
-            let receipt_hash = hex32(h).ok_or(ProofError::Malformed("leaves"))?;
+            let receipt_hash = digest_of(h, "leaves")?;
             Ok(Leaf { entry_no, weight: *weight, receipt_hash })
         })
         .collect()
 }
 
-/// Whoever holds a prize now was drawn: as a winner, or as an alternate who moved up.
-///
-/// # Errors
-/// Somebody was not.
-pub fn verify_holders(proof: &DrawProof, entry_numbers: &[u64]) -> Result<(), ProofError> {
-    let drawn = |n: &u64| proof.winners.iter().any(|w| w.entry_no == *n) || proof.alternates.contains(n);
-    if entry_numbers.iter().all(drawn) { Ok(()) } else { Err(ProofError::Mismatch("holders")) }
+/// Reads 32 bytes written as 64 lowercase hex digits: another spelling is another value.
+pub(super) fn digest_of(text: &str, what: &'static str) -> Result<Hash, ProofError> {
+    hex32(text).filter(|bytes| hex(bytes) == text).ok_or(ProofError::Malformed(what))
+}
+
+/// Returns `Ok` when two values are the same.
+pub(super) fn same(holds: bool, what: &'static str) -> Result<(), ProofError> {
+    if holds { Ok(()) } else { Err(ProofError::Mismatch(what)) }
+}
+
+/// Checks what no hash covers: sizes that no draw has, and a weight that means the same as none.
+fn check_rules(rules: &Rules) -> Result<(), ProofError> {
+    let prizes = rules.prizes.len() <= MAX_PRIZE_KINDS && rules.prizes.iter().all(|p| p.quantity <= MAX_PRIZE_QUANTITY);
+    let weight = rules.visit_weight.is_none_or(|w| (2..=10).contains(&w));
+    if prizes && weight && rules.alternates <= MAX_ALTERNATES { Ok(()) } else { Err(ProofError::Malformed("rules")) }
 }
 
 /// Recomputes a draw from its proof.
@@ -135,13 +147,8 @@ pub fn verify(proof: &DrawProof) -> Result<(), ProofError> {
     if proof.algorithm != ALGORITHM {
         return Err(ProofError::Algorithm(proof.algorithm.clone()));
     }
-    let bytes = |s: &str, what| hex32(s).ok_or(ProofError::Malformed(what));
-    let same = |holds: bool, what| if holds { Ok(()) } else { Err(ProofError::Mismatch(what)) };
-    let seed: Hash = bytes(&proof.seed, "seed")?;
-    let external: Option<Hash> = proof.external.as_deref().map(|e| bytes(e, "external")).transpose()?;
-    if proof.rules.prizes.len() > 1000 || proof.rules.prizes.iter().any(|p| p.quantity > 1_000_000) {
-        return Err(ProofError::Malformed("rules"));
-    }
+    let seed: Hash = digest_of(&proof.seed, "seed")?;
+    check_rules(&proof.rules)?;
     let leaves = leaves_of(&proof.leaves)?;
     let prizes = to_prizes(&proof.rules.prizes);
     same(hex(&commitment(&seed)) == proof.commitment, "commitment")?;
@@ -149,8 +156,18 @@ pub fn verify(proof: &DrawProof) -> Result<(), ProofError> {
     same(hex(&merkle_root(&leaves)) == proof.merkle_root, "merkleRoot")?;
     let root = root(proof.event_id, &leaves, &prizes, proof.rules.visit_weight);
     same(hex(&root) == proof.root, "root")?;
-    let key = key(&seed, proof.event_id, &root, external.as_ref().map_or(&[], |e| e.as_slice()), proof.round);
+    let key = key_of(proof)?;
     let picks = pick(&key, &leaves, places(&prizes).len(), proof.rules.alternates as usize);
     same(proved_winners(&proof.rules.prizes, &picks.winners) == proof.winners, "winners")?;
     same(picks.alternates == proof.alternates, "alternates")
+}
+
+/// Computes the key that the winners were picked with.
+///
+/// # Errors
+/// Seed, external or root is not 64 lowercase hex digits.
+pub fn key_of(proof: &DrawProof) -> Result<Hash, ProofError> {
+    let (seed, root) = (digest_of(&proof.seed, "seed")?, digest_of(&proof.root, "root")?);
+    let external = proof.external.as_deref().map(|e| digest_of(e, "external")).transpose()?;
+    Ok(key(&seed, proof.event_id, &root, external.as_ref().map_or(&[], |e| e.as_slice()), proof.round))
 }

@@ -76,6 +76,8 @@ pub enum Command {
     },
     /// Call off.
     Cancel,
+    /// Void the visit tokens that were printed on paper.
+    VoidVisitPapers,
     /// Record that the data of those who did not win is destroyed.
     RecordDestroyed {
         /// How many entries that left without a name.
@@ -130,6 +132,9 @@ pub fn decide(event: &Event, command: Command, now: Instant) -> Result<Vec<Fact>
         // How many entries there are is known where the gate is shut, in the same transaction.
         Command::Close { by_time } => step(event, Move::Close, Fact::Closed { by_time, entries: 0 }),
         Command::Cancel => step(event, Move::Cancel, Fact::Cancelled {}),
+        // Nobody enters what is over: there is nothing left to void.
+        Command::VoidVisitPapers if event.status.is_over() => Ok(Vec::new()),
+        Command::VoidVisitPapers => Ok(vec![Fact::VisitPapersVoided {}]),
         Command::RecordDestroyed { entries } => match event.status {
             Status::Drawn | Status::Settled | Status::Cancelled => Ok(vec![Fact::Destroyed { entries }]),
             other => Err(Rejection::WrongState(other)),

@@ -159,6 +159,7 @@ fn any_command() -> impl Strategy<Value = Command> {
         Just(Command::Resume),
         Just(Command::Close { by_time: false }),
         Just(Command::Cancel),
+        Just(Command::VoidVisitPapers),
         Just(Command::RecordDestroyed { entries: 3 }),
         Just(Command::Purge { entries: 3 }),
     ]

@@ -145,6 +145,8 @@ pub enum Fact {
     },
     /// It was called off.
     Cancelled {},
+    /// Visit tokens printed on paper are worth nothing from here.
+    VisitPapersVoided {},
     /// Names and numbers of those who did not win were destroyed.
     Destroyed {
         /// How many entries that left without them.
@@ -179,6 +181,7 @@ impl Fact {
             Self::Forfeited { .. } => "forfeited",
             Self::Distributed { .. } => "distributed",
             Self::Cancelled {} => "cancelled",
+            Self::VisitPapersVoided {} => "visit-papers-voided",
             Self::Destroyed { .. } => "destroyed",
             Self::Purged { .. } => "purged",
         }

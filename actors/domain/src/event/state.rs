@@ -61,6 +61,8 @@ pub struct Event {
     pub closed_at: Option<Instant>,
     /// Were its winners drawn?
     pub drawn: bool,
+    /// How often the visit tokens printed on paper were voided: those of before are worth nothing.
+    pub visit_papers: u32,
     /// When it was made.
     pub created_at: Instant,
 }
@@ -90,6 +92,7 @@ impl Event {
             root: None,
             closed_at: None,
             drawn: false,
+            visit_papers: 0,
             created_at: now,
         }
     }
@@ -151,6 +154,7 @@ impl Event {
                 self.drawn = true;
             }
             Fact::Cancelled {} => self.status = Status::Cancelled,
+            Fact::VisitPapersVoided {} => self.visit_papers += 1,
             Fact::Purged { .. } => self.status = Status::Purged,
             Fact::Created { .. } | Fact::Forfeited { .. } | Fact::Distributed { .. } | Fact::Destroyed { .. } => {}
         }
