@@ -1,7 +1,6 @@
 //! The trees of closed events: what receipts and proofs are answered from. Fixed, so each is made once, however many ask
 //! when a draw is told of, and kept while there is room.
 
-use bytes::Bytes;
 use domain::draw::{self, Leaf};
 use domain::ids::EventId;
 use std::collections::HashMap;
@@ -9,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use storage::{Result, Store};
 use tokio::sync::OnceCell;
 
-/// Leaves kept over all events; one takes some 200 bytes, its place in tree and finished proof included.
+/// Leaves kept over all events; one takes some 110 bytes, its place in the tree included.
 const ROOM: usize = 500_000;
 
 /// A closed event's entries, as its draw sees them.
@@ -18,8 +17,6 @@ pub struct Entries {
     pub leaves: Vec<Leaf>,
     /// Over them.
     pub tree: draw::Tree,
-    /// What anybody may read of the draw, finished.
-    pub proof: OnceCell<Bytes>,
 }
 
 /// Those that are kept.
@@ -40,7 +37,7 @@ impl Trees {
                 let leaves = storage::entries::all_leaves(store, event).await?;
                 let made = crate::draw::blocking(move || {
                     let tree = draw::Tree::of(&leaves);
-                    Arc::new(Entries { leaves, tree, proof: OnceCell::new() })
+                    Arc::new(Entries { leaves, tree })
                 })
                 .await;
                 self.make_room(event, made.leaves.len());

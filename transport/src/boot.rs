@@ -265,6 +265,7 @@ impl Running {
             revocations,
             slugs: Slugs::default(),
             documents: crate::http::documents::Documents::default(),
+            published: crate::http::published::PublishedDraws::default(),
             sockets: crate::ws::Sockets::default(),
             metrics,
             meters: crate::gateway::Meters::default(),

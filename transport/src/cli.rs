@@ -5,7 +5,6 @@ use crate::config::{Settings, base_address, template};
 use crate::{demo, restored};
 use clap::{Args, Parser, Subcommand};
 use domain::channel::Mode;
-use domain::draw::{DrawProof, verify, verify_holders};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -218,7 +217,9 @@ pub async fn run() -> i32 {
             print!("{}", template());
             Ok(())
         }
-        Command::Draw { what: DrawCommand::Verify { file } } => verify_file(&file),
+        Command::Draw { what: DrawCommand::Verify { file } } => {
+            crate::draw_file::verify(&file).map(|said| println!("{said}")).map_err(Into::into)
+        }
         Command::Admin { url, what } => admin(&cli.flags, url, what).await,
     };
     match outcome {
@@ -351,42 +352,6 @@ async fn migrate(flags: &Flags) -> Result<(), CliError> {
             storage::Store::embedded(&settings.data_dir.join("db")).await?.close().await;
             println!("the embedded database is current");
         }
-    }
-    Ok(())
-}
-
-/// A proof as it is published: with those who hold the prizes now, if it says so.
-#[derive(serde::Deserialize)]
-struct Published {
-    #[serde(flatten)]
-    proof: DrawProof,
-    #[serde(default)]
-    holders: Vec<Holder>,
-}
-
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Holder {
-    entry_no: u64,
-}
-
-fn verify_file(file: &std::path::Path) -> Result<(), CliError> {
-    let text = std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
-    // Editors of Windows put a mark before the text.
-    let Published { proof, holders } = serde_json::from_str(text.trim_start_matches('\u{feff}'))
-        .map_err(|e| format!("{} is not a draw's proof: {e}", file.display()))?;
-    let holders: Vec<u64> = holders.iter().map(|h| h.entry_no).collect();
-    verify(&proof)
-        .and_then(|()| verify_holders(&proof, &holders))
-        .map_err(|e| format!("the draw does NOT verify: {e}"))?;
-    println!(
-        "verified: {} winner(s) and {} alternate(s) of {} entries follow from the proof",
-        proof.winners.len(),
-        proof.alternates.len(),
-        proof.count
-    );
-    if proof.external.is_none() {
-        println!("note: the owner sent no random bytes of their own, so the operator alone knew the seed");
     }
     Ok(())
 }

@@ -295,12 +295,15 @@ impl FromRequestParts<App> for Origin {
     }
 }
 
+/// A version as an `ETag`.
+pub(crate) fn tag(version: i64) -> HeaderValue {
+    HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
+}
+
 /// An answer with a version as its `ETag`.
 pub(crate) fn versioned(status: StatusCode, version: i64, body: &Value) -> Response {
     let mut response = (status, axum::Json(body)).into_response();
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"{version}\"")) {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
+    response.headers_mut().insert(header::ETAG, tag(version));
     response
 }
 
@@ -313,9 +316,7 @@ pub(crate) fn unchanged(headers: &HeaderMap, version: i64) -> bool {
 /// 304 with the version.
 pub(crate) fn not_modified(version: i64) -> Response {
     let mut response = StatusCode::NOT_MODIFIED.into_response();
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"{version}\"")) {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
+    response.headers_mut().insert(header::ETAG, tag(version));
     response
 }
 

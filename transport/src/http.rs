@@ -8,9 +8,11 @@ pub(crate) mod distribution;
 pub(crate) mod documents;
 pub(crate) mod draws;
 pub(crate) mod events;
+mod finished;
 pub(crate) mod jobs;
 pub(crate) mod ops;
 pub(crate) mod participation;
+pub(crate) mod published;
 pub(crate) mod recommendations;
 pub(crate) mod stores;
 pub(crate) mod users;
@@ -22,6 +24,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post, put};
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, Predicate};
 
 /// Owner routes: a good token, within the rate limit; POSTs may carry an `Idempotency-Key`.
 fn owners(app: &App) -> Router<App> {
@@ -84,6 +87,7 @@ fn everybody(app: &App) -> Router<App> {
         .route("/api/industries", get(stores::industries))
         .route("/api/participation/events/{slug}", get(participation::public))
         .route("/api/participation/events/{slug}/draw", get(draws::public))
+        .route("/api/participation/events/{slug}/winners", get(draws::winners))
         .route("/api/participation/receipts/{receipt}", get(participation::receipt).delete(participation::erase))
         .route("/images/{name}", get(content::file))
         .route("/livez", get(ops::livez))
@@ -103,7 +107,7 @@ pub(crate) fn router(app: App, more: Router) -> Router {
     Router::new()
         .merge(owners(&app))
         .merge(everybody(&app))
-        .layer(CompressionLayer::new())
+        .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(finished::may_compress)))
         .merge(entries())
         .merge(documents::routes())
         .merge(more.with_state(()))

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 mod descriptors;
+mod draw_file;
 mod error;
 mod extract;
 mod gateway;

@@ -2,9 +2,9 @@
 
 use crate::boot::store;
 use crate::config::Settings;
-use crate::http::draws::proof;
+use crate::http::draws::{proof, published};
 use clap::Args;
-use domain::draw::{commitment, root, verify, verify_holders};
+use domain::draw::{commitment, root, verify_published};
 use domain::event::Event;
 use domain::ids::{DrawId, EventId, UserId};
 use serde_json::json;
@@ -201,9 +201,8 @@ impl Look {
             let drawn = self.store.run(move |c| Box::pin(async move { storage::draws::winners(c, of).await })).await?;
             let promised = event.commitment == Some(commitment(&digest(&draw.seed)?));
             self.expect(promised, || format!("event {id}: it was drawn with another number than the promised one"));
-            let proof = proof(&leaves, event, &draw, &drawn)?;
-            let holders: Vec<u64> = drawn.iter().filter(|w| w.rank.is_some()).map(|w| w.entry_no as u64).collect();
-            if let Err(e) = verify(&proof).and_then(|()| verify_holders(&proof, &holders)) {
+            let published = published(proof(&leaves, event, &draw, &drawn)?, &drawn)?;
+            if let Err(e) = verify_published(&published) {
                 self.found.wrong.push(format!("event {id}: its draw does not verify: {e}"));
             }
         }

@@ -42,6 +42,7 @@ pub(crate) struct State {
     pub(crate) revocations: Revocations,
     pub(crate) slugs: Slugs,
     pub(crate) documents: crate::http::documents::Documents,
+    pub(crate) published: crate::http::published::PublishedDraws,
     pub(crate) sockets: crate::ws::Sockets,
     pub(crate) metrics: Option<PrometheusHandle>,
     pub(crate) meters: crate::gateway::Meters,

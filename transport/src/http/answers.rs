@@ -35,6 +35,7 @@ codes! {
     Platform = domain::channel::Platform, Tier = domain::offer::Tier, JobKind = domain::job::JobKind,
     JobStatus = domain::job::JobStatus, DistributionStatus = domain::distribution::DistributionStatus,
     PublicationStatus = domain::distribution::PublicationStatus, ErrorClass = domain::distribution::ErrorClass,
+    PassedOnWhy = domain::draw::PassedOnWhy,
 }
 
 /// A page of a list.

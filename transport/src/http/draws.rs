@@ -1,29 +1,33 @@
 //! The draw and its proof.
 
-use super::bodies::Draw;
+use super::bodies::Draw as NewDraw;
 use super::events::owned;
+use super::finished::{FinishedBody, SendAsIs};
 use super::participation::by_slug;
+use super::published::DrawBodies;
 use crate::error::{ApiResult, Problem};
-use crate::extract::{Body, Id, IfMatch, Origin, Owner, Query, versioned};
+use crate::extract::{Body, Id, IfMatch, Origin, Owner, Query, tag};
 use crate::state::App;
 use actors::DrawRequest;
 use axum::Json;
-use axum::body::{Body as Content, Bytes};
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use domain::draw::proof::{DrawProof, RulePrize, Rules, proved_winners};
-use domain::draw::{ALGORITHM, Leaf, commitment};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::IntoResponse;
+use domain::draw::proof::{DrawProof, MAX_ALTERNATES, RulePrize, Rules, proved_winners};
+use domain::draw::{ALGORITHM, Holder, Leaf, PassedOn, PublishedDraw, commitment};
 use domain::event::Event;
 use domain::event::state::{hex, hex32};
 use domain::ids::{DrawId, EventId};
 use domain::phone::Phone;
 use domain::rule::within;
-use futures_util::stream;
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::convert::Infallible;
-use storage::draws::{Winner, digest};
+use std::sync::Arc;
+use storage::StorageError;
+use storage::crypto::Keyring;
+use storage::draws::{Draw, Winner, digest};
+use storage::entries::Participant;
 
 /// Draws, once ever; any later call answers the same draw.
 pub(crate) async fn draw(
@@ -32,10 +36,10 @@ pub(crate) async fn draw(
     Origin(origin): Origin,
     Id(id): Id<EventId>,
     IfMatch(version): IfMatch,
-    Body(body): Body<Draw>,
+    Body(body): Body<NewDraw>,
 ) -> ApiResult {
     let alternates = body.alternates.unwrap_or(0);
-    within("out-of-range", alternates, 0..=100).map_err(|e| Problem::field("alternates", e))?;
+    within("out-of-range", alternates, 0..=i64::from(MAX_ALTERNATES)).map_err(|e| Problem::field("alternates", e))?;
     let external = match body.external {
         Some(text) => Some(hex32(&text.to_lowercase()).ok_or_else(|| Problem::field("external", "invalid-value"))?),
         None => None,
@@ -50,103 +54,127 @@ pub(crate) async fn draw(
         app.audit(Some(who), origin, "winners-drawn", format!("event:{id}"), json!({"alternates": alternates}));
     }
     let event = owned(&app, who, id).await?;
-    let all = bodies(&app, &event).await?;
-    let body = all.into_iter().next().ok_or_else(Problem::not_found)?;
+    let bodies = app.published.of(&app, &event).await?;
     let status = if drew { StatusCode::CREATED } else { StatusCode::OK };
-    Ok(versioned(status, event.revision, &body))
+    let mut answer = (status, [(header::CONTENT_TYPE, "application/json")], only(&bodies.list)).into_response();
+    answer.headers_mut().insert(header::ETAG, tag(event.revision));
+    answer.extensions_mut().insert(SendAsIs);
+    Ok(answer)
 }
 
 pub(crate) async fn list(
     State(app): State<App>,
     Owner(who): Owner,
     Id(id): Id<EventId>,
+    headers: HeaderMap,
     query: Query,
-) -> ApiResult<Json<Value>> {
+) -> ApiResult {
     query.limit()?;
     let event = owned(&app, who, id).await?;
-    Ok(Json(json!({"items": bodies(&app, &event).await?, "nextCursor": null})))
+    match app.published.of(&app, &event).await {
+        Ok(bodies) => {
+            let mut answer = bodies.list.answer(&headers).await;
+            // An owner's own, with masked phones: nobody else keeps it.
+            answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+            Ok(answer)
+        }
+        Err(problem) if problem.status == StatusCode::NOT_FOUND => {
+            Ok(Json(json!({"items": [], "nextCursor": null})).into_response())
+        }
+        Err(problem) => Err(problem),
+    }
 }
 
-/// The public proof: what `madang draw verify` recomputes. The long part of it is finished once, and shared by all.
-pub(crate) async fn public(State(app): State<App>, Id(slug): Id<String>) -> ApiResult<Response> {
+/// The public proof: what `madang draw verify` recomputes. It holds no phone.
+pub(crate) async fn public(State(app): State<App>, Id(slug): Id<String>, headers: HeaderMap) -> ApiResult {
     let event = by_slug(&app, &slug).await?;
-    let id = event.id;
+    Ok(app.published.of(&app, &event).await?.proof.answer(&headers).await)
+}
+
+/// Who holds the prizes now, for pages: small where the proof is long.
+pub(crate) async fn winners(State(app): State<App>, Id(slug): Id<String>, headers: HeaderMap) -> ApiResult {
+    let event = by_slug(&app, &slug).await?;
+    Ok(app.published.of(&app, &event).await?.winners.answer(&headers).await)
+}
+
+/// What the owner's list begins and ends with, around its one draw: a part of it is the answer of the draw itself.
+const LIST: (&str, &str) = ("{\"items\":[", "],\"nextCursor\":null}");
+
+/// The owner's draw, out of the list.
+fn only(list: &FinishedBody) -> Bytes {
+    let all = list.plain();
+    all.slice(LIST.0.len()..all.len() - LIST.1.len())
+}
+
+/// Makes everything that is read of an event's draw, off the runtime's threads.
+pub(super) async fn bodies_of(app: &App, event: &Arc<Event>) -> ApiResult<DrawBodies> {
+    let (id, event) = (event.id, event.clone());
     let draws = app.store().run(move |c| Box::pin(async move { storage::draws::list(c, id).await })).await?;
     let draw = draws.into_iter().next().ok_or_else(Problem::not_found)?;
-    let drawn = drawn(&app, &draw).await?;
-    let phones = masked(&app, id, &drawn).await?;
-    let entries = app.handles.entries(id).await?;
-    let finish = || async {
+    let drawn = drawn(app, &draw).await?;
+    let numbers = drawn.iter().map(|w| w.entry_no).collect();
+    let rows =
+        app.store().run(move |c| Box::pin(async move { storage::entries::by_number(c, id, numbers).await })).await?;
+    let (entries, keys) = (app.handles.entries(id).await?, app.handles.shared.keys.clone());
+    let made = tokio::task::spawn_blocking(move || {
+        let phones = masked(&keys, &rows)?;
         let proof = proof(&entries.leaves, &event, &draw, &drawn)?;
-        let bytes = tokio::task::spawn_blocking(move || serde_json::to_vec(&proof)).await;
-        bytes.ok().and_then(Result::ok).map(Bytes::from).ok_or_else(Problem::not_found)
-    };
-    let proof = entries.proof.get_or_try_init(finish).await?.clone();
-    // Who holds the prizes now: erased winners forfeit, alternates move up. Not part of the proof.
-    let rest = json!({"holders": holders(&drawn, &phones), "says": says(draw.external.is_none())}).to_string();
-    // One object of two parts.
-    let parts = [proof.slice(..proof.len() - 1), Bytes::from(format!(",{}", &rest[1..]))];
-    let body = Content::from_stream(stream::iter(parts.map(Ok::<_, Infallible>)));
-    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+        let list = serde_json::to_string(&owners(&draw, &drawn, &phones, &proof)).map_err(corrupt)?;
+        let public = serde_json::to_vec(&published(proof, &drawn)?).map_err(corrupt)?;
+        let winners = json!({"drawnAt": draw.at, "winners": holders(&drawn, &phones)});
+        let finished = |bytes| Arc::new(FinishedBody::new(bytes));
+        Ok::<_, StorageError>(DrawBodies {
+            proof: finished(public),
+            winners: finished(winners.to_string().into_bytes()),
+            list: finished([LIST.0, &list, LIST.1].concat().into_bytes()),
+        })
+    });
+    match made.await {
+        Ok(made) => Ok(made?),
+        Err(e) => Err(StorageError::Other(e.to_string()).into()),
+    }
 }
 
-/// What the proof proves, and no more.
-fn says(without_external: bool) -> Value {
-    let (mut ko, mut en) = (
-        "이 증명은 마감 때 공개한 목록과 규칙, 미리 약속한 난수로 당첨자를 뽑았음을 보여 줍니다. 사장님과 운영자가 함께 짰거나 같은 사람일 가능성과, 지어낸 전화번호는 증명하지 못합니다.".to_owned(),
-        "It shows that the winners follow from the list and rules published at the close and from a number promised before. It does not exclude that owner and operator acted together or are the same person, nor invented phone numbers.".to_owned(),
-    );
-    if without_external {
-        ko.push_str(
-            " 이 추첨에는 사장님의 난수가 쓰이지 않아, 서버를 운영하는 쪽은 마감 때 결과를 미리 알 수 있었습니다.",
-        );
-        en.push_str(" No number of the owner's went into this draw: whoever runs the server could know the result at the close.");
-    }
-    json!({"ko": ko, "en": en})
+fn corrupt(e: impl std::fmt::Display) -> StorageError {
+    StorageError::Corrupt(e.to_string())
 }
 
-async fn bodies(app: &App, event: &Event) -> ApiResult<Vec<Value>> {
-    let id = event.id;
-    let draws = app.store().run(move |c| Box::pin(async move { storage::draws::list(c, id).await })).await?;
-    let mut all = Vec::new();
-    for draw in draws {
-        let drawn = drawn(app, &draw).await?;
-        let phones = masked(app, id, &drawn).await?;
-        let entries = app.handles.entries(id).await?;
-        let proof = proof(&entries.leaves, event, &draw, &drawn)?;
-        let phone = |n: i64| phones.get(&n);
-        let alternates = drawn.iter().filter(|w| w.rank.is_none() && w.forfeited_at.is_none());
-        all.push(json!({
-            "id": draw.id, "round": draw.round, "drawnAt": draw.at,
-            "winners": holders(&drawn, &phones),
-            "alternates": alternates.map(|w| json!({"position": w.position, "entryNo": w.entry_no, "maskedPhone": phone(w.entry_no)})).collect::<Vec<_>>(),
-            "proof": proof,
-        }));
-    }
-    Ok(all)
+/// A draw as its owner sees it.
+fn owners(draw: &Draw, drawn: &[Winner], phones: &HashMap<i64, String>, proof: &DrawProof) -> Value {
+    let alternates = drawn.iter().filter(|w| w.rank.is_none() && w.forfeited_at.is_none());
+    let alternate =
+        |w: &Winner| json!({"position": w.position, "entryNo": w.entry_no, "maskedPhone": phones.get(&w.entry_no)});
+    json!({
+        "id": draw.id, "round": draw.round, "drawnAt": draw.at,
+        "winners": holders(drawn, phones),
+        "alternates": alternates.map(alternate).collect::<Vec<_>>(),
+        "proof": proof,
+    })
 }
 
 /// Everyone drawn, in order.
-async fn drawn(app: &App, draw: &storage::draws::Draw) -> ApiResult<Vec<Winner>> {
+async fn drawn(app: &App, draw: &Draw) -> ApiResult<Vec<Winner>> {
     let id = DrawId(draw.id);
     Ok(app.store().run(move |c| Box::pin(async move { storage::draws::winners(c, id).await })).await?)
 }
 
 /// Who holds the prizes now, by rank.
-fn holders(drawn: &[Winner], phones: &HashMap<i64, String>) -> Vec<Value> {
+fn held(drawn: &[Winner]) -> Vec<&Winner> {
     let mut winners: Vec<&Winner> = drawn.iter().filter(|w| w.rank.is_some()).collect();
     winners.sort_by_key(|w| w.rank);
     winners
+}
+
+/// The same with masked phones.
+fn holders(drawn: &[Winner], phones: &HashMap<i64, String>) -> Vec<Value> {
+    held(drawn)
         .iter()
         .map(|w| json!({"prize": w.prize, "rank": w.rank, "entryNo": w.entry_no, "maskedPhone": phones.get(&w.entry_no)}))
         .collect()
 }
 
-async fn masked(app: &App, id: EventId, drawn: &[Winner]) -> ApiResult<HashMap<i64, String>> {
-    let numbers = drawn.iter().map(|w| w.entry_no).collect();
-    let rows =
-        app.store().run(move |c| Box::pin(async move { storage::entries::by_number(c, id, numbers).await })).await?;
-    let keys = &app.handles.shared.keys;
+/// Masked phones by entry number, of those who are still known.
+fn masked(keys: &Keyring, rows: &[Participant]) -> storage::Result<HashMap<i64, String>> {
     let mut phones = HashMap::new();
     for row in rows {
         if let Some((_, phone)) = row.open(keys)? {
@@ -156,18 +184,29 @@ async fn masked(app: &App, id: EventId, drawn: &[Winner]) -> ApiResult<HashMap<i
     Ok(phones)
 }
 
+/// The public file of a draw.
+pub(crate) fn published(proof: DrawProof, drawn: &[Winner]) -> storage::Result<PublishedDraw> {
+    let holder = |w: &&Winner| Holder {
+        prize: w.prize.clone().unwrap_or_default(),
+        rank: w.rank.unwrap_or_default() as u32,
+        entry_no: w.entry_no as u64,
+        masked_phone: None,
+    };
+    let mut gone: Vec<&Winner> = drawn.iter().filter(|w| w.forfeited_at.is_some()).collect();
+    gone.sort_by_key(|w| (w.passed_on_no.unwrap_or(i32::MAX), w.forfeited_at, w.entry_no));
+    let passed_on = |w: &&Winner| Some(PassedOn { entry_no: w.entry_no as u64, why: w.why(), at: w.forfeited_at? });
+    let (holders, passed_on) = (held(drawn).iter().map(holder).collect(), gone.iter().filter_map(passed_on).collect());
+    PublishedDraw::new(proof, holders, passed_on).map_err(corrupt)
+}
+
 /// The proof of a draw.
-pub(crate) fn proof(
-    leaves: &[Leaf],
-    event: &Event,
-    d: &storage::draws::Draw,
-    drawn: &[Winner],
-) -> storage::Result<DrawProof> {
+pub(crate) fn proof(leaves: &[Leaf], event: &Event, d: &Draw, drawn: &[Winner]) -> storage::Result<DrawProof> {
     let prizes: Vec<RulePrize> =
         event.prizes.iter().map(|p| RulePrize { name: p.name.clone(), quantity: p.quantity }).collect();
     let numbers = |won: bool| -> Vec<u64> {
         drawn.iter().filter(|w| w.drawn_rank.is_some() == won).map(|w| w.entry_no as u64).collect()
     };
+    let alternates = numbers(false);
     Ok(DrawProof {
         algorithm: ALGORITHM.into(),
         event_id: event.id,
@@ -179,8 +218,8 @@ pub(crate) fn proof(
         merkle_root: hex(&d.merkle_root),
         count: d.entries as u64,
         winners: proved_winners(&prizes, &numbers(true)),
-        rules: Rules { prizes, visit_weight: event.visit_weight, alternates: d.alternates as u32 },
+        rules: Rules { prizes, visit_weight: event.visit_weight, alternates: alternates.len() as u32 },
         leaves: leaves.iter().map(|l| (l.weight, hex(&l.receipt_hash))).collect(),
-        alternates: numbers(false),
+        alternates,
     })
 }

@@ -141,6 +141,7 @@ pub(crate) async fn erase(
     if !app.handles.events.get(EventId(r.event_id)).erase(r.entry_no).await? {
         return Err(Problem::not_found());
     }
+    app.published.changed(EventId(r.event_id));
     // Outside the database too: whoever restores an older one erases it anew.
     tracing::info!(event = %r.event_id, entry_no = r.entry_no, "an entry was erased");
     app.audit(None, origin, "entry-erased", format!("event:{}", r.event_id), json!({"entryNo": r.entry_no}));

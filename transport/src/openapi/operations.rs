@@ -145,7 +145,7 @@ pub const OPERATIONS: &[Operation] = &[
     get("/api/events/{id}/participants", "Participants, masked", &[200, 404, 422])
         .query(&["channel", "visited", "cursor", "limit"])
         .gives(of::<a::Page<a::Participant>>),
-    get("/api/events/{id}/draws", "Draws", &[200, 404, 422]).query(&["limit"]).gives(of::<a::Page<a::Draw>>),
+    get("/api/events/{id}/draws", "Draws", &[200, 304, 404, 422]).query(&["limit"]).gives(of::<a::Page<a::Draw>>),
     post("/api/events/{id}/draws", "Draw, once ever", &[200, 201, 404, 409, 412, 422])
         .takes(of::<b::Draw>)
         .gives(of::<a::Draw>),
@@ -184,9 +184,12 @@ pub const OPERATIONS: &[Operation] = &[
         .public()
         .takes(of::<b::Enter>)
         .gives(of::<a::Entered>),
-    get("/api/participation/events/{slug}/draw", "The proof of the draw", &[200, 404])
+    get("/api/participation/events/{slug}/draw", "The proof of the draw", &[200, 304, 404])
         .public()
         .gives(of::<a::PublicProof>),
+    get("/api/participation/events/{slug}/winners", "Who holds the prizes now", &[200, 304, 404])
+        .public()
+        .gives(of::<a::Winners>),
     get("/api/participation/receipts/{receipt}", "What a receipt proves", &[200, 404]).public().gives(of::<a::Receipt>),
     delete("/api/participation/receipts/{receipt}", "Erase an entry", &[204, 404]).public(),
 ];

@@ -29,6 +29,7 @@ mod origins;
 mod outage;
 mod process;
 mod reach;
+mod published;
 mod restore;
 mod retention;
 mod scans;

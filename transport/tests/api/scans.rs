@@ -114,6 +114,7 @@ fn no_read_goes_through_a_table_that_grows() {
         api.post(&format!("/api/events/{id}/close"), json!({})).await.is(200);
         api.post(&format!("/api/events/{id}/draws"), json!({"alternates": 1})).await.is(201);
         api.get(&format!("/api/participation/events/{slug}/draw")).await.is(200);
+        api.get(&format!("/api/participation/events/{slug}/winners")).await.is(200);
         api.post("/api/users/token/refresh", json!({"refreshToken": api.refresh})).await.is(200);
         api.post("/api/users/logout", json!({})).await;
         server.running.handles().destroy_due().await.unwrap();

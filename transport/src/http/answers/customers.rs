@@ -1,6 +1,6 @@
 //! What customers, draws and dashboards bring.
 
-use super::{EventStatus, Mode, Prize, Source, Weight};
+use super::{EventStatus, Mode, PassedOnWhy, Prize, Source, Weight};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use std::collections::BTreeMap;
@@ -163,14 +163,44 @@ pub(crate) struct Proof {
     alternates: Vec<u64>,
 }
 
-/// The proof, and who holds the prizes now.
+/// The proof, who holds the prizes now, and how that follows. It holds no phone.
 #[derive(JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PublicProof {
     #[serde(flatten)]
     proof: Proof,
-    holders: Vec<DrawnWinner>,
+    /// The key the winners were picked with, hex.
+    key: String,
+    holders: Vec<Holder>,
+    /// In order: after each the next alternate moves up.
+    passed_on: Vec<PassedOn>,
+    /// Binds `passedOn` to the root, hex.
+    passed_on_hash: String,
     says: Says,
+}
+
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Holder {
+    prize: String,
+    rank: u32,
+    entry_no: u64,
+}
+
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PassedOn {
+    entry_no: u64,
+    why: PassedOnWhy,
+    at: DateTime<Utc>,
+}
+
+/// Who holds the prizes now, by rank.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Winners {
+    drawn_at: DateTime<Utc>,
+    winners: Vec<DrawnWinner>,
 }
 
 #[derive(JsonSchema)]

@@ -1,0 +1,235 @@
+//! A body that many read and that seldom changes: serialised once, compressed once for each coding, then only sent.
+
+use axum::body::{Body, Bytes};
+use axum::http::{Extensions, HeaderMap, HeaderValue, Request, StatusCode, Version, header};
+use axum::response::{IntoResponse, Response};
+use domain::event::state::hex;
+use http_body_util::{BodyExt, Full};
+use sha2::{Digest, Sha256};
+use std::convert::Infallible;
+use std::sync::Arc;
+use tokio::sync::OnceCell;
+use tower::{Layer, ServiceExt, service_fn};
+use tower_http::compression::CompressionLayer;
+
+/// How long caches may show a body without asking again.
+const CACHED: &str = "public, max-age=60";
+
+/// How a body is coded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Coding {
+    Identity,
+    Gzip,
+    Brotli,
+}
+
+impl Coding {
+    /// Returns the name in headers.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Gzip => "gzip",
+            Self::Brotli => "br",
+        }
+    }
+}
+
+/// Marks an answer that the compression layer leaves alone: compressing it at each request would cost more than it saves.
+#[derive(Clone)]
+pub(crate) struct SendAsIs;
+
+/// Returns whether the compression layer may touch an answer.
+pub(crate) fn may_compress(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions) -> bool {
+    extensions.get::<SendAsIs>().is_none()
+}
+
+/// A finished body.
+pub(crate) struct FinishedBody {
+    /// SHA-256 of the body, shortened.
+    tag: String,
+    plain: Bytes,
+    gzip: OnceCell<Option<Bytes>>,
+    brotli: OnceCell<Option<Bytes>>,
+}
+
+impl FinishedBody {
+    /// Finishes a JSON body. Hashing megabytes takes milliseconds: not for an async thread.
+    pub(crate) fn new(plain: Vec<u8>) -> Self {
+        let tag = hex(&Sha256::digest(&plain)[..16]);
+        Self { tag, plain: plain.into(), gzip: OnceCell::new(), brotli: OnceCell::new() }
+    }
+
+    /// Returns the body as it is.
+    pub(crate) fn plain(&self) -> &Bytes {
+        &self.plain
+    }
+
+    /// Returns about how many bytes it takes with both codings: each is half of the body at most, where it is long.
+    pub(crate) fn size(&self) -> usize {
+        self.plain.len() * 2
+    }
+
+    /// Answers a request for it: with the best coding that is accepted, or 304.
+    pub(crate) async fn answer(self: &Arc<Self>, headers: &HeaderMap) -> Response {
+        let (known, mut coding, mut bytes) = (self.is_known(headers), accepted(headers), self.plain.clone());
+        if !known && coding != Coding::Identity {
+            match self.coded(coding).await {
+                Some(coded) => bytes = coded,
+                None => coding = Coding::Identity,
+            }
+        }
+        let mut answer = match known {
+            true => StatusCode::NOT_MODIFIED.into_response(),
+            false => ([(header::CONTENT_TYPE, "application/json")], Body::from(bytes)).into_response(),
+        };
+        // Two codings of a body are two representations: each has a tag of its own.
+        let tag = match coding {
+            Coding::Identity => format!("\"{}\"", self.tag),
+            other => format!("\"{}-{}\"", self.tag, other.name()),
+        };
+        let told = answer.headers_mut();
+        told.insert(header::CACHE_CONTROL, HeaderValue::from_static(CACHED));
+        told.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+        if let Ok(tag) = HeaderValue::from_str(&tag) {
+            told.insert(header::ETAG, tag);
+        }
+        if !known && coding != Coding::Identity {
+            told.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
+        }
+        answer.extensions_mut().insert(SendAsIs);
+        answer
+    }
+
+    /// Has the client this body already, in whichever coding?
+    fn is_known(&self, headers: &HeaderMap) -> bool {
+        let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|v| v.to_str().ok());
+        known.flat_map(|v| v.split(',')).any(|tag| {
+            let tag = tag.trim().trim_start_matches("W/").trim_matches('"');
+            tag == "*" || tag.strip_prefix(self.tag.as_str()).is_some_and(|rest| matches!(rest, "" | "-gzip" | "-br"))
+        })
+    }
+
+    /// Returns the compressed body, made by the first who asks. It is made in a task of its own: a reader who leaves does
+    /// not have it begun anew by the next.
+    async fn coded(self: &Arc<Self>, coding: Coding) -> Option<Bytes> {
+        let cell = |body: &Self| match coding {
+            Coding::Brotli => body.brotli.get().cloned(),
+            _ => body.gzip.get().cloned(),
+        };
+        if let Some(made) = cell(self) {
+            return made;
+        }
+        let body = self.clone();
+        let making = tokio::spawn(async move {
+            let cell = if coding == Coding::Brotli { &body.brotli } else { &body.gzip };
+            let plain = body.plain.clone();
+            let compressed =
+                || async move { tokio::task::spawn_blocking(move || compress(plain, coding)).await.ok().flatten() };
+            cell.get_or_init(compressed).await.clone()
+        });
+        making.await.ok().flatten()
+    }
+}
+
+/// Compresses as the compression layer does, and by it. `None`: it is too short to be compressed.
+fn compress(plain: Bytes, coding: Coding) -> Option<Bytes> {
+    let answer = service_fn(move |_: Request<()>| {
+        std::future::ready(Ok::<_, Infallible>(axum::http::Response::new(Full::new(plain.clone()))))
+    });
+    let request = Request::builder().header(header::ACCEPT_ENCODING, coding.name()).body(()).ok()?;
+    tokio::runtime::Handle::current().block_on(async {
+        let response = CompressionLayer::new().layer(answer).oneshot(request).await.ok()?;
+        let compressed = response.headers().contains_key(header::CONTENT_ENCODING);
+        let body = response.into_body().collect().await.ok()?.to_bytes();
+        compressed.then_some(body)
+    })
+}
+
+/// Chooses the coding that a client accepts most; of equals the smaller one (RFC 9110, 12.5.3).
+fn accepted(headers: &HeaderMap) -> Coding {
+    let given = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|v| v.to_str().ok());
+    let given: Vec<(String, f32)> = given
+        .flat_map(|v| v.split(','))
+        .map(|entry| {
+            let mut parts = entry.split(';').map(str::trim);
+            let name = parts.next().unwrap_or_default().to_ascii_lowercase();
+            let weight = parts.find_map(|p| p.strip_prefix("q=").or_else(|| p.strip_prefix("Q="))?.trim().parse().ok());
+            (name, weight.unwrap_or(1.0))
+        })
+        .collect();
+    let named = |name: &str| given.iter().find(|(n, _)| n == name).map(|(_, q)| *q);
+    let weight = |names: &[&str]| names.iter().find_map(|n| named(n)).or_else(|| named("*")).unwrap_or(0.0);
+    let (brotli, gzip) = (weight(&["br"]), weight(&["gzip", "x-gzip"]));
+    let identity = named("identity").unwrap_or(0.0);
+    match (brotli, gzip) {
+        (b, g) if b > 0.0 && b >= g && b >= identity => Coding::Brotli,
+        (_, g) if g > 0.0 && g >= identity => Coding::Gzip,
+        _ => Coding::Identity,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asking(name: header::HeaderName, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())])
+    }
+
+    #[test]
+    fn codings_are_chosen_by_weight() {
+        for (asked, coding) in [
+            ("", Coding::Identity),
+            ("identity", Coding::Identity),
+            ("gzip", Coding::Gzip),
+            ("GZIP;q=0.5", Coding::Gzip),
+            ("x-gzip", Coding::Gzip),
+            ("gzip, deflate, br, zstd", Coding::Brotli),
+            ("gzip;q=1.0, br;q=0.5", Coding::Gzip),
+            ("gzip;q=0, br;q=0", Coding::Identity),
+            ("*", Coding::Brotli),
+            ("br;q=0, *;q=0.5", Coding::Gzip),
+            ("identity;q=1, gzip;q=0.2", Coding::Identity),
+            ("zstd", Coding::Identity),
+        ] {
+            assert_eq!(accepted(&asking(header::ACCEPT_ENCODING, asked)), coding, "{asked:?}");
+        }
+    }
+
+    /// Case H2.
+    #[tokio::test]
+    async fn a_body_is_compressed_once_however_many_ask() {
+        let text = "마당".repeat(10_000);
+        let body = Arc::new(FinishedBody::new(text.clone().into_bytes()));
+        let asked = asking(header::ACCEPT_ENCODING, "gzip");
+        let answers = futures_util::future::join_all((0..20).map(|_| body.answer(&asked))).await;
+        let mut first = None;
+        for answer in answers {
+            assert_eq!(answer.headers()[header::CONTENT_ENCODING], "gzip");
+            assert_eq!(answer.headers()[header::CACHE_CONTROL], "public, max-age=60");
+            assert!(answer.extensions().get::<SendAsIs>().is_some(), "and no layer compresses it again");
+            let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+            assert!(bytes.len() < text.len() / 10 && bytes[..2] == [0x1f, 0x8b]);
+            let at = *first.get_or_insert(bytes.as_ptr());
+            assert_eq!(bytes.as_ptr(), at, "the same bytes for all");
+        }
+        let plain = body.answer(&HeaderMap::new()).await;
+        assert_eq!(plain.into_body().collect().await.unwrap().to_bytes(), text.as_bytes());
+    }
+
+    #[tokio::test]
+    async fn who_has_it_is_not_sent_it_again() {
+        let body =
+            Arc::new(FinishedBody::new(b"[\"a body that is long enough to be compressed by the layer\"]".to_vec()));
+        let tag = body.answer(&asking(header::ACCEPT_ENCODING, "br")).await.headers()[header::ETAG].clone();
+        let tag = tag.to_str().unwrap();
+        for known in [tag.to_owned(), format!("W/{tag}"), format!("\"x\", {tag}"), "*".into(), tag.replace("-br", "")] {
+            let answer = body.answer(&asking(header::IF_NONE_MATCH, &known)).await;
+            assert_eq!(answer.status(), StatusCode::NOT_MODIFIED, "{known}");
+            assert!(answer.headers().contains_key(header::ETAG) && answer.headers().contains_key(header::VARY));
+        }
+        for other in ["\"x\"", "", "\"\""] {
+            assert_eq!(body.answer(&asking(header::IF_NONE_MATCH, other)).await.status(), StatusCode::OK, "{other}");
+        }
+    }
+}
