@@ -3,8 +3,11 @@
 use crate::admission::Place;
 use domain::entry::{EntryForm, Verdict};
 use domain::ids::{EventId, StoreId};
-use domain::time::Instant;
+use domain::time::{Instant, kst_day};
+use domain::visit_code::VisitClaim;
+use domain::visit_guard::AddressTag;
 use sha2::{Digest, Sha256};
+use std::net::IpAddr;
 use storage::crypto::Keyring;
 use storage::entries::{NewEntry, flag};
 use tokio::sync::oneshot;
@@ -51,6 +54,9 @@ pub enum EnterError {
     /// Over.
     #[error("ended")]
     Ended,
+    /// This phone's entry was erased too often today.
+    #[error("erased too often")]
+    ErasedTooOften,
     /// Too much at once; nothing was done.
     #[error("overloaded")]
     Overloaded,
@@ -78,10 +84,16 @@ pub(crate) struct Pending {
 
 /// What came with an entry for its event to judge.
 pub(crate) struct Brought {
-    /// The digits shown in the shop.
-    pub(crate) visit_code: Option<String>,
+    /// What was seen in the shop.
+    pub(crate) visit: Option<BroughtVisit>,
     /// Another notice was read than is shown now.
     pub(crate) outdated: bool,
+}
+
+/// What a customer says to have seen in the shop, and from where.
+pub(crate) struct BroughtVisit {
+    pub(crate) claim: VisitClaim,
+    pub(crate) address: AddressTag,
 }
 
 /// Who waits for an entry, and its place among those in flight.
@@ -147,6 +159,20 @@ pub(crate) fn receipt(keys: &Keyring, id: Uuid) -> String {
 #[must_use]
 pub(crate) fn receipt_hash(receipt: &str) -> [u8; 32] {
     Sha256::digest(receipt.as_bytes()).into()
+}
+
+/// Returns the tag under which an address is counted for a day: a keyed hash of its network, which the next day has another
+/// key. Phones change their address within a /64 of IPv6 as they like.
+pub(crate) fn address_tag(keys: &Keyring, address: Option<IpAddr>, now: Instant) -> AddressTag {
+    let network = match address.map(|a| a.to_canonical()) {
+        Some(IpAddr::V4(a)) => a.octets().to_vec(),
+        Some(IpAddr::V6(a)) => a.octets()[..8].to_vec(),
+        None => Vec::new(),
+    };
+    let full = keys.mac("address-of-day", &[kst_day(now).to_string().as_bytes(), &network]);
+    let mut tag = AddressTag::default();
+    tag.copy_from_slice(&full[..8]);
+    tag
 }
 
 /// Prepares a row and its receipt: seals name and phone, indexes the phone. Runs in the caller's task.

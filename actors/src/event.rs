@@ -18,8 +18,10 @@ use crate::system::Shared;
 use bytes::Bytes;
 use domain::channel::Source;
 use domain::dashboard::{Commit, Figures, Tally};
+use domain::entry::ErasureGuard;
 use domain::event::{Command, Event, Rejection, Who};
 use domain::ids::{DistributionId, EventId, UserId};
+use domain::visit_guard::{AddressTag, PhoneIndex, VisitGuard};
 use pages::{Known, Page, Public};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use std::collections::BTreeMap;
@@ -101,8 +103,8 @@ pub(crate) enum Msg {
     Delete { owner: UserId, reply: Reply<()> },
     /// An entry, with the visit code it came with; answered through its own port.
     Enter(Box<Pending>, Brought),
-    /// A phone whose visit code was counted as wrong repeated what was stored before.
-    NoWrongCode([u8; 16]),
+    /// Forgive a wrong visit code, of this phone and address: it came with a repetition of what was stored before.
+    ForgiveVisitCode(PhoneIndex, AddressTag),
     /// The journal stored entries.
     Committed(Commit),
     /// A commit was not told of: the log has it.
@@ -167,7 +169,10 @@ pub(crate) struct State {
     last_published: Option<Instant>,
     returning: returning::Pace,
     gate: Option<(Instant, Gate)>,
-    wrong_codes: entering::WrongCodes,
+    visit_guard: VisitGuard,
+    /// The owner was told, or is being told, that somebody tries visit codes.
+    guessing_told: bool,
+    erasures: ErasureGuard,
     hits: BTreeMap<Source, i64>,
     drawing: Vec<(DrawRequest, Reply<bool>)>,
     working: bool,
@@ -243,7 +248,9 @@ impl Actor for EventActor {
             last_published: None,
             returning: returning::Pace::default(),
             gate: None,
-            wrong_codes: entering::WrongCodes::default(),
+            visit_guard: VisitGuard::default(),
+            guessing_told: false,
+            erasures: ErasureGuard::default(),
             hits: BTreeMap::new(),
             drawing: Vec::new(),
             working: false,
@@ -273,7 +280,7 @@ impl Actor for EventActor {
                 answer(reply, result);
             }
             Msg::Enter(pending, brought) => s.enter(&myself, *pending, brought).await,
-            Msg::NoWrongCode(phone) => s.forgive_code(&phone),
+            Msg::ForgiveVisitCode(phone, address) => s.visit_guard.forgive(&phone, &address),
             Msg::Committed(commit) => s.committed(&myself, &commit),
             Msg::Overlooked => s.overlooked(&myself),
             Msg::Shut => s.shut(&myself),

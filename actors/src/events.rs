@@ -5,7 +5,7 @@
 
 use crate::admission::Admission;
 use crate::ask::{PATIENCE, Unavailable, ask};
-use crate::entry::{Brought, EnterError, EnterRequest, Entered, Pending, Ticket, prepare};
+use crate::entry::{Brought, BroughtVisit, EnterError, EnterRequest, Entered, Pending, Ticket, address_tag, prepare};
 pub use crate::event::pages::dashboard_of;
 use crate::event::pages::{Known, Page, Public, dashboard_key, join_versions, split_versions};
 use crate::event::{self, Approval, DrawRequest, EventActor, EventError, Msg};
@@ -325,7 +325,13 @@ impl EventHandle {
         };
         let (row, receipt) = prepare(&self.events.inner.shared.keys, self.id, &meta, &form)?;
         let outdated = form.notice_version.is_some_and(|read| read != meta.notice_version);
-        let brought = Brought { visit_code: form.visit_code, outdated };
+        let keys = &self.events.inner.shared.keys;
+        let address = form.address;
+        let visit = form.visit_code.map(|claim| {
+            let address = address_tag(keys, address, crate::system::now());
+            BroughtVisit { claim, address }
+        });
+        let brought = Brought { visit, outdated };
         let (reply, answer) = oneshot::channel();
         let pending = Pending {
             row,

@@ -2,9 +2,10 @@
 
 use crate::system::{Handles, Shared};
 use domain::channel::Upstream;
+use domain::ids::{EventId, UserId};
 use domain::topic::Topic;
 use serde_json::json;
-use storage::notices::{NewNotice, Notice, insert, insert_daily};
+use storage::notices::{NewNotice, Notice, insert, insert_daily, insert_once};
 
 /// Stores and publishes a notice. A failure is logged: what it is about happened all the same.
 pub(crate) async fn tell(shared: &Shared, notice: NewNotice) {
@@ -19,11 +20,24 @@ impl Handles {
     /// Tells an owner something at most once a day by its kind. A failure is logged: what it is about happened all the same.
     pub async fn tell_daily(&self, notice: NewNotice) {
         let owner = notice.owner;
-        match self.shared.store.tx(move |c| Box::pin(async move { insert_daily(c, notice).await })).await {
-            Ok(Some(stored)) => publish(&self.shared, owner, &stored),
-            Ok(None) => {}
-            Err(e) => tracing::error!(error = %e, "a notice was not stored"),
-        }
+        let stored = self.shared.store.tx(move |c| Box::pin(async move { insert_daily(c, notice).await })).await;
+        publish_told(&self.shared, owner, stored);
+    }
+}
+
+/// Tells an owner something about an event, unless the owner was told so of this event before.
+pub(crate) async fn tell_once(shared: &Shared, notice: NewNotice, event: EventId) {
+    let owner = notice.owner;
+    let stored = shared.store.tx(move |c| Box::pin(async move { insert_once(c, notice, event).await })).await;
+    publish_told(shared, owner, stored);
+}
+
+/// Publishes a notice, if one was stored.
+fn publish_told(shared: &Shared, owner: UserId, stored: storage::Result<Option<Notice>>) {
+    match stored {
+        Ok(Some(stored)) => publish(shared, owner, &stored),
+        Ok(None) => {}
+        Err(e) => tracing::error!(error = %e, "a notice was not stored"),
     }
 }
 

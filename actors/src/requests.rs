@@ -11,6 +11,7 @@ use domain::ids::{EventId, StoreId, UserId};
 use domain::job::JobKind;
 use domain::time::Season;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use storage::Result;
@@ -160,7 +161,7 @@ impl Handles {
         Ok(crate::publishing::recall(&self.shared, id, event, owner).await?.is_some())
     }
 
-    /// Tries failed channels of a distribution again; which went back into the queue.
+    /// Tries failed channels of a distribution again, each once and all in one transaction; which went back into the queue.
     ///
     /// # Errors
     /// Whatever the database said.
@@ -171,22 +172,28 @@ impl Handles {
         owner: UserId,
         channels: Vec<Channel>,
     ) -> Result<Vec<Channel>> {
-        let mut gone = Vec::new();
-        for channel in channels {
-            let again = self
-                .shared
-                .store
-                .tx(move |c| Box::pin(async move { storage::distributions::requeue(c, id, channel).await }))
-                .await?;
-            if let Some(d) = again {
-                crate::publishing::announce(&self.shared, &d, channel, false);
-                gone.push(channel);
-            }
+        let named: BTreeSet<Channel> = channels.into_iter().collect();
+        let again = self
+            .shared
+            .store
+            .tx(move |c| {
+                Box::pin(async move {
+                    let mut again = Vec::new();
+                    for channel in named {
+                        let queued = storage::distributions::requeue(c, id, channel).await?;
+                        again.extend(queued.map(|d| (channel, d)));
+                    }
+                    Ok(again)
+                })
+            })
+            .await?;
+        for (channel, d) in &again {
+            crate::publishing::announce(&self.shared, d, *channel, false);
         }
-        if !gone.is_empty() {
+        if !again.is_empty() {
             self.jobs.submit(crate::publishing::job(id, event, owner)).await?;
         }
-        Ok(gone)
+        Ok(again.into_iter().map(|(channel, _)| channel).collect())
     }
 
     /// The owner settles a publication nobody can ask about. False: it is not `unknown`.

@@ -348,6 +348,25 @@ pub async fn stored_by(
     .await
 }
 
+/// The blind index of an entry's phone, unless it was erased.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn phone_index(c: &mut Conn, event: EventId, entry_no: i64) -> Result<Option<[u8; 16]>> {
+    #[derive(QueryableByName)]
+    struct Indexed {
+        #[diesel(sql_type = t::Binary)]
+        phone_index: Vec<u8>,
+    }
+    let found: Option<Indexed> =
+        sql("select phone_index from participation.entries where event_id = ? and entry_no = ? and erased_at is null")
+            .bind::<t::Uuid, _>(event.0)
+            .bind::<t::BigInt, _>(entry_no)
+            .first(c)
+            .await?;
+    found.map(|f| f.phone_index.try_into().map_err(|_| corrupt("phone_index"))).transpose()
+}
+
 /// What an erasure did.
 #[derive(QueryableByName, Clone, Debug)]
 pub struct Erased {

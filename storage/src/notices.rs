@@ -1,11 +1,11 @@
 //! `events.notices`: what an owner should know, in order.
 
 use crate::error::{Result, corrupt};
-use crate::sql::{Number, sql, types as t};
+use crate::sql::{Id, Number, sql, types as t};
 use crate::store::Conn;
 use diesel::QueryableByName;
 use domain::channel::Upstream;
-use domain::ids::{NoticeId, UserId};
+use domain::ids::{EventId, NoticeId, UserId};
 use domain::time::Instant;
 use serde::Serialize;
 use serde_json::Value;
@@ -100,10 +100,23 @@ pub async fn insert_daily(c: &mut Conn, n: NewNotice) -> Result<Option<Notice>> 
     .bind::<t::Text, _>(n.kind)
     .first::<Number>(c)
     .await?;
-    match told {
-        Some(_) => Ok(None),
-        None => insert(c, n).await.map(Some),
-    }
+    if told.is_some() { Ok(None) } else { insert(c, n).await.map(Some) }
+}
+
+/// Writes a notice about an event, unless its owner has one of the same kind about it, read or not. `None`: there is one.
+///
+/// # Errors
+/// Any error of the database.
+pub async fn insert_once(c: &mut Conn, n: NewNotice, event: EventId) -> Result<Option<Notice>> {
+    // Two nodes at once: the second one sees the notice of the first.
+    crate::stores::hold(c, n.owner).await?;
+    let told = sql("select seq as n from events.notices where owner_id = ? and kind = ? and data ->> 'eventId' = ? limit 1")
+        .bind::<t::Uuid, _>(n.owner.0)
+        .bind::<t::Text, _>(n.kind)
+        .bind::<t::Text, _>(event.to_string())
+        .first::<Number>(c)
+        .await?;
+    if told.is_some() { Ok(None) } else { insert(c, n).await.map(Some) }
 }
 
 /// A page of an owner's notices, newest first, below `before`: those that wait to be read, or all.

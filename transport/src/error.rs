@@ -15,6 +15,9 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use storage::StorageError;
 
+/// When a phone whose entry was erased too often may ask again: it enters the next day only, whenever that begins.
+const ERASED_RETRY: Duration = Duration::from_secs(3600);
+
 /// A result of a handler.
 pub(crate) type ApiResult<T = Response> = Result<T, Problem>;
 
@@ -254,6 +257,9 @@ impl From<EnterError> for Problem {
                 Self::new(StatusCode::from_u16(425).expect("a valid status"), "event-not-started")
             }
             EnterError::Ended => Self::new(StatusCode::GONE, "event-ended"),
+            EnterError::ErasedTooOften => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "erased-too-often").retry_after(ERASED_RETRY)
+            }
             EnterError::Overloaded => Self::overloaded("overloaded"),
             EnterError::OutcomeUnknown => Self::overloaded("outcome-unknown"),
         }
@@ -277,6 +283,7 @@ mod tests {
             (EnterError::Paused, (409, "event-paused")),
             (EnterError::NotStarted, (425, "event-not-started")),
             (EnterError::Ended, (410, "event-ended")),
+            (EnterError::ErasedTooOften, (429, "erased-too-often")),
             (EnterError::Overloaded, (503, "overloaded")),
             (EnterError::OutcomeUnknown, (503, "outcome-unknown")),
         ] {

@@ -5,6 +5,7 @@ mod distinct;
 use crate::address::client_address;
 use crate::auth::Session;
 use crate::error::{ApiResult, FieldError, Problem};
+use crate::http::bodies::LIST_TOO_LONG;
 use crate::state::App;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -158,7 +159,9 @@ fn shape(path: &str, message: &str) -> FieldError {
     if let Some(name) = named("missing field `") {
         return FieldError::new(join(path, name), "required");
     }
-    let code = if message.starts_with("unknown variant") || message.starts_with("invalid value") {
+    let code = if message.starts_with(LIST_TOO_LONG) {
+        "too-long"
+    } else if message.starts_with("unknown variant") || message.starts_with("invalid value") {
         "invalid-value"
     } else {
         "invalid-type"

@@ -47,6 +47,7 @@ fn owners(app: &App) -> Router<App> {
         .route("/api/events/{id}/qr.svg", get(events::qr_svg))
         .route("/api/events/{id}/qr.png", get(events::qr_png))
         .route("/api/events/{id}/visit-code", get(events::visit_code))
+        .route("/api/events/{id}/visit-paper", post(events::visit_paper).delete(events::void_visit_papers))
         .route("/api/events/{id}/facts", get(events::facts))
         .route("/api/events/{id}/images", get(content::of_event))
         .route("/api/events/{id}/participants", get(participation::participants))

@@ -108,6 +108,7 @@ fn parameters(o: &Operation) -> Vec<Value> {
             "q" => (text(), "A part of the title"),
             "all" => (json!({"type": "boolean"}), "Those that were read, too"),
             "channel" => (text(), "One of the six channels, QR or DIRECT"),
+            "v" => (text(), "A visit token, for the QR code in the shop"),
             _ => (json!({"type": "boolean"}), ""),
         };
         parameter("query", name, schema, says)

@@ -23,3 +23,4 @@ pub mod text;
 pub mod time;
 pub mod topic;
 pub mod visit_code;
+pub mod visit_guard;

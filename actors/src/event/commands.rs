@@ -32,6 +32,8 @@ struct Erasure {
     entry: storage::entries::Erased,
     /// It was counted among those who return.
     returned: bool,
+    /// The index its phone had, while the event took entries.
+    phone: Option<[u8; 16]>,
     /// What became of its prize.
     passed_on: Option<PassedOn>,
 }
@@ -331,19 +333,26 @@ impl State {
                 let known = storage::tally::returning(c, before.id, before.store, entry_no, entry_no)
                     .await?
                     .is_some_and(|n| n > 0);
+                let phone = match before.status.is_open() {
+                    true => storage::entries::phone_index(c, before.id, entry_no).await?,
+                    false => None,
+                };
                 let Some(entry) = storage::entries::erase(c, before.id, entry_no).await? else { return Ok(None) };
                 // Shut meanwhile, by somebody else: with the row locked first, no draw can pass it by.
                 if entry.version.is_none() && before.status.is_open() {
                     return Err(StorageError::Contended);
                 }
                 let passed_on = if entry.version.is_none() { forfeit(c, &before, entry_no, now).await? } else { None };
-                Ok(Some(Erasure { entry, returned: counted && known, passed_on }))
+                Ok(Some(Erasure { entry, returned: counted && known, phone, passed_on }))
             })
         });
         Ok(erasing.await?)
     }
 
     async fn erased(&mut self, myself: &ActorRef<Msg>, erasure: Erasure, now: At) -> Result<(), EventError> {
+        if let Some(phone) = erasure.phone {
+            self.erasures.count(phone, now);
+        }
         if let Some(version) = erasure.entry.version {
             let source = Source::ALL[usize::try_from(erasure.entry.channel).unwrap_or(7).min(7)];
             let loaded = self.loaded()?;

@@ -1,65 +1,26 @@
 //! Entries on their way to the journal: refused here only when storage agrees.
 
 use super::{EventError, GATE_TTL, Msg, State, visit_key};
-use crate::entry::{Brought, EnterError, Entered, Pending};
+use crate::entry::{Brought, BroughtVisit, EnterError, Entered, Pending};
 use crate::system::Shared;
-use domain::event::Status;
-use domain::visit_code;
+use chrono::Utc;
+use domain::event::{Event, Status};
+use domain::visit_code::{VisitClaim, accepts};
+use domain::visit_guard::PhoneIndex;
 use ractor::ActorRef;
-use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use serde_json::json;
+use std::time::Instant;
 use storage::entries::{Gate, flag};
+use storage::notices::NewNotice;
 
-/// Wrong visit codes of one phone within an hour, after which the entry counts without the bonus.
-const WRONG_CODES: u32 = 5;
-/// How long they are remembered.
-const WRONG_CODES_FOR: Duration = Duration::from_secs(3600);
-/// Phones whose wrong visit codes are remembered.
-const MAX_WRONG: usize = 10_000;
-/// How often those that are over are looked for when there is no room.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
-
-/// Wrong visit codes by phone. Anybody may send some for any phone: past [`MAX_WRONG`] one is forgotten for each new one.
-#[derive(Default)]
-pub(super) struct WrongCodes {
-    by_phone: HashMap<[u8; 16], (u32, Instant)>,
-    swept: Option<Instant>,
-}
-
-impl WrongCodes {
-    /// Has a phone had all its tries?
-    fn exhausted(&self, phone: &[u8; 16]) -> bool {
-        self.by_phone.get(phone).is_some_and(|(n, since)| *n >= WRONG_CODES && since.elapsed() < WRONG_CODES_FOR)
-    }
-
-    fn count(&mut self, phone: [u8; 16]) {
-        if self.by_phone.len() >= MAX_WRONG && !self.by_phone.contains_key(&phone) {
-            self.make_room();
-        }
-        let (n, since) = self.by_phone.entry(phone).or_insert_with(|| (0, Instant::now()));
-        if since.elapsed() >= WRONG_CODES_FOR {
-            (*n, *since) = (0, Instant::now());
-        }
-        *n += 1;
-    }
-
-    fn forgive(&mut self, phone: &[u8; 16]) {
-        if let Some((n, _)) = self.by_phone.get_mut(phone) {
-            *n = n.saturating_sub(1);
-        }
-    }
-
-    fn make_room(&mut self) {
-        if self.swept.is_none_or(|at| at.elapsed() > SWEEP_EVERY) {
-            self.by_phone.retain(|_, (_, since)| since.elapsed() < WRONG_CODES_FOR);
-            self.swept = Some(Instant::now());
-        }
-        if self.by_phone.len() >= MAX_WRONG
-            && let Some(any) = self.by_phone.keys().next().copied()
-        {
-            self.by_phone.remove(&any);
-        }
-    }
+/// What becomes of a visit code or token.
+enum VisitVerdict {
+    /// It is right: the entry has the bonus.
+    Visited,
+    /// Too many were wrong: the entry counts without the bonus, and nobody says so.
+    Unjudged,
+    /// It is wrong, and the customer hears it.
+    Wrong,
 }
 
 /// What this very request was answered before, if it was: whatever became of the event or the code since, a repetition
@@ -91,14 +52,20 @@ impl State {
         if brought.outdated {
             return self.refuse_unless_stored(pending, EnterError::NoticeChanged);
         }
-        if let Some(code) = brought.visit_code.filter(|_| !self.wrong_codes.exhausted(&pending.row.phone_index)) {
-            if !visit_code::accepts(&visit_key(&self.shared, self.args.id), &code, crate::system::now()) {
-                return self.wrong_code(myself, pending);
+        if self.erasures.exhausted(&pending.row.phone_index, crate::system::now()) {
+            return self.refuse_unless_stored(pending, EnterError::ErasedTooOften);
+        }
+        if let Some(visit) = brought.visit {
+            match self.judge(&pending.row.phone_index, &visit) {
+                VisitVerdict::Wrong => return self.wrong_code(myself, pending, &visit),
+                VisitVerdict::Unjudged => self.tell_of_guessing(),
+                VisitVerdict::Visited => {
+                    if let Some(weight) = self.loaded().ok().and_then(|l| l.event.visit_weight) {
+                        pending.row.weight = i16::from(weight);
+                    }
+                    pending.row.flags |= flag::VISITED;
+                }
             }
-            if let Some(weight) = self.loaded().ok().and_then(|l| l.event.visit_weight) {
-                pending.row.weight = i16::from(weight);
-            }
-            pending.row.flags |= flag::VISITED;
         }
         match self.args.events.journal() {
             Some(journal) => journal.submit(pending),
@@ -115,24 +82,50 @@ impl State {
         });
     }
 
+    /// Judges a code or token; a typed one only while not too many were wrong.
+    fn judge(&mut self, phone: &PhoneIndex, visit: &BroughtVisit) -> VisitVerdict {
+        let now = crate::system::now();
+        let typed = matches!(visit.claim, VisitClaim::Typed(_));
+        if typed && !self.visit_guard.judges(phone, &visit.address, now) {
+            return VisitVerdict::Unjudged;
+        }
+        let voided = self.loaded().map_or(0, |l| l.event.visit_papers);
+        if accepts(&visit_key(&self.shared, self.args.id), &visit.claim, voided, now) {
+            self.visit_guard.right(visit.address, now);
+            return VisitVerdict::Visited;
+        }
+        if typed {
+            self.visit_guard.wrong(*phone, visit.address, now);
+        }
+        VisitVerdict::Wrong
+    }
+
     /// A repetition may come with a code that was good when it was first sent: it is no wrong try after all.
-    fn wrong_code(&mut self, myself: &ActorRef<Msg>, pending: Pending) {
-        let (shared, myself, phone) = (self.shared.clone(), myself.clone(), pending.row.phone_index);
-        self.wrong_codes.count(phone);
+    fn wrong_code(&self, myself: &ActorRef<Msg>, pending: Pending, visit: &BroughtVisit) {
         if pending.row.request_key.is_none() {
             return pending.refuse_or(Err(EnterError::VisitCodeInvalid));
         }
+        let (shared, myself, phone) = (self.shared.clone(), myself.clone(), pending.row.phone_index);
+        let counted = matches!(visit.claim, VisitClaim::Typed(_)).then_some(visit.address);
         self.shared.tracker.spawn(async move {
             let stored = stored_before(&shared, &pending).await;
-            if stored.is_some() {
-                let _ = myself.cast(Msg::NoWrongCode(phone));
+            if let (Some(_), Some(address)) = (&stored, counted) {
+                let _ = myself.cast(Msg::ForgiveVisitCode(phone, address));
             }
             pending.refuse_or(stored.ok_or(EnterError::VisitCodeInvalid));
         });
     }
 
-    pub(super) fn forgive_code(&mut self, phone: &[u8; 16]) {
-        self.wrong_codes.forgive(phone);
+    /// The owner hears once of an event that somebody tries its codes, on the side: entries wait for nothing of it.
+    fn tell_of_guessing(&mut self) {
+        if std::mem::replace(&mut self.guessing_told, true) {
+            return;
+        }
+        let Ok(event) = self.loaded().map(|l| l.event.clone()) else { return };
+        let shared = self.shared.clone();
+        self.shared.tracker.spawn(async move {
+            crate::notices::tell_once(&shared, guessing(&event), event.id).await;
+        });
     }
 
     /// Storage takes no entries of an event that this actor believes in.
@@ -182,27 +175,20 @@ impl State {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn wrong_codes_of_everybody_fit() {
-        let mut wrong = WrongCodes::default();
-        let phone = |n: u32| {
-            let mut phone = [0; 16];
-            phone[..4].copy_from_slice(&n.to_be_bytes());
-            phone
-        };
-        for _ in 0..4 {
-            wrong.count(phone(1));
-        }
-        assert!(!wrong.exhausted(&phone(1)));
-        wrong.count(phone(1));
-        assert!(wrong.exhausted(&phone(1)) && !wrong.exhausted(&phone(2)));
-        for n in 0..50_000 {
-            wrong.count(phone(n));
-        }
-        assert_eq!(wrong.by_phone.len(), MAX_WRONG);
+fn guessing(event: &Event) -> NewNotice {
+    let title = event.title.as_deref().unwrap_or_default();
+    NewNotice {
+        owner: event.owner,
+        kind: "visit-code-guessed",
+        level: "warning",
+        message_ko: format!(
+            "'{title}' 방문 코드를 여러 번 틀리게 입력한 사람이 있어요. 그런 번호와 주소에서 직접 입력한 코드는 한동안 보너스 없이 응모로만 받아요. \
+             매장에 표시된 QR을 찍은 손님은 그대로 보너스를 받으니, 손님께 QR을 안내해 주세요."
+        ),
+        message_en: format!(
+            "Somebody typed wrong visit codes for '{title}' again and again. For a while codes typed from such phones and \
+             addresses enter without the bonus. Customers who scan the QR code in the shop keep theirs: please point them to it."
+        ),
+        data: json!({"eventId": event.id}),
     }
 }

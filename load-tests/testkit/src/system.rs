@@ -228,6 +228,7 @@ pub fn form(n: usize) -> EnterRequest {
         consents: Consents { privacy: true, ..Consents::default() },
         source: Source::ALL[n % 8],
         visit_code: None,
+        address: None,
         notice_version: None,
         idempotency_key: None,
     }

@@ -271,8 +271,17 @@ pub(crate) struct Approval {
 #[derive(JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct VisitCode {
-    /// Six digits.
+    /// Six digits to type.
     code: String,
+    /// For the QR code in the shop: 128 bits, as `v` in the query of the customer page.
+    token: String,
+    valid_until: DateTime<Utc>,
+}
+
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct VisitPaper {
+    token: String,
     valid_until: DateTime<Utc>,
 }
 

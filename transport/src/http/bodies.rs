@@ -5,8 +5,18 @@ use domain::channel::{Channel, Platform, Style};
 use domain::entry::Consents;
 use domain::offer::Prize;
 use schemars::JsonSchema;
+use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use std::fmt;
+use std::marker::PhantomData;
 use uuid::Uuid;
+
+/// Channels in one list, repetitions included: several times as many as there are.
+const MAX_CHANNELS_LISTED: usize = 32;
+/// Pictures in one list: several times as many as an event takes, which its own rule says better.
+const MAX_PICTURES_LISTED: usize = 100;
+/// How a longer list is refused: `extract` knows the words.
+pub(crate) const LIST_TOO_LONG: &str = "a list longer than allowed";
 
 /// A field that may be left out or null.
 pub(crate) type Maybe<T> = Option<T>;
@@ -55,6 +65,36 @@ pub(crate) struct EditStore {
 /// Tells `null` from absent.
 fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(d: D) -> Result<Option<T>, D::Error> {
     T::deserialize(d).map(Some)
+}
+
+/// Reads a list, and no more of it than it may have: a longer one costs nothing but its reading.
+fn short_list<'de, const MAX: usize, T, D>(d: D) -> Result<Vec<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    d.deserialize_seq(ShortList::<MAX, T>(PhantomData))
+}
+
+struct ShortList<const MAX: usize, T>(PhantomData<T>);
+
+impl<'de, const MAX: usize, T: Deserialize<'de>> Visitor<'de> for ShortList<MAX, T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut given: A) -> Result<Vec<T>, A::Error> {
+        let mut list = Vec::new();
+        while let Some(one) = given.next_element()? {
+            if list.len() == MAX {
+                return Err(A::Error::custom(LIST_TOO_LONG));
+            }
+            list.push(one);
+        }
+        Ok(list)
+    }
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -140,12 +180,14 @@ pub(crate) struct PrizeBody {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Content {
     /// 1 to 9 pictures of the event.
+    #[serde(deserialize_with = "short_list::<MAX_PICTURES_LISTED, _, _>")]
     pub(crate) image_ids: Vec<Uuid>,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Channels {
+    #[serde(deserialize_with = "short_list::<MAX_CHANNELS_LISTED, _, _>")]
     #[schemars(with = "Vec<String>")]
     pub(crate) channels: Vec<Channel>,
 }
@@ -217,7 +259,7 @@ pub(crate) struct Enter {
     /// One of the channels, `QR` or `DIRECT` (default).
     #[serde(default)]
     pub(crate) channel: Maybe<String>,
-    /// The six digits shown in the shop; spaces, hyphens and full-width digits do not matter.
+    /// The six digits shown in the shop, however written, or the token of its QR code.
     #[serde(default)]
     pub(crate) visit_code: Maybe<String>,
     #[serde(default)]

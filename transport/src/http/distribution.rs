@@ -13,6 +13,7 @@ use domain::distribution::PublicationStatus;
 use domain::event::Rejection;
 use domain::ids::DistributionId;
 use domain::topic::Topic;
+use std::collections::HashSet;
 use std::time::Duration;
 use storage::distributions::Distribution;
 
@@ -76,12 +77,16 @@ pub(crate) async fn retry(
 ) -> ApiResult {
     let d = owned(&app, who, id).await?;
     super::events::current(version, d.version)?;
-    if body.channels.is_empty() {
+    let mut channels = body.channels;
+    // Each once: nothing is gained by naming one again.
+    let mut named = HashSet::new();
+    channels.retain(|channel| named.insert(*channel));
+    if channels.is_empty() {
         return Err(Problem::field("channels", "required"));
     }
     let event = app.handles.events.get(d.event).read().await?;
     let over = event.is_over(actors::system::now());
-    for (i, channel) in body.channels.iter().enumerate() {
+    for (i, channel) in channels.iter().enumerate() {
         let p = d.publication(*channel).ok_or_else(|| Problem::field(format!("channels[{i}]"), "invalid-value"))?;
         if d.recalling || !p.status.may_retry(*channel) {
             return Err(wrong_state(&d));
@@ -91,7 +96,7 @@ pub(crate) async fn retry(
             return Err(Rejection::WrongState(event.status).into());
         }
     }
-    if app.handles.retry(id, d.event, d.owner, body.channels).await?.is_empty() {
+    if app.handles.retry(id, d.event, d.owner, channels).await?.is_empty() {
         return Err(wrong_state(&d));
     }
     accepted(&app, id).await

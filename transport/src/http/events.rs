@@ -15,12 +15,13 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::catalog::Objective;
 use domain::channel::{Channel, Source};
-use domain::event::command::PlanInput;
-use domain::event::{Command, Event, Fact, Status, Who};
+use domain::event::command::{MAX_IMAGES, PlanInput};
+use domain::event::{Command, Event, Fact, Rejection, Status, Who};
 use domain::ids::{EventId, ImageId, JobId, StoreId};
 use domain::offer::EventOption;
+use domain::rule::within;
 use domain::text::search;
-use domain::visit_code;
+use domain::visit_code::{self, VisitClaim};
 use fast_qr::convert::{Builder, image::ImageBuilder, svg::SvgBuilder};
 use fast_qr::{ECL, QRBuilder};
 use serde_json::{Value, json};
@@ -141,7 +142,7 @@ pub(crate) async fn plan(
     let event = owned(&app, who, id).await?;
     current(version, event.revision)?;
     if !event.status.is_drafting() {
-        return Err(domain::event::Rejection::WrongState(event.status).into());
+        return Err(Rejection::WrongState(event.status).into());
     }
     let option = option_of(&app, who, &event, &body.option_id, body.job_id.map(JobId)).await?;
     let input = PlanInput {
@@ -200,8 +201,11 @@ pub(crate) async fn content(
     let event = owned(&app, who, id).await?;
     current(version, event.revision)?;
     if !matches!(event.status, Status::Planned | Status::Ready) {
-        return Err(domain::event::Rejection::WrongState(event.status).into());
+        return Err(Rejection::WrongState(event.status).into());
     }
+    // Before the database is asked for any of them.
+    within("too-many", body.image_ids.len() as i64, 0..=MAX_IMAGES as i64)
+        .map_err(|e| Problem::field("imageIds", e))?;
     let ids = body.image_ids.clone();
     let found = app.store().run(move |c| Box::pin(async move { storage::images::newest_of(c, ids).await })).await?;
     for (i, wanted) in body.image_ids.iter().enumerate() {
@@ -364,10 +368,16 @@ async fn qr_link(app: &App, who: Session, id: EventId, query: &Query) -> ApiResu
         Some(code) => Source::parse(code).ok_or_else(|| Problem::field("channel", "invalid-value"))?,
         None => Source::Qr,
     };
-    Ok(match Channel::parse(source.code()) {
+    let link = match Channel::parse(source.code()) {
         Some(channel) => publishing::tracking_link(&app.public_url, &event.slug, channel),
         None => format!("{}/e/{}?c={source}", app.public_url, event.slug),
-    })
+    };
+    // Shown in the shop: who scans it has been there.
+    match query.get("v").map(VisitClaim::parse) {
+        None => Ok(link),
+        Some(Some(VisitClaim::Token(token))) => Ok(format!("{link}&v={token}")),
+        Some(_) => Err(Problem::field("v", "invalid-value")),
+    }
 }
 
 fn qr(link: &str) -> ApiResult<fast_qr::QRCode> {
@@ -390,6 +400,7 @@ pub(crate) async fn qr_png(State(app): State<App>, Owner(who): Owner, Id(id): Id
     }
 }
 
+/// The code and the token of this minute. The page that a token's QR code leads to has it as `v` in its query.
 pub(crate) async fn visit_code(
     State(app): State<App>,
     Owner(who): Owner,
@@ -397,7 +408,37 @@ pub(crate) async fn visit_code(
 ) -> ApiResult<Json<Value>> {
     owned(&app, who, id).await?;
     let code = visit_code::current(&app.handles.visit_key(id), actors::system::now());
-    Ok(Json(json!({"code": code.code, "validUntil": code.valid_until})))
+    Ok(Json(json!({"code": code.code, "token": code.token, "validUntil": code.valid_until})))
+}
+
+/// A token to be printed, good for a day or until papers are voided.
+pub(crate) async fn visit_paper(
+    State(app): State<App>,
+    Owner(who): Owner,
+    Origin(origin): Origin,
+    Id(id): Id<EventId>,
+) -> ApiResult {
+    let event = owned(&app, who, id).await?;
+    if event.status.is_over() {
+        return Err(Rejection::WrongState(event.status).into());
+    }
+    let paper = visit_code::paper(&app.handles.visit_key(id), event.visit_papers, actors::system::now());
+    app.audit(Some(who), origin, "visit-paper-made", format!("event:{id}"), json!({"validUntil": paper.valid_until}));
+    let body = json!({"token": paper.token, "validUntil": paper.valid_until});
+    Ok((StatusCode::CREATED, Json(body)).into_response())
+}
+
+/// Voids every token on paper.
+pub(crate) async fn void_visit_papers(
+    State(app): State<App>,
+    Owner(who): Owner,
+    Origin(origin): Origin,
+    Id(id): Id<EventId>,
+    IfMatch(version): IfMatch,
+) -> ApiResult<StatusCode> {
+    command(&app, who, id, Command::VoidVisitPapers, version).await?;
+    app.audit(Some(who), origin, "visit-papers-voided", format!("event:{id}"), json!({}));
+    Ok(StatusCode::NO_CONTENT)
 }
 
 pub(crate) async fn facts(

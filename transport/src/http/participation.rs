@@ -16,7 +16,7 @@ use domain::event::state::hex;
 use domain::ids::EventId;
 use domain::phone::Phone;
 use domain::text::PersonName;
-use domain::visit_code;
+use domain::visit_code::VisitClaim;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use storage::entries::{Participant, Receipted, flag};
@@ -48,6 +48,7 @@ struct Entered {
 pub(crate) async fn enter(
     State(app): State<App>,
     Id(slug): Id<String>,
+    Origin(origin): Origin,
     headers: HeaderMap,
     Body(body): Body<Enter>,
 ) -> ApiResult {
@@ -77,7 +78,8 @@ pub(crate) async fn enter(
         phone,
         consents,
         source,
-        visit_code: body.visit_code.map(|c| visit_code::typed(&c)).filter(|c| !c.is_empty()),
+        visit_code: body.visit_code.as_deref().and_then(VisitClaim::parse),
+        address: Some(origin),
         notice_version: body.notice_version,
         idempotency_key: key,
     };

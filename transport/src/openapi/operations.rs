@@ -137,9 +137,15 @@ pub const OPERATIONS: &[Operation] = &[
     post("/api/events/{id}/resume", "Resume", &[200, 404, 409, 412]).gives(of::<a::Event>),
     post("/api/events/{id}/close", "Close", &[200, 404, 409, 412]).gives(of::<a::Event>),
     post("/api/events/{id}/cancel", "Call off and recall", &[200, 404, 409, 412]).gives(of::<a::Event>),
-    get("/api/events/{id}/qr.svg", "The link as QR code", &[200, 404, 422]).query(&["channel"]).file("image/svg+xml"),
-    get("/api/events/{id}/qr.png", "The link as QR code", &[200, 404, 422]).query(&["channel"]).file("image/png"),
-    get("/api/events/{id}/visit-code", "The code shown in the shop", &[200, 404]).gives(of::<a::VisitCode>),
+    get("/api/events/{id}/qr.svg", "The link as QR code", &[200, 404, 422])
+        .query(&["channel", "v"])
+        .file("image/svg+xml"),
+    get("/api/events/{id}/qr.png", "The link as QR code", &[200, 404, 422]).query(&["channel", "v"]).file("image/png"),
+    get("/api/events/{id}/visit-code", "The code and the token shown in the shop", &[200, 404])
+        .gives(of::<a::VisitCode>),
+    post("/api/events/{id}/visit-paper", "A token to be printed, good for a day", &[201, 404, 409])
+        .gives(of::<a::VisitPaper>),
+    delete("/api/events/{id}/visit-paper", "Void every printed token", &[204, 404, 412]),
     get("/api/events/{id}/facts", "The history", &[200, 404, 422]).query(LIST).gives(of::<a::Page<a::Fact>>),
     get("/api/events/{id}/images", "Pictures of an event", &[200, 404]).gives(of::<a::Page<a::Image>>),
     get("/api/events/{id}/participants", "Participants, masked", &[200, 404, 422])
@@ -180,7 +186,7 @@ pub const OPERATIONS: &[Operation] = &[
         .gives(of::<a::Distribution>),
     post("/api/realtime/tickets", "A ticket for a socket", &[201]).gives(of::<a::Ticket>),
     get("/api/participation/events/{slug}", "The public page", &[200, 404]).public().gives(of::<a::PublicEvent>),
-    post("/api/participation/events/{slug}/entries", "Enter", &[201, 400, 404, 409, 410, 422, 425, 503])
+    post("/api/participation/events/{slug}/entries", "Enter", &[201, 400, 404, 409, 410, 422, 425, 429, 503])
         .public()
         .takes(of::<b::Enter>)
         .gives(of::<a::Entered>),

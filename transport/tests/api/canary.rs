@@ -202,7 +202,12 @@ async fn the_rest(api: &mut Api, id: &str, slug: &str, receipt: &str, password: 
     api.post(&format!("{distribution}/confirm"), json!({"channel": "NAVER", "posted": true})).await;
     api.post(&format!("{distribution}/recall"), json!({})).await.is(202);
     api.get(&format!("/api/participation/events/{slug}")).await.is(200);
-    api.get(&format!("/api/participation/events/{slug}/draw")).await.is(200);
+    for what in ["draw", "winners"] {
+        api.get(&format!("/api/participation/events/{slug}/{what}")).await.is(200);
+    }
+    let paper = format!("/api/events/{id}/visit-paper");
+    api.post(&paper, json!({})).await.fails(409, "wrong-state");
+    api.delete(&paper).await.is(204);
     api.delete(&format!("/api/participation/receipts/{receipt}")).await.is(204);
     let notices = api.get("/api/notices").await.is(200);
     let notice = notices["items"][0]["id"].as_str().map_or_else(|| uuid::Uuid::now_v7().to_string(), str::to_owned);

@@ -189,7 +189,7 @@ fn foreign_objects_are_not_found() {
             stranger.get(&path).await.fails(404, "not-found");
             anonymous().get(&path).await.fails(401, "unauthenticated");
         }
-        for command in ["approve", "pause", "resume", "close", "cancel", "duplicate", "draws"] {
+        for command in ["approve", "pause", "resume", "close", "cancel", "duplicate", "draws", "visit-paper"] {
             stranger.post(&format!("/api/events/{id}/{command}"), json!({})).await.fails(404, "not-found");
         }
         for (path, body) in [
@@ -202,6 +202,8 @@ fn foreign_objects_are_not_found() {
         stranger.patch(&format!("/api/events/{id}"), json!({"title": "x"})).await.fails(404, "not-found");
         stranger.patch(&format!("/api/content/images/{image}"), json!({"headline": "x"})).await.fails(404, "not-found");
         stranger.delete(&format!("/api/events/{id}")).await.fails(404, "not-found");
+        stranger.delete(&format!("/api/events/{id}/visit-paper")).await.fails(404, "not-found");
+        anonymous().post(&format!("/api/events/{id}/visit-paper"), json!({})).await.fails(401, "unauthenticated");
         stranger.post("/api/ai/recommendations", json!({"eventId": id})).await.fails(404, "not-found");
         stranger.post("/api/content/images", json!({"eventId": id})).await.fails(404, "not-found");
         for action in ["recall"] {
