@@ -10,8 +10,10 @@ use domain::event::Event;
 use domain::ids::{EventId, StoreId, UserId};
 use domain::job::JobKind;
 use domain::time::Season;
+use domain::visit_guard::AddressTag;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use storage::Result;
@@ -242,6 +244,12 @@ impl Handles {
     #[must_use]
     pub fn visit_key(&self, id: EventId) -> [u8; 32] {
         crate::event::visit_key(&self.shared, id)
+    }
+
+    /// The tag under which an address is counted today; it is never stored.
+    #[must_use]
+    pub fn address_tag(&self, address: IpAddr) -> AddressTag {
+        crate::entry::address_tag(&self.shared.keys, Some(address), crate::system::now())
     }
 
     /// What is stored of a receipt.

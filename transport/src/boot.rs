@@ -266,6 +266,7 @@ impl Running {
             slugs: Slugs::default(),
             documents: crate::http::documents::Documents::default(),
             published: crate::http::published::PublishedDraws::default(),
+            clicks: crate::clicks::RecentClicks::default(),
             sockets: crate::ws::Sockets::default(),
             metrics,
             meters: crate::gateway::Meters::default(),

@@ -6,6 +6,7 @@ pub mod admin;
 pub mod auth;
 pub mod boot;
 pub mod cli;
+mod clicks;
 pub mod config;
 pub mod demo;
 mod descriptors;

@@ -43,6 +43,7 @@ pub(crate) struct State {
     pub(crate) slugs: Slugs,
     pub(crate) documents: crate::http::documents::Documents,
     pub(crate) published: crate::http::published::PublishedDraws,
+    pub(crate) clicks: crate::clicks::RecentClicks,
     pub(crate) sockets: crate::ws::Sockets,
     pub(crate) metrics: Option<PrometheusHandle>,
     pub(crate) meters: crate::gateway::Meters,

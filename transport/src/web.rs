@@ -1,15 +1,16 @@
 //! Static files of console and customer page, embedded in the binary.
 
+use crate::clicks;
 use crate::error::Problem;
-use crate::extract::{Id, Query};
+use crate::extract::{Id, Origin, Query};
 use crate::state::App;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
-use domain::channel::Source;
 use rust_embed::Embed;
+use std::time::Instant;
 
 #[derive(Embed)]
 #[folder = "$CARGO_MANIFEST_DIR/web/"]
@@ -35,17 +36,20 @@ pub(crate) fn routes() -> Router<App> {
 async fn customer(
     State(app): State<App>,
     Id(slug): Id<String>,
+    Origin(origin): Origin,
     query: Query,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let event = crate::http::participation::by_slug(&app, &slug).await?;
-    if method == Method::HEAD {
-        return Ok(file("event.html", &headers));
+    let page = file("event.html", &headers);
+    if clicks::is_visit(&method, &headers, page.status()) {
+        let (source, by) = (clicks::source_of(query.get("c"), &event), app.handles.address_tag(origin));
+        if app.clicks.count(by, event.id, source, Instant::now()) {
+            app.handles.events.get(event.id).hit(source).await;
+        }
     }
-    let source = query.get("c").and_then(|c| Source::parse(&c.trim().to_uppercase())).unwrap_or(Source::Direct);
-    app.handles.events.get(event.id).hit(source).await;
-    Ok(file("event.html", &headers))
+    Ok(page)
 }
 
 /// The customer page by an address with a slash too many, as some apps make it: it is sent on, with its query.

@@ -141,6 +141,12 @@ impl Source {
     pub fn index(self) -> usize {
         self as usize
     }
+
+    /// The channel it is, if it is one.
+    #[must_use]
+    pub fn channel(self) -> Option<Channel> {
+        Channel::parse(self.code())
+    }
 }
 
 codes! {

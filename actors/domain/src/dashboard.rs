@@ -218,13 +218,14 @@ pub fn fold(
     industry: &Industry,
 ) -> Dashboard {
     let participants = tally.participants();
-    let rows: Vec<ChannelRow> = Source::ALL
-        .iter()
-        .filter(|s| {
-            let chosen = Channel::parse(s.code()).is_none_or(|c| channels.contains(&c));
-            chosen || tally.by_source[s.index()] > 0
-        })
-        .map(|s| channel_row(*s, tally, figures))
+    let chosen = |s: &Source| s.channel().is_none_or(|c| channels.contains(&c));
+    let (shown, hidden): (Vec<Source>, Vec<Source>) =
+        Source::ALL.iter().partition(|s| chosen(s) || tally.by_source[s.index()] > 0);
+    // Visits that named a channel which has no row came by the bare link: no visit disappears.
+    let strays: i64 = hidden.iter().filter_map(|s| figures.hits.get(s)).sum();
+    let rows: Vec<ChannelRow> = shown
+        .into_iter()
+        .map(|s| channel_row(s, tally, figures, if s == Source::Direct { strays } else { 0 }))
         .collect();
     let impressions = rows.iter().filter_map(|r| r.impressions).reduce(|a, b| a + b);
     let (prize_cost, platform_cost) = (prize_cost_won(prizes), figures.cost_won(channels));
@@ -259,10 +260,11 @@ pub fn fold(
     }
 }
 
-fn channel_row(s: Source, tally: &Tally, figures: &Figures) -> ChannelRow {
-    let channel = Channel::parse(s.code());
+fn channel_row(s: Source, tally: &Tally, figures: &Figures, strays: i64) -> ChannelRow {
+    let channel = s.channel();
     let known = channel.and_then(|c| figures.reported.get(&c)).copied().unwrap_or_default();
-    let hits = figures.hits.get(&s).copied();
+    let own = figures.hits.get(&s).copied();
+    let hits = if strays > 0 { Some(own.unwrap_or(0) + strays) } else { own };
     let clicks = match (known.clicks, hits) {
         (None, None) => None,
         (a, b) => Some(a.unwrap_or(0) + b.unwrap_or(0)),
@@ -331,6 +333,20 @@ mod tests {
         assert_eq!(d.channels[0].conversion_rate, Some(0.03));
         assert_eq!(d.channels[1].impressions, None);
         assert_eq!(d.channels.len(), 4, "two chosen, QR and DIRECT");
+    }
+
+    /// Case 27: visits that name a channel which was not chosen are shown with the bare link's.
+    #[test]
+    fn no_visit_disappears() {
+        let hits = BTreeMap::from([(Source::Kakao, 3), (Source::Naver, 2), (Source::Direct, 1)]);
+        let figures = Figures { hits, ..Figures::default() };
+        let clicks = |tally: &Tally| -> Vec<(Source, i64)> {
+            let d = fold(tally, &figures, &[Channel::Naver], &[], industry_of("CAFE").unwrap());
+            d.channels.iter().filter_map(|c| Some((c.channel, c.clicks?))).collect()
+        };
+        assert_eq!(clicks(&Tally::default()), [(Source::Naver, 2), (Source::Direct, 4)]);
+        let entered = Tally { last_no: 1, by_source: [0, 0, 0, 0, 0, 1, 0, 0], ..Tally::default() };
+        assert_eq!(clicks(&entered), [(Source::Naver, 2), (Source::Kakao, 3), (Source::Direct, 1)]);
     }
 
     #[test]

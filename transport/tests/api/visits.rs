@@ -159,3 +159,52 @@ fn a_phone_that_erases_again_and_again_waits_for_the_next_day() {
         api.enter(&slug, &phone(2)).await.is(201);
     });
 }
+
+/// Case 27: what messengers and search engines look at is no click, and a click for a channel that was not chosen is one of
+/// the bare link.
+#[test]
+fn clicks_are_those_of_people() {
+    run(async {
+        let api = owner().await;
+        let (id, slug) = api.live(json!({})).await;
+        let page = |source: &str, headers: &[(&str, &str)]| {
+            let request = api.http.get(format!("{}/e/{slug}?c={source}", api.base));
+            headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).send()
+        };
+        let tag = page("QR", &[]).await.unwrap().headers()["etag"].to_str().unwrap().to_owned();
+        for headers in [
+            [("user-agent", "facebookexternalhit/1.1; kakaotalk-scrap/1.0")],
+            [("user-agent", "Mozilla/5.0 (compatible; Yeti/1.1)")],
+            [("user-agent", "Slackbot-LinkExpanding 1.0")],
+            [("sec-purpose", "prefetch")],
+            [("purpose", "prefetch")],
+            [("range", "bytes=0-10")],
+            [("sec-fetch-dest", "image")],
+            [("if-none-match", tag.as_str())],
+        ] {
+            assert!(page("QR", &headers).await.unwrap().status().as_u16() < 400);
+        }
+        // It is live on RINGO_BIZ only: this one came by the bare link.
+        page("KAKAO", &[("sec-fetch-dest", "document")]).await.unwrap();
+        let clicks = |rows: &Value, of: &str| {
+            rows.as_array().unwrap().iter().find(|c| c["channel"] == of).map(|c| c["clicks"].clone())
+        };
+        within(Duration::from_secs(5), "the last click is shown", || async {
+            let rows = api.get(&format!("/api/events/{id}/analytics")).await.is(200)["channels"].clone();
+            assert!(clicks(&rows, "QR").is_none_or(|n| n.is_null() || n == 1), "{rows}");
+            clicks(&rows, "DIRECT") == Some(json!(1)) && clicks(&rows, "QR") == Some(json!(1))
+        })
+        .await;
+        for _ in 0..20 {
+            page("QR", &[]).await.unwrap();
+        }
+        page("DIRECT", &[]).await.unwrap();
+        within(Duration::from_secs(5), "the last click is shown", || async {
+            let rows = api.get(&format!("/api/events/{id}/analytics")).await.is(200)["channels"].clone();
+            // Two of the loop count at most, and as many again where the machine took longer than they are taken together.
+            let looped = clicks(&rows, "QR").and_then(|n| n.as_i64()).unwrap_or(0);
+            clicks(&rows, "DIRECT") == Some(json!(2)) && (2..=4).contains(&looped)
+        })
+        .await;
+    });
+}

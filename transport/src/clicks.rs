@@ -1,0 +1,194 @@
+//! Which requests for the customer page are clicks of people: messengers and search engines look at links too, browsers
+//! fetch ahead of the person, and anybody can ask in a loop.
+
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use domain::channel::Source;
+use domain::event::Event;
+use domain::ids::EventId;
+use domain::visit_guard::AddressTag;
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// How long clicks of one address on one link are taken together.
+const TOGETHER: Duration = Duration::from_secs(10);
+/// Clicks of one address on one link that count meanwhile: people behind one Wi-Fi do click together, a loop goes on.
+const MAX_TOGETHER: u32 = 2;
+/// Addresses and links remembered; past it all are forgotten, and counted anew.
+const MAX_REMEMBERED: usize = 50_000;
+
+/// Parts of the user agents of programs that look at links, in lower case. Browsers inside messengers and portals are
+/// people: `KAKAOTALK`, `NAVER(inapp`, `Line/` and `DaumApps` must not match.
+const PROGRAMS: &[&str] = &[
+    "bot",
+    "crawl",
+    "spider",
+    "preview",
+    "scrap",
+    "slurp",
+    "fetcher",
+    "facebookexternalhit",
+    "facebookcatalog",
+    "meta-external",
+    "whatsapp",
+    "slack-imgproxy",
+    "line-poker",
+    "yeti",
+    "daum/",
+    "daumoa",
+    "embedly",
+    "iframely",
+    "vkshare",
+    "pinterest/0",
+    "mediapartners-google",
+    "google-inspectiontool",
+    "google-safety",
+    "google-read-aloud",
+    "googleother",
+    "lighthouse",
+    "monitor",
+    "uptime",
+];
+/// Phones whose name has one of these parts in it.
+const PHONES: &[&str] = &["cubot"];
+/// Headers by which browsers say why they fetch a page nobody has opened.
+const PURPOSES: [&str; 4] = ["sec-purpose", "purpose", "x-purpose", "x-moz"];
+
+/// Returns whether a request, answered with this status, is a person's visit.
+pub(crate) fn is_visit(method: &Method, headers: &HeaderMap, answered: StatusCode) -> bool {
+    let of = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_ascii_lowercase();
+    let ahead = PURPOSES.iter().any(|name| ["prefetch", "prerender", "preview"].iter().any(|p| of(name).contains(p)));
+    // A browser that says what a page is for says `document` of one that a person opens.
+    let dest = of("sec-fetch-dest");
+    method == Method::GET
+        && answered == StatusCode::OK
+        && !headers.contains_key(header::RANGE)
+        && !ahead
+        && (dest.is_empty() || dest == "document")
+        && !is_program(&of("user-agent"))
+}
+
+fn is_program(agent: &str) -> bool {
+    let agent = PHONES.iter().fold(agent.to_owned(), |agent, phone| agent.replace(phone, ""));
+    PROGRAMS.iter().any(|part| agent.contains(part))
+}
+
+/// Returns where a click is counted: what names a channel that was not chosen came by the bare link, and is shown there.
+pub(crate) fn source_of(named: Option<&str>, event: &Event) -> Source {
+    let source = named.and_then(|code| Source::parse(&code.trim().to_uppercase()));
+    source.filter(|s| s.channel().is_none_or(|c| event.channels.contains(&c))).unwrap_or(Source::Direct)
+}
+
+/// Clicks of the last moments, by address, event and source.
+#[derive(Default)]
+pub(crate) struct RecentClicks(Mutex<HashMap<(AddressTag, EventId, Source), (u32, Instant)>>);
+
+impl RecentClicks {
+    /// Notes a click; returns whether it counts.
+    pub(crate) fn count(&self, by: AddressTag, event: EventId, source: Source, now: Instant) -> bool {
+        let mut recent = self.0.lock().expect("nobody panics holding it");
+        let lately = |since: Instant| now.saturating_duration_since(since) < TOGETHER;
+        if recent.len() >= MAX_REMEMBERED {
+            recent.retain(|_, (_, since)| lately(*since));
+            if recent.len() >= MAX_REMEMBERED {
+                recent.clear();
+            }
+        }
+        let (clicks, since) = recent.entry((by, event, source)).or_insert((0, now));
+        if !lately(*since) {
+            (*clicks, *since) = (0, now);
+        }
+        *clicks = clicks.saturating_add(1);
+        *clicks <= MAX_TOGETHER
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::{HeaderName, HeaderValue};
+
+    fn visit(headers: &[(&str, &str)]) -> bool {
+        let headers = headers.iter().map(|(name, value)| {
+            (HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap())
+        });
+        is_visit(&Method::GET, &headers.collect(), StatusCode::OK)
+    }
+
+    /// Case 27.
+    #[test]
+    fn programs_that_look_at_links_are_no_visits() {
+        for agent in [
+            "facebookexternalhit/1.1; kakaotalk-scrap/1.0; +https://devtalk.kakao.com/t/scrap/33984",
+            "facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)",
+            "facebookexternalhit/1.1;line-poker/1.0",
+            "Mozilla/5.0 (compatible; Yeti/1.1; +https://naver.me/spd)",
+            "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)",
+            "Slack-ImgProxy (+https://api.slack.com/robots)",
+            "Mozilla/5.0 (compatible; Discordbot/2.0; +https://discordapp.com)",
+            "TelegramBot (like TwitterBot)",
+            "Twitterbot/1.0",
+            "WhatsApp/2.23.20.0 A",
+            "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; Googlebot/2.1; +http://www.google.com/bot.html) Chrome/125.0 Safari/537.36",
+            "Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)",
+            "Mozilla/5.0 (compatible; Daum/4.1; +http://cs.daum.net/faq/15/4118.html?faqId=28966)",
+            "Mozilla/5.0 (compatible; Daumoa/4.0)",
+            "LinkedInBot/1.0 (compatible; Mozilla/5.0)",
+            "SkypeUriPreview Preview/0.5",
+            "APPLEBOT/0.1",
+            "some-Crawler",
+            "Baiduspider/2.0",
+        ] {
+            assert!(!visit(&[("user-agent", agent)]), "{agent}");
+        }
+        for agent in [
+            "Mozilla/5.0 (Linux; Android 13; SM-S911N) AppleWebKit/537.36 Chrome/120.0 Mobile Safari/537.36;KAKAOTALK 2410450",
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_2 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 NAVER(inapp; search; 2000; 12.3.2)",
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_2 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Safari Line/13.20.0",
+            "Mozilla/5.0 (Linux; Android 12; CUBOT X19) AppleWebKit/537.36 Chrome/119.0 Mobile Safari/537.36",
+            "Mozilla/5.0 (Linux; Android 13) AppleWebKit/537.36 Chrome/119.0 Mobile Safari/537.36 DaumApps/8.5",
+            "Mozilla/5.0 (iPhone) AppleWebKit/605.1.15 Instagram 312.0.0.0",
+            "",
+        ] {
+            assert!(visit(&[("user-agent", agent)]), "{agent}");
+        }
+    }
+
+    /// Case 27.
+    #[test]
+    fn what_nobody_opened_is_no_visit() {
+        for (name, value) in [
+            ("sec-purpose", "prefetch"),
+            ("sec-purpose", "prefetch;prerender"),
+            ("purpose", "prefetch"),
+            ("Purpose", "Preview"),
+            ("x-moz", "prefetch"),
+            ("x-purpose", "preview"),
+            ("range", "bytes=0-1023"),
+            ("sec-fetch-dest", "empty"),
+            ("sec-fetch-dest", "iframe"),
+            ("sec-fetch-dest", "image"),
+        ] {
+            assert!(!visit(&[(name, value)]), "{name}: {value}");
+        }
+        assert!(visit(&[]) && visit(&[("sec-fetch-dest", "document"), ("sec-fetch-mode", "navigate")]));
+        let none = HeaderMap::new();
+        assert!(!is_visit(&Method::HEAD, &none, StatusCode::OK));
+        assert!(!is_visit(&Method::GET, &none, StatusCode::NOT_MODIFIED));
+        assert!(!is_visit(&Method::GET, &none, StatusCode::NOT_FOUND));
+    }
+
+    #[test]
+    fn a_loop_counts_twice_and_everybody_fits() {
+        let (recent, begun, event) = (RecentClicks::default(), Instant::now(), EventId::new());
+        let counted = |after: u64, source| recent.count([1; 8], event, source, begun + Duration::from_secs(after));
+        assert_eq!((0..50).filter(|_| counted(0, Source::Naver)).count(), 2);
+        assert!(counted(0, Source::Qr), "another link");
+        assert!(recent.count([2; 8], event, Source::Naver, begun), "another address");
+        assert!(!counted(9, Source::Naver) && counted(10, Source::Naver));
+        for n in 0..120_000u64 {
+            recent.count(n.to_be_bytes(), event, Source::Qr, begun);
+        }
+        assert!(recent.0.lock().unwrap().len() <= MAX_REMEMBERED);
+    }
+}
