@@ -15,6 +15,7 @@ mod report;
 mod scenario;
 mod serve;
 mod server;
+mod starve;
 mod world;
 
 use clap::{Parser, Subcommand};
@@ -129,6 +130,8 @@ enum What {
         #[arg(long, default_value_t = 110)]
         seconds: u64,
     },
+    /// Twenty readers of a long published draw, and a hundred strangers who log in: nobody else may notice.
+    Starve(starve::Plan),
     /// Publish while the server is killed and answers are lost; the simulator keeps what it was really sent.
     Publications {
         /// Publications: six to an event.
@@ -168,6 +171,7 @@ async fn main() -> ExitCode {
         What::Serve(options) => serve::run(options).await.map(|()| ExitCode::SUCCESS),
         What::BareSend { port } => hub::bare_send(port).await.map(|()| ExitCode::SUCCESS),
         What::Outage { events, seconds } => outage::run(events.max(1), seconds).await,
+        What::Starve(plan) => starve::run(plan).await,
         What::Publications { publications, kill_every, lost } => {
             publications::run(publications, kill_every.max(1.0), lost.clamp(0.0, 0.5)).await
         }
