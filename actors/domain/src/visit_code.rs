@@ -102,14 +102,14 @@ pub fn accepts(key: &[u8; 32], claim: &VisitClaim, voided: u32, now: Instant) ->
         (-1..=1).fold(false, |found, d| found | same(&right(key, step + d), given))
     };
     match claim {
-        VisitClaim::Typed(code) => one_of(code, code_of),
+        VisitClaim::Typed(code) => one_of(code.as_str(), code_of),
         VisitClaim::Token(token) => match token.strip_prefix(PAPER).and_then(|rest| rest.get(..END_DIGITS)) {
             Some(end) => {
                 let end = i64::from_str_radix(end, 16).unwrap_or(0);
                 let left = end.saturating_sub(now.timestamp());
                 (1..=PAPER_HOURS * 3600 + STEP_SECONDS).contains(&left) && same(&paper_of(key, voided, end), token)
             }
-            None => one_of(token, token_of),
+            None => one_of(token.as_str(), token_of),
         },
     }
 }

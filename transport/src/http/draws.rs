@@ -74,8 +74,8 @@ pub(crate) async fn list(
     match app.published.of(&app, &event).await {
         Ok(bodies) => {
             let mut answer = bodies.list.answer(&headers).await;
-            // An owner's own, with masked phones: nobody else keeps it.
-            answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+            // An owner's own, with masked phones: nobody keeps it.
+            answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             Ok(answer)
         }
         Err(problem) if problem.status == StatusCode::NOT_FOUND => {

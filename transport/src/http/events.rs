@@ -204,8 +204,8 @@ pub(crate) async fn content(
         return Err(Rejection::WrongState(event.status).into());
     }
     // Before the database is asked for any of them.
-    within("too-many", body.image_ids.len() as i64, 0..=MAX_IMAGES as i64)
-        .map_err(|e| Problem::field("imageIds", e))?;
+    let count = body.image_ids.len().max(1) as i64;
+    within("too-many", count, 1..=MAX_IMAGES as i64).map_err(|e| Problem::field("imageIds", e))?;
     let ids = body.image_ids.clone();
     let found = app.store().run(move |c| Box::pin(async move { storage::images::newest_of(c, ids).await })).await?;
     for (i, wanted) in body.image_ids.iter().enumerate() {
