@@ -1,5 +1,5 @@
 // The merchant console: shell and routes. Pages load when they are first opened.
-import { connection, get, keep, listen, post, signedIn } from './api.js';
+import { connection, get, keep, listen, owner, post, signedIn } from './api.js';
 import { button, el, failed, forgetTyped, loading, show, toast } from './ui.js';
 import { language, said, speak, words } from './words.js';
 
@@ -27,6 +27,7 @@ const pages = {
   notices: () => import('./console/notices.js'),
   shop: () => import('./console/shop.js'),
 };
+const WORKER = '/worker.js';
 const main = /** @type {HTMLElement} */ (document.getElementById('main'));
 const bar = /** @type {HTMLElement} */ (document.getElementById('bar'));
 /** @type {(() => void)[]} */
@@ -89,8 +90,17 @@ function header() {
   });
 }
 
-/** Whose login this is: the subject of the token, which the server checks. */
-const owner = () => JSON.parse(atob(JSON.parse(localStorage.getItem('madang') ?? '{}').accessToken.split('.')[1].replace(/-/g, '+').replace(/_/g, '/'))).sub;
+/** Registers what lets the console open without a network. A browser that wants none of it goes without. */
+async function installed() {
+  try {
+    // Where the content policy asks for trusted types, this address is the only one.
+    const { trustedTypes } = /** @type {any} */ (globalThis);
+    const policy = trustedTypes?.createPolicy('madang', { createScriptURL: () => WORKER });
+    await navigator.serviceWorker?.register(policy ? policy.createScriptURL(WORKER) : WORKER);
+  } catch {
+    // Everything works all the same.
+  }
+}
 
 async function route() {
   leaving.splice(0).forEach((leave) => leave());
@@ -129,7 +139,7 @@ addEventListener('hashchange', () => {
 });
 route();
 get('/readyz').then((r) => r.sandbox && show(/** @type {Element} */ (document.getElementById('sandbox')), t('sandbox')), () => {});
-if ('serviceWorker' in navigator) navigator.serviceWorker.register('/worker.js').catch(() => {});
+installed();
 addEventListener('stale', (/** @type {any} */ event) => {
   toast(event.detail, 'warning');
   route();

@@ -26,6 +26,8 @@
  * @property {() => Promise<string|null>} [ticket] gives a fresh ticket of `POST /api/realtime/tickets` for every
  *   connection; null, or none given: public topics only. One that throws `Live.SIGNED_OUT` ends the connection for good
  * @property {(state: LiveState) => void} [onState]
+ * @property {(time: number, sent: number) => void} [onTime] the server's time and when it was asked for, both in ms since
+ *   1970: for pages on a device whose clock is wrong
  * @property {number} [aliveMs] how long the server may be silent before it is asked whether it is there; default 20000
  * @property {number} [answerMs] how long it may take to answer that; default 8000
  * @property {number} [backoffMs] first pause between two tries, doubled each time up to 30 s; default 500
@@ -38,10 +40,11 @@ export class Live {
   static SIGNED_OUT = Symbol('signed out');
 
   /** @param {LiveOptions} options */
-  constructor({ url, ticket, onState, aliveMs = 20_000, answerMs = 8_000, backoffMs = 500 }) {
+  constructor({ url, ticket, onState, onTime, aliveMs = 20_000, answerMs = 8_000, backoffMs = 500 }) {
     this.url = url;
     this.ticket = ticket ?? (async () => null);
     this.onState = onState ?? (() => {});
+    this.onTime = onTime ?? (() => {});
     this.aliveMs = aliveMs;
     this.answerMs = answerMs;
     this.backoffMs = backoffMs;
@@ -55,6 +58,8 @@ export class Live {
     this.requests = 0;
     /** Counts the tries: a ticket that comes late belongs to none of them. */
     this.tries = 0;
+    /** When the present socket said hello, in ms since 1970. */
+    this.greeted = 0;
     /** @type {ReturnType<typeof setTimeout>|undefined} */
     this.timer = undefined;
     /** @type {number|null} */
@@ -128,12 +133,21 @@ export class Live {
       return reason === Live.SIGNED_OUT ? this.close() : this.later();
     }
     if (this.tries !== mine || this.state !== 'connecting') return;
-    const socket = new WebSocket(this.url, 'madang.v1');
+    let socket;
+    try {
+      socket = new WebSocket(this.url, 'madang.v1');
+    } catch {
+      // The browser lets none through.
+      return this.later();
+    }
     this.socket = socket;
     const ours = (/** @type {(event: any) => void} */ then) => (/** @type {any} */ event) => {
       if (this.socket === socket) then(event);
     };
-    socket.onopen = ours(() => this.send(ticket ? { type: 'hello', ticket } : { type: 'hello' }));
+    socket.onopen = ours(() => {
+      this.greeted = Date.now();
+      this.send(ticket ? { type: 'hello', ticket } : { type: 'hello' });
+    });
     socket.onmessage = ours((event) => this.hear(JSON.parse(event.data)));
     socket.onclose = ours((event) => this.later(event.code));
     // A handshake that fails may end in nothing but this.
@@ -171,6 +185,7 @@ export class Live {
     switch (message.type) {
       case 'welcome':
         this.failures = 0;
+        this.onTime(Date.parse(message.serverTime), this.greeted);
         this.enter('open');
         this.alive();
         for (const name of this.topics.keys()) this.ask(name);

@@ -1,5 +1,12 @@
 // Small helpers of console and customer page. Text is always text: nothing here ever parses HTML.
+import { learnFrom } from './clock.js';
+import { isObject, parsed, tab } from './store.js';
 import { words } from './words.js';
+
+/** Seconds until a request counts as lost. The server answers within ten, a signup within fifteen. */
+const ANSWER_SECONDS = 30;
+/** Seconds between two things said of one kind: a screen reader reads each to its end. */
+const SAID_EVERY_SECONDS = 10;
 
 const t = words({
   yes: ['진행하기', 'Go ahead'], no: ['그만두기', 'Cancel'], again: ['다시 시도', 'Try again'], loading: ['불러오는 중…', 'Loading…'],
@@ -35,8 +42,17 @@ const kept = (children) => /** @type {any} */ (children.flat(9)).filter((/** @ty
 /** Replaces what an element shows. @param {Element} node @param {...Child} children */
 export const show = (node, ...children) => node.replaceChildren(...kept(children));
 
+/** The error of a request whose answer did not arrive, or not whole: it has no status. */
+export const unreached = () => new Error(t('offline'));
+
 /** A request that ends in an answer, or in words. @param {string} path @param {RequestInit} [options] @returns {Promise<Response>} */
-export const reach = (path, options) => fetch(path, options).catch(() => Promise.reject(new Error(t('offline'))));
+export async function reach(path, options) {
+  const sent = Date.now();
+  const signal = AbortSignal.timeout?.(ANSWER_SECONDS * 1_000);
+  const response = await fetch(path, { signal, ...options }).catch(() => Promise.reject(unreached()));
+  learnFrom(response, sent);
+  return response;
+}
 
 /** The address of the live connection. */
 export const socketUrl = () => new URL('/ws', location.href).href.replace(/^http/, 'ws');
@@ -86,13 +102,22 @@ export function field(name, label, attributes = {}, control) {
 export const select = (attributes, options) => el('select', attributes, options.map(([value, label]) => el('option', { value }, label)));
 
 /** What was typed or chosen in this tab and not sent yet; of a form by the names of its fields. @param {string} key @returns {any} */
-export const typed = (key) => JSON.parse(sessionStorage.getItem(`typed ${key}`) ?? 'null');
+export const typed = (key) => parsed(tab.read(`typed ${key}`));
+
+/** The same of a form: null where there is nothing, or something else. @param {string} key @returns {Record<string, unknown>|null} */
+export function typedFields(key) {
+  const known = typed(key);
+  return isObject(known) ? known : null;
+}
 
 /** @param {string} key @param {any} value */
-export const keepTyped = (key, value) => sessionStorage.setItem(`typed ${key}`, JSON.stringify(value));
+export const keepTyped = (key, value) => tab.write(`typed ${key}`, JSON.stringify(value));
 
-/** Forgets one of them, or all: whoever is next at this device finds nothing. @param {string} [key] */
-export const forgetTyped = (key) => Object.keys(sessionStorage).filter((k) => (key ? k === `typed ${key}` : k.startsWith('typed '))).forEach((k) => sessionStorage.removeItem(k));
+/** Forgets one of them, or all with what was sent: whoever is next at this device finds nothing. @param {string} [key] */
+export function forgetTyped(key) {
+  if (key) return tab.forget(`typed ${key}`);
+  tab.keys().filter((k) => /^(typed|once) /.test(k)).forEach(tab.forget);
+}
 
 /**
  * A form: `submit` gets its values by name; errors of the API go to the fields they name, the rest below. With a key, what
@@ -126,9 +151,13 @@ export function form(children, label, submit, key) {
 /** @param {any} node a form @param {string} key */
 function followTyping(node, key) {
   const fields = () => [...node.elements].filter((/** @type {any} */ i) => i.name && i.type !== 'password');
-  const known = typed(key);
-  if (known) for (const input of fields()) input.value = known[input.name] ?? input.value;
-  const keep = () => keepTyped(key, Object.fromEntries(fields().map((/** @type {any} */ i) => [i.name, i.value])));
+  const known = typedFields(key);
+  for (const input of known ? fields() : []) {
+    const value = known?.[input.name];
+    if (input.type === 'checkbox') input.checked = value === true;
+    else if (typeof value === 'string') input.value = value;
+  }
+  const keep = () => keepTyped(key, Object.fromEntries(fields().map((/** @type {any} */ i) => [i.name, i.type === 'checkbox' ? i.checked : i.value])));
   node.addEventListener('input', keep);
   // Rows come and go by a button.
   node.addEventListener('click', (/** @type {any} */ event) => event.target.type === 'button' && keep());
@@ -154,8 +183,15 @@ function mark(node, errors) {
   return all;
 }
 
-/** Copies a text, and says so. @param {string} text */
-export const copy = (text) => (navigator.clipboard?.writeText(text) ?? Promise.reject()).then(() => toast(t('copied')), () => toast(t('noCopy'), 'warning'));
+/** Copies a text, and says so, or says that this browser does not copy. @param {string} text */
+export async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    toast(t('copied'));
+  } catch {
+    toast(t('noCopy'), 'warning');
+  }
+}
 
 /** Asks once before what cannot be undone. @param {string} title @param {Child} text @param {string} [yes] @returns {Promise<boolean>} */
 export function confirmed(title, text, yes = t('yes')) {
@@ -172,10 +208,34 @@ export function confirmed(title, text, yes = t('yes')) {
 
 /** Says something for a while, in the corner and to screen readers. @param {Child} text */
 export function toast(text, level = 'info') {
-  const place = document.getElementById('toasts');
   const node = el('div', { class: `toast ${level}` }, text);
-  place?.append(node);
+  document.getElementById('toasts')?.append(node);
   setTimeout(() => node.remove(), 8_000);
+}
+
+/** A place that only screen readers notice. It says the newest text, and no two within some seconds. */
+export function announcer() {
+  const node = el('p', { class: 'unseen', role: 'status' });
+  let latest = '', last = -Infinity, waiting = false;
+  const say = () => {
+    waiting = false;
+    last = performance.now();
+    if (node.textContent !== latest) node.textContent = latest;
+  };
+  /** @param {string} text */
+  const tell = (text) => {
+    latest = text;
+    if (waiting || text === node.textContent) return;
+    waiting = true;
+    setTimeout(say, Math.max(0, last + SAID_EVERY_SECONDS * 1_000 - performance.now()));
+  };
+  return { node, tell };
+}
+
+/** A picture of this server, whatever name the server calls itself by. @param {string} url @returns {string} */
+export function ownPicture(url) {
+  const { pathname } = new URL(url, location.href);
+  return pathname.startsWith('/images/') ? pathname : url;
 }
 
 export const loading = () => el('p', { class: 'quiet', role: 'status' }, t('loading'));
@@ -195,6 +255,3 @@ export async function fillIn(place, make) {
     show(place, failed(error, () => fillIn(place, make)));
   }
 }
-
-/** Random bytes as hex. @param {number} n */
-export const randomHex = (n) => [...crypto.getRandomValues(new Uint8Array(n))].map((b) => b.toString(16).padStart(2, '0')).join('');

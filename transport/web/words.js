@@ -1,14 +1,16 @@
 // Words in two languages: Korean first, English by switch. Each module keeps its own beside where they are used.
+import { carry, device } from './store.js';
 
 /** @typedef {'ko'|'en'} Language */
 
 /** @type {Language} */
-export const language = localStorage.getItem('madang-language') === 'en' ? 'en' : 'ko';
+export const language = device.read('madang-language') === 'en' ? 'en' : 'ko';
 document.documentElement.lang = language;
 
-/** Changes the language, for good: the page starts anew. @param {Language} to */
+/** Changes the language, for good: the page starts anew, and knows what this one knew. @param {Language} to */
 export function speak(to) {
-  localStorage.setItem('madang-language', to);
+  device.write('madang-language', to);
+  carry(true);
   location.reload();
 }
 

@@ -104,6 +104,13 @@ export async function open(chrome, options) {
   return { context, page, trouble };
 }
 
+/** Signs a page in, as if its owner had. */
+export async function signedIn(page, base, tokens) {
+  await page.goto(base);
+  await page.evaluate((t) => localStorage.setItem('madang', JSON.stringify({ accessToken: t.accessToken, refreshToken: t.refreshToken })), tokens);
+  await page.reload();
+}
+
 let count = 0;
 /** Keeps a picture of the whole page: build output, to be looked at. */
 export async function shot(page, name) {

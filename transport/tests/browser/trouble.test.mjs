@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
-import { DESKTOP, PHONE, browser, client, open, serve, shot, simulator, tunnel, until } from './madang.mjs';
+import { DESKTOP, PHONE, browser, client, open, serve, shot, signedIn, simulator, tunnel, until } from './madang.mjs';
 
 const HOSTILE = '<img src=x onerror=alert(1)>';
 let chrome;
@@ -10,13 +10,6 @@ before(async () => {
   chrome = await browser();
 });
 after(() => chrome?.close());
-
-/** Signs a page in, as if its owner had. */
-async function signedIn(page, base, tokens) {
-  await page.goto(base);
-  await page.evaluate((t) => localStorage.setItem('madang', JSON.stringify({ accessToken: t.accessToken, refreshToken: t.refreshToken })), tokens);
-  await page.reload();
-}
 
 test('after a tunnel the numbers are exact', async (t) => {
   const wire = await tunnel();

@@ -1,5 +1,5 @@
 // The owner's events, and the first of the five steps: what for?
-import { get, post } from '../api.js';
+import { create, get } from '../api.js';
 import { button, el, empty, failed, loading, show } from '../ui.js';
 import { name, when, words } from '../words.js';
 
@@ -48,7 +48,7 @@ export default async function events({ main, go }) {
     }, 250);
   } });
   show(main, standing, el('section', {}, el('h2', {}, t('start')), el('p', { class: 'quiet' }, t('what')),
-    el('div', { class: 'choices' }, OBJECTIVES.map((o) => button([el('strong', {}, name(o)), el('span', {}, t(o))], async () => go(`#event/${(await post('/api/events', { objective: o })).id}`), { class: 'choice' })))),
+    el('div', { class: 'choices' }, OBJECTIVES.map((o) => button([el('strong', {}, name(o)), el('span', {}, t(o))], async () => go(`#event/${(await create('/api/events', { objective: o }, o)).id}`), { class: 'choice' })))),
   el('section', {}, el('h2', {}, t('title')), el('div', { class: 'row filters' }, tabs, search), list));
   get('/api/stores').then(({ items: [shop] }) => {
     const v = shop?.verification;

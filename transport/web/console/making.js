@@ -1,6 +1,7 @@
 // Making an event: objective, proposal, pictures, channels, approval.
-import { api, edit, get, post } from '../api.js';
-import { button, confirmed, el, field, form, keepTyped, reason, show, typed } from '../ui.js';
+import { api, create, edit, get } from '../api.js';
+import { now } from '../clock.js';
+import { button, confirmed, el, field, form, keepTyped, ownPicture, reason, show, typed, typedFields } from '../ui.js';
 import { CHANNELS, fromField, name, number, said, toField, when, won, words } from '../words.js';
 import { followJob } from './job.js';
 import pictures from './pictures.js';
@@ -10,11 +11,11 @@ const t = words({
   untitled: ['새 이벤트', 'New event'], three: ['제안 세 가지', 'Three proposals'], thinking: ['AI가 업종·지역·계절을 살펴보고 있습니다.', 'The model looks at industry, region and season.'],
   fallback: ['AI가 응답하지 않아 대신 준비한 제안입니다 ({t} 기준).', 'The model did not answer: these proposals stand in ({t}).'], trends: ['참고한 흐름', 'Trends considered'],
   expected: ['예상', 'Expected'], people: ['참여 {a}~{b}명', '{a}–{b} entries'], cost: ['비용 {c}', 'cost {c}'], roi: ['ROI {a}~{b}%', 'ROI {a}–{b}%'], days: ['{n}일 동안', '{n} days'], choose: ['이 제안으로 하기', 'Take this one'], chosen: ['고른 제안', 'Chosen'],
-  why: ['왜 이렇게?', 'Why so?'], details: ['내용 다듬기', 'Details'], title: ['이벤트 이름', 'Title'], starts: ['시작', 'Starts'], ends: ['끝', 'Ends'], now: ['비워 두면 승인할 때 바로 시작합니다.', 'Left empty, it starts with the approval.'],
+  why: ['왜 이렇게?', 'Why so?'], details: ['내용 다듬기', 'Details'], title: ['이벤트 이름', 'Title'], starts: ['시작', 'Starts'], ends: ['끝', 'Ends'], now: ['비워 두면 승인할 때 바로 시작합니다.', 'Left empty, it starts with the approval.'], atOnce: ['승인하면 바로', 'with the approval'],
   prize: ['경품', 'Prize'], quantity: ['수량', 'Number'], value: ['개당 가격(원)', 'Worth each (₩)'], more: ['경품 추가', 'Add a prize'], less: ['빼기', 'Remove'], visit: ['매장 방문 코드를 입력하면 당첨 확률', 'With the code shown in the shop, the odds are'], times: ['{n}배', '{n}×'], none: ['쓰지 않음', 'no different'],
   next: ['다음', 'Next'], back: ['이전', 'Back'], channels: ['어디에 알릴까요?', 'Where shall it be published?'], atLeast: ['채널을 하나 이상 골라 주세요.', 'Choose at least one channel.'],
-  WOORI_TV: ['동네 TV에 15초 영상', 'A 15-second spot on neighbourhood TV'], RINGO_BIZ: ['가게에 전화하면 들리는 통화연결음', 'What callers of the shop hear'], GENIE_TV: ['IPTV 첫 화면 광고 (심사 있음)', 'On the IPTV start page (reviewed)'],
-  INSTAGRAM: ['사진과 글 게시', 'A post with picture and text'], NAVER: ['동네 카페에 글 게시', 'A post in the local café board'], KAKAO: ['보낼 카드를 준비해 드립니다', 'A card is prepared for you to send'],
+  WOORI_TV: ['동네 TV에 나갈 그림 한 장과 문구', 'A still picture with a text for neighbourhood TV'], RINGO_BIZ: ['가게 통화연결음에 쓸 문구', 'A text for the ring-back tone of the shop'], GENIE_TV: ['IPTV 광고에 쓸 그림 한 장과 문구 (심사 있음)', 'A still picture with a text for IPTV (reviewed)'],
+  INSTAGRAM: ['사진과 글 게시', 'A post with picture and text'], NAVER: ['동네 카페에 글 게시', 'A post in the local café board'], KAKAO: ['직접 보낼 카드를 준비해 드려요', 'A card is prepared for you to send'],
   SANDBOX: ['모의', 'simulated'], LIVE: ['실제 게시', 'live'], ASSISTED: ['직접 게시', 'by you'], OFF: ['꺼짐', 'off'], ok: ['준비됨', 'ready'],
   approve: ['승인하고 게시하기', 'Approve and publish'], summary: ['이대로 진행할까요?', 'All as you want it?'], sure: ['승인하면 고른 채널에 바로 게시되고, 내용은 더 고칠 수 없습니다.', 'It is published at once on the chosen channels, and cannot be changed any more.'],
   period: ['기간', 'Period'], prizes: ['경품', 'Prizes'], total: ['경품 합계 {w}', 'prizes worth {w}'], free: ['무료', 'free'], costs: ['비용', 'Costs'], allCosts: ['경품 {p} + 채널 {c} = {w}', 'prizes {p} + channels {c} = {w}'], bonus: ['매장 방문 코드', 'Code for visitors'], odds: ['입력한 손님은 당첨 확률 {n}배', '{n}× the odds for who enters it'], remove: ['이 초안 지우기', 'Delete this draft'], removeSure: ['초안이 사라집니다.', 'The draft is gone then.'], rejected: ['사업자 확인이 되어야 승인할 수 있습니다.', 'The business must be verified first.'],
@@ -87,7 +88,7 @@ async function proposals({ page, event, place, to }) {
   show(trends, el('details', { class: 'card' }, el('summary', {}, t('trends')), el('ul', {}, Object.values(result.trends).flat().map((line) => el('li', {}, line)))));
 
   async function offers() {
-    const answer = await post('/api/ai/recommendations', { eventId: event.id });
+    const answer = await create('/api/ai/recommendations', { eventId: event.id }, `${event.id} ${event.version}`);
     if (!answer.jobId) {
       show(meter);
       return answer;
@@ -123,7 +124,7 @@ function details(event, o, to) {
   const row = (/** @type {any} */ p) => {
     const n = ++rows;
     const part = (/** @type {string} */ key, /** @type {string} */ label, /** @type {any} */ attributes) => field(key, label, { id: `f-prize-${n}-${key}`, ...attributes });
-    const node = el('div', { class: 'prize' }, part('name', t('prize'), { value: p.name, maxlength: 60 }), part('quantity', t('quantity'), { type: 'number', min: 1, value: p.quantity }), part('unitValueWon', t('value'), { type: 'number', min: 0, value: p.unitValueWon }),
+    const node = el('div', { class: 'prize' }, part('name', t('prize'), { value: p.name }), part('quantity', t('quantity'), { type: 'number', min: 1, value: p.quantity }), part('unitValueWon', t('value'), { type: 'number', min: 0, value: p.unitValueWon }),
       n > 1 && el('button', { type: 'button', class: 'link', onclick: () => {
         node.remove();
         renumber();
@@ -133,14 +134,18 @@ function details(event, o, to) {
   };
   // Errors of the API name the row as it is sent.
   const renumber = () => [...prizes.children].forEach((node, i) => node.querySelectorAll('input').forEach((/** @type {any} */ input) => (input.name = `prizes[${i}].${input.id.split('-').pop()}`)));
-  const given = same ? event.prizes : o.prizes, known = typed(typedAs(event, o));
-  const count = known ? Object.keys(known).filter((key) => /^prizes\[\d+\]\.name$/.test(key)).length : given.length;
+  const given = same ? event.prizes : o.prizes, known = Object.keys(typedFields(typedAs(event, o)) ?? {});
+  const count = known.filter((key) => /^prizes\[\d+\]\.name$/.test(key)).length || given.length;
   for (let i = 0; i < count; i++) row(given[i] ?? NO_PRIZE);
   const weights = el('select', {}, [0, 2, 3, 5, 10].map((n) => el('option', { value: n, selected: n === (same ? event.visitBonus?.weight ?? 0 : 3) }, n ? t('times', { n }) : t('none'))));
+  // A start that is over already is the one of the approval.
+  const later = same && Date.parse(event.startsAt) > now() ? toField(event.startsAt) : '';
+  // Left out, a start is what the server has: its own time, or one that was chosen before and is taken back now.
+  const start = (/** @type {string} */ typed) => (typed ? { startsAt: fromField(typed) } : later ? { startsAt: new Date(now()).toISOString() } : {});
   return el('section', { class: 'card' }, el('h3', {}, t('details')), form([
-    field('title', t('title'), { value: same ? event.title : o.title, maxlength: 60 }),
-    el('div', { class: 'two' }, field('startsAt', t('starts'), { type: 'datetime-local', required: false, value: same ? toField(event.startsAt) : '', hint: t('now') }),
-      field('endsAt', t('ends'), { type: 'datetime-local', required: false, value: toField(same && event.endsAt ? event.endsAt : new Date(Date.now() + (o.durationDays ?? USUAL_DAYS) * 86_400_000).toISOString()) })),
+    field('title', t('title'), { value: same ? event.title : o.title }),
+    el('div', { class: 'two' }, field('startsAt', t('starts'), { type: 'datetime-local', required: false, value: later, hint: t('now') }),
+      field('endsAt', t('ends'), { type: 'datetime-local', required: false, value: toField(same && event.endsAt ? event.endsAt : new Date(now() + (o.durationDays ?? USUAL_DAYS) * 86_400_000).toISOString()) })),
     prizes, el('button', { type: 'button', class: 'link', onclick: () => row(NO_PRIZE) }, t('more')),
     field('visitBonus', t('visit'), {}, weights),
   ], t('next'), async (v) => {
@@ -150,7 +155,7 @@ function details(event, o, to) {
     });
     await edit('PUT', `/api/events/${event.id}/plan`, {
       optionId: o.id, title: v.title, prizes: listed,
-      startsAt: v.startsAt ? fromField(v.startsAt) : new Date().toISOString(), ...(v.endsAt ? { endsAt: fromField(v.endsAt) } : {}),
+      ...start(v.startsAt), ...(v.endsAt ? { endsAt: fromField(v.endsAt) } : {}),
       visitBonus: Number(v.visitBonus) ? { weight: Number(v.visitBonus) } : null,
     }, event.version);
     to(3);
@@ -198,11 +203,11 @@ async function approval({ page, event, place, to }) {
   const publishing = preflight.channels.reduce((/** @type {number} */ sum, /** @type {any} */ c) => sum + c.costWon, 0);
   const rejected = shops.items.find((/** @type {any} */ s) => s.id === event.storeId)?.verification === 'REJECTED';
   show(place, el('section', { class: 'card' }, el('h3', {}, t('summary')),
-    el('dl', {}, el('dt', {}, t('period')), el('dd', {}, `${when(event.startsAt)} – ${when(event.endsAt)}`),
+    el('dl', {}, el('dt', {}, t('period')), el('dd', {}, `${Date.parse(event.startsAt) > now() ? when(event.startsAt) : t('atOnce')} – ${when(event.endsAt)}`),
       el('dt', {}, t('prizes')), el('dd', {}, event.prizes.map((/** @type {any} */ p) => el('div', {}, `${p.name} × ${number(p.quantity)}`)), el('div', { class: 'quiet' }, t('total', { w: won(worth) }))),
       el('dt', {}, t('costs')), el('dd', {}, t('allCosts', { p: won(worth), c: won(publishing), w: won(worth + publishing) })),
       event.visitBonus && [el('dt', {}, t('bonus')), el('dd', {}, t('odds', { n: event.visitBonus.weight }))]),
-    el('div', { class: 'pictures small' }, chosen.map((/** @type {any} */ i) => el('img', { src: i.url, alt: i.altText, width: i.width, height: i.height }))),
+    el('div', { class: 'pictures small' }, chosen.map((/** @type {any} */ i) => el('img', { src: ownPicture(i.url), alt: i.altText, width: i.width, height: i.height }))),
     el('ul', { class: 'plain-list' }, preflight.channels.map((/** @type {any} */ c) => el('li', { class: 'channel' }, el('strong', {}, name(c.channel)), ' ', standing(c)))),
     rejected && el('p', { class: 'banner warning' }, t('rejected')),
     el('div', { class: 'row' }, button(t('back'), () => to(4), { class: 'plain' }), button(t('approve'), async () => {

@@ -1,6 +1,6 @@
 // Choosing pictures as they are made, and editing one: text and colours change at once.
-import { api, edit, get, post } from '../api.js';
-import { button, el, field, reason, show } from '../ui.js';
+import { api, create, edit, get } from '../api.js';
+import { button, el, field, ownPicture, reason, show } from '../ui.js';
 import { name, words } from '../words.js';
 import { followJob } from './job.js';
 
@@ -45,7 +45,7 @@ export default async function pictures({ page, event, place, to }) {
   // What is chosen is shown, whatever came after it.
   [...items.filter((/** @type {any} */ i) => chosen.has(i.id)), ...fitting.reverse()].forEach(add);
   if (kinds.size >= KINDS) return;
-  const started = await post('/api/content/images', { eventId: event.id });
+  const started = await create('/api/content/images', { eventId: event.id }, `${event.id} ${event.version}`);
   if (!started.jobId) return started.images.forEach(add);
   const job = await followJob(page, started.jobId, meter, t('drawing'), (data) => data.image && add(data.image));
   if (job.fallback) show(meter, el('p', { class: 'banner warning' }, t('fallback')));
@@ -54,7 +54,7 @@ export default async function pictures({ page, event, place, to }) {
 
 /** @param {any} image @param {Set<string>} chosen @param {() => void} counted */
 function tile(image, chosen, counted) {
-  const picture = el('img', { src: image.url, alt: image.altText, width: image.width, height: image.height, loading: 'lazy' });
+  const picture = el('img', { src: ownPicture(image.url), alt: image.altText, width: image.width, height: image.height, loading: 'lazy' });
   const box = el('input', { type: 'checkbox', checked: chosen.has(image.id), onchange: () => {
     if (box.checked) chosen.add(image.id);
     else chosen.delete(image.id);
@@ -66,7 +66,7 @@ function tile(image, chosen, counted) {
 
 /** @param {any} image the newest version: kept up to date @param {any} picture its tile */
 function editor(image, picture) {
-  const preview = el('img', { src: image.url, alt: image.altText, width: image.width, height: image.height });
+  const preview = el('img', { src: ownPicture(image.url), alt: image.altText, width: image.width, height: image.height });
   const status = el('p', { class: 'quiet', role: 'status' });
   /** @type {any} */
   let typing;
@@ -79,7 +79,7 @@ function editor(image, picture) {
   const save = async (/** @type {object} */ what) => {
     try {
       Object.assign(image, await api('PATCH', `/api/content/images/${image.id}`, what, { 'if-match': `"${image.version}"` }));
-      for (const shown of [preview, picture]) Object.assign(shown, { src: image.url, alt: image.altText });
+      for (const shown of [preview, picture]) Object.assign(shown, { src: ownPicture(image.url), alt: image.altText });
       show(status, t('saved'));
     } catch (/** @type {any} */ error) {
       // Edited elsewhere: the next change is made on what there is now.
@@ -90,8 +90,8 @@ function editor(image, picture) {
   const texts = () => ({ headline: dialog.querySelector('[name=headline]').value, body: dialog.querySelector('[name=body]').value });
   const dialog = el('dialog', { class: 'editor', 'aria-labelledby': 'editing', onclose: () => dialog.remove() }, el('form', { method: 'dialog' },
     el('h2', { id: 'editing' }, t('editing')), preview, status,
-    field('headline', t('headline'), { value: image.headline, maxlength: 60, oninput: () => change(texts()) }),
-    field('body', t('body'), { value: image.body, maxlength: 120, required: false, oninput: () => change(texts()) }),
+    field('headline', t('headline'), { value: image.headline, oninput: () => change(texts()) }),
+    field('body', t('body'), { value: image.body, required: false, oninput: () => change(texts()) }),
     el('fieldset', { class: 'palettes' }, el('legend', {}, t('palette')), PALETTES.map((p) => el('label', { class: `palette p-${p.toLowerCase()}` },
       el('input', { type: 'radio', name: 'palette', value: p, checked: image.palette === p, onchange: () => change({ ...texts(), palette: p }, 0) }), t(p)))),
     el('div', { class: 'row' }, el('button', { value: 'done' }, t('done')))));

@@ -1,6 +1,6 @@
 // How the publishing goes, channel by channel: what happened, what can be done, and trying again only what failed.
 import { get, post } from '../api.js';
-import { button, copy, el, failed, loading, show } from '../ui.js';
+import { button, copy, el, failed, loading, ownPicture, show } from '../ui.js';
 import { name, said, words } from '../words.js';
 
 const t = words({
@@ -51,8 +51,8 @@ function summary(d) {
 const channel = (d, c) => el('li', { class: `channel ${c.status}` }, el('span', { class: 'mark', 'aria-hidden': 'true' }, MARK[c.status] ?? '○'), el('strong', {}, name(c.channel)), ' ', el('span', {}, t(c.status)), ' ',
   el('span', { class: c.mode === 'SANDBOX' ? 'badge sandbox' : 'badge' }, c.mode === 'SANDBOX' ? `SANDBOX ${t('simulated')}` : c.mode), c.attempts > 1 && el('span', { class: 'quiet' }, ` ${t('attempts', { n: c.attempts })}`),
   c.url && c.mode !== 'SANDBOX' && c.status !== 'recalled' && c.status !== 'assisted' && safe(c.url) && el('a', { href: c.url, target: '_blank', rel: 'noopener noreferrer' }, t('open')), c.error && el('p', { class: c.status === 'retrying' ? 'quiet' : 'bad' }, said(c.error)),
-  c.text && c.status === 'assisted' && el('div', {}, el('p', { class: 'prepared' }, c.text), c.imageUrl && safe(c.imageUrl) && el('p', {}, el('img', { src: c.imageUrl, alt: '', width: 200, loading: 'lazy' })),
-    el('div', { class: 'row' }, button(t('copy'), () => copy(c.text), { class: 'link' }), c.imageUrl && safe(c.imageUrl) && el('a', { href: c.imageUrl, download: '' }, t('picture')))),
+  c.text && c.status === 'assisted' && el('div', {}, el('p', { class: 'prepared' }, c.text), c.imageUrl && safe(c.imageUrl) && el('p', {}, el('img', { src: ownPicture(c.imageUrl), alt: '', width: 200, loading: 'lazy' })),
+    el('div', { class: 'row' }, button(t('copy'), () => copy(c.text), { class: 'link' }), c.imageUrl && safe(c.imageUrl) && el('a', { href: ownPicture(c.imageUrl), download: '' }, t('picture')))),
   c.status === 'unknown' && el('div', {}, el('p', {}, t('ask')), el('div', { class: 'row' }, [true, false].map((posted) => button(posted ? t('there') : t('notThere'), () => post(`/api/distribution/${d.id}/confirm`, { channel: c.channel, posted }), { class: 'plain' })))));
 
 /** A simulated post is nowhere to be opened, and a provider's link is one only when it is of the web. @param {string} url */

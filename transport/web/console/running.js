@@ -1,16 +1,17 @@
 // An event that was approved: live figures, channels, link and code, and what can be done with it.
-import { api, connection, edit, get, picture, post } from '../api.js';
+import { api, connection, create, edit, get, picture } from '../api.js';
 import { columns, lines } from '../chart.js';
 import { button, confirmed, copy, el, failed, field, fillIn, form, show } from '../ui.js';
 import { fromField, hour, name, number, percent, toField, when, won, words } from '../words.js';
 import { publishing } from './publishing.js';
+import visiting from './visiting.js';
 
 const t = words({
   participants: ['참여', 'Entries'], impressions: ['노출', 'Impressions'], conversion: ['전환율', 'Conversion'], roi: ['ROI', 'ROI'], estimated: ['추정', 'estimated'], measured: ['실측', 'measured'], notMeasured: ['아직 집계되지 않음', 'not measured yet'],
   impressionsNote: ['TV·네이버·인스타그램에서 본 횟수', 'views on TV, Naver, Instagram'], conversionNote: ['노출 대비 참여', 'entries per impression'], asOf: ['{t} 기준', 'as of {t}'], stale: ['오래된 값', 'old value'],
   hourly: ['시간대별 참여', 'Entries per hour'], hour: ['시각', 'Hour'], oclock: ['{h}시', '{h}:00'], channels: ['채널별 참여', 'Entries per channel'], channel: ['채널', 'Channel'], profile: ['처음 온 손님과 다시 온 손님', 'New and returning customers'], kind: ['구분', 'Kind'], new: ['처음', 'New'], returning: ['다시', 'Returning'], clicks: ['클릭', 'Clicks'],
   figures: ['채널별 수치', 'Figures per channel'], how: ['ROI는 이렇게 계산합니다', 'How the ROI is computed'], prizeCost: ['경품비', 'Prizes'], platformCost: ['채널 비용', 'Channels'], sales: ['매출 증가(추정)', 'More sales (estimated)'], newCustomers: ['신규 고객', 'New customers'], ltv: ['신규 고객의 가치(추정)', 'Their value (estimated)'], roiNote: ['업종 평균으로 추정한 값입니다. 실제 매출은 아직 연결되지 않았습니다.', 'Estimated from averages of the industry: real sales are not connected.'],
-  period: ['{a} – {b}', '{a} – {b}'], link: ['응모 링크', 'Entry link'], copy: ['복사', 'Copy'], none: ['아직 응모가 없습니다. 링크와 QR 코드를 알려 주세요.', 'No entries yet: share the link and the QR code.'], qr: ['QR 코드', 'QR code'], qrSave: ['QR 코드 저장 (PNG)', 'Save the QR code (PNG)'], code: ['매장 방문 코드', 'Code for visitors'], codeNote: ['매장 안에 보여 주세요. 매분 바뀝니다.', 'Show it in the shop. It changes every minute.'],
+  period: ['{a} – {b}', '{a} – {b}'], link: ['응모 링크', 'Entry link'], copy: ['복사', 'Copy'], none: ['아직 응모가 없습니다. 링크와 QR 코드를 알려 주세요.', 'No entries yet: share the link and the QR code.'], qr: ['QR 코드', 'QR code'], qrSave: ['QR 코드 저장 (PNG)', 'Save the QR code (PNG)'],
   pause: ['잠시 멈추기', 'Pause'], resume: ['다시 시작', 'Resume'], close: ['지금 마감하기', 'Close now'], closeSure: ['마감하면 더 응모할 수 없고, 다시 열 수 없습니다.', 'Nobody can enter any more, and it cannot be opened again.'], cancel: ['이벤트 취소', 'Cancel the event'], cancelSure: ['게시물을 내리고 추첨 없이 끝냅니다. 되돌릴 수 없습니다.', 'Posts are taken down and nothing is drawn. This cannot be undone.'], longer: ['기간 늘리기', 'Extend'], ends: ['새 종료 시각', 'New end'], save: ['저장', 'Save'],
   people: ['응모자 보기', 'Entrants'], draw: ['추첨하기', 'Draw the winners'], result: ['당첨자와 증명', 'Winners and proof'], again: ['같은 내용으로 새로 만들기', 'Make another like it'], history: ['기록', 'History'], more: ['더 보기', 'More'], who: ['사장님', 'you'], system: ['자동', 'by itself'],
   created: ['만들어짐', 'Created'], planned: ['제안 선택', 'Proposal chosen'], 'content-chosen': ['이미지 선택', 'Pictures chosen'], 'channels-chosen': ['채널 선택', 'Channels chosen'], approved: ['승인', 'Approved'], opened: ['시작', 'Opened'], paused: ['멈춤', 'Paused'], resumed: ['다시 시작', 'Resumed'], closed: ['마감', 'Closed'], rooted: ['응모 목록 확정', 'List of entries fixed'], drawn: ['추첨', 'Drawn'], cancelled: ['취소', 'Cancelled'], 'end-moved': ['종료 시각 변경', 'End moved'], retitled: ['이름 변경', 'Renamed'], duplicated: ['복사해서 만듦', 'Copied from another'], distributed: ['게시 결과', 'Published'], forfeited: ['당첨 포기 (삭제 요청)', 'A winner forfeited'], destroyed: ['미당첨자 개인정보 파기', 'Data of those who did not win destroyed'], purged: ['개인정보 모두 파기', 'All personal data destroyed'],
@@ -66,15 +67,14 @@ function head(page, event) {
     status === 'closed' && el('a', { class: 'button', href: `#draw/${event.id}` }, t('draw')), event.drawn && el('a', { class: 'button', href: `#draw/${event.id}` }, t('result')),
     el('a', { class: 'button plain', href: `#people/${event.id}` }, t('people')),
     (open || status === 'scheduled') && command('cancel', t('cancel'), t('cancelSure'), { class: 'link' }),
-    !open && status !== 'scheduled' && button(t('again'), async () => page.go(`#event/${(await post(`/api/events/${event.id}/duplicate`)).id}`), { class: 'link' }),
+    !open && status !== 'scheduled' && button(t('again'), async () => page.go(`#event/${(await create(`/api/events/${event.id}/duplicate`)).id}`), { class: 'link' }),
   ];
   return el('section', { class: 'card' }, el('h2', {}, event.title), el('p', {}, el('span', { class: `badge ${status}` }, name(status)), ' ', t('period', { a: when(event.startsAt), b: when(event.closedAt ?? event.endsAt) })),
     el('div', { class: 'row' }, actions));
 }
 
 /** @param {import('../console.js').Page} page @param {any} event */
-const sharing = (page, event) => ['scheduled', 'live', 'paused'].includes(event.status) && el('section', { class: 'card share' }, share(event), event.status === 'live' && event.visitBonus && visit(page, event.id), extend(page, event));
-
+const sharing = (page, event) => ['scheduled', 'live', 'paused'].includes(event.status) && el('section', { class: 'card share' }, share(event), event.status === 'live' && event.visitBonus && visiting(page, event), extend(page, event));
 
 /** @param {any} event */
 function share(event) {
@@ -84,26 +84,6 @@ function share(event) {
     el('div', { class: 'row' }, button(t('copy'), () => copy(link), { class: 'link' }), button(t('qrSave'), async () => {
       el('a', { href: await picture(`/api/events/${event.id}/qr.png?channel=QR`), download: `${event.slug}.png` }).click();
     }, { class: 'link' })));
-}
-
-/** The code of this minute, and the next one when it is due. @param {import('../console.js').Page} page @param {string} id */
-function visit(page, id) {
-  const code = el('output', { class: 'figure' }, '······');
-  /** @type {any} */
-  let timer;
-  let here = true;
-  const tick = async () => {
-    const now = await get(`/api/events/${id}/visit-code`).catch(() => null);
-    // An old code is worse than none.
-    show(code, now?.code ?? '······');
-    if (here) timer = setTimeout(tick, now ? Math.max(1_000, Date.parse(now.validUntil) - Date.now() + 200) : 5_000);
-  };
-  tick();
-  page.left(() => {
-    here = false;
-    clearTimeout(timer);
-  });
-  return el('div', {}, el('strong', {}, t('code')), el('div', {}, code), el('p', { class: 'quiet' }, t('codeNote')));
 }
 
 /** @param {import('../console.js').Page} page @param {any} event */
