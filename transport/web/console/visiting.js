@@ -41,7 +41,7 @@ const MAX_WAIT_MS = 60_000 + MARGIN_MS;
 /** @param {import('../console.js').Page} page @param {any} event */
 export default function visiting(page, { id }) {
   const code = el('output', { class: 'figure' }, NONE);
-  const image = el('div', { class: 'qr' });
+  const image = el('div', { class: 'scan' });
   const fault = el('p', { class: 'bad', role: 'alert' });
   let here = true;
   /** @type {any} */
@@ -106,7 +106,7 @@ function paper(id) {
       { class: 'link' },
     );
     return [
-      el('div', { class: 'qr' }, el('img', { src, alt: t('paper'), width: 160, height: 160 })),
+      el('div', { class: 'scan' }, el('img', { src, alt: t('paper'), width: 160, height: 160 })),
       el('p', {}, t('until', { t: when(validUntil) })),
       el('div', { class: 'row' }, el('a', { href: src, download: 'visit.png' }, t('save')), remove),
     ];

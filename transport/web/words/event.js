@@ -101,12 +101,14 @@ export const t = words({
     'The browser cannot compute it at this address: open it by https, or check the proof file.',
   ],
   promised: ['추첨에 쓴 난수가 미리 약속한 것과 같아요', 'The number of the draw is the one that was promised'],
+  notPromised: ['추첨에 쓴 난수가 미리 약속한 것과 달라요', 'The number of the draw is not the one that was promised'],
   listed: ['응모 {n}건의 목록이 마감 때와 같아요', 'The list of {n} entries is the one of the close'],
+  notListed: ['응모 목록이 마감 때와 달라요', 'The list of entries is not the one of the close'],
   member: [
     '{n}번 응모가 이 목록에 들어 있음이 증명됐어요',
     'It is proved that entry number {n} is in this list',
   ],
-  wrong: ['맞지 않아요', 'does not match'],
+  notMember: ['{n}번 응모가 이 목록에 있는지 확인되지 않았어요', 'Nothing shows that entry number {n} is in this list'],
   says: [
     '마감 때 공개한 목록과 미리 약속한 난수로 당첨자를 뽑았는지 이 브라우저에서 확인할 수 있어요. 사장님과 운영자가 함께 짰을 가능성과, 지어낸 전화번호는 확인하지 못해요.',
     'This browser can check that list and number are those published before the draw. It cannot exclude that owner and operator acted together, nor invented phone numbers.',
