@@ -136,7 +136,10 @@ async function request(method, path, body, headers = {}, again = true) {
   return response;
 }
 
-/** @param {string} method @param {string} path @param {any} [body] @param {Record<string, string>} [headers] @returns {Promise<any>} */
+/**
+ * @param {string} method @param {string} path @param {any} [body] @param {Record<string, string>} [headers]
+ * @returns {Promise<any>}
+ */
 export async function api(method, path, body, headers) {
   const response = await request(method, path, body, headers);
   return response.status === 204 ? null : whole(response);
@@ -153,7 +156,8 @@ export const post = (path, body = {}) => api('POST', path, body);
 export const create = (path, body = {}, what = '') =>
   once(`${path} ${what}`, (key) => api('POST', path, body, { 'idempotency-key': key }));
 /** An edit of a version. @param {string} method @param {string} path @param {any} body @param {number} [version] */
-export const edit = (method, path, body, version) => api(method, path, body, version == null ? {} : { 'if-match': `"${version}"` });
+export const edit = (method, path, body, version) =>
+  api(method, path, body, version == null ? {} : { 'if-match': `"${version}"` });
 /** A file as an address for an `img`. @param {string} path @returns {Promise<string>} */
 export async function picture(path) {
   const blob = await (await request('GET', path)).blob().catch(() => Promise.reject(unreached()));

@@ -5,8 +5,8 @@ let least = -Infinity;
 let most = Infinity;
 
 /**
- * Learns from a time that the server said. The bounds only ever narrow; a clock that was set meanwhile contradicts them,
- * and then the newest ones count.
+ * Learns from a time that the server said. The bounds only ever narrow. A clock that was set meanwhile contradicts them:
+ * then the newest ones count.
  * @param {number} from the server's time, in ms since 1970 @param {number} lasts ms for which the server says this time
  * @param {number} sent the browser's clock when it asked @param {number} [received] and when it heard
  */

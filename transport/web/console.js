@@ -1,19 +1,20 @@
 // The merchant console: shell and routes. Pages load when they are first opened.
 import { connection, get, keep, listen, owner, post, signedIn } from './api.js';
 import { button, el, failed, forgetTyped, loading, show, toast } from './ui.js';
-import { language, said, speak, words } from './words.js';
-
-const t = words({
-  title: ['마당 – 사장님 화면', 'Madang – for shop owners'], skip: ['본문으로 건너뛰기', 'Skip to content'], events: ['내 이벤트', 'My events'], shop: ['내 매장', 'My shop'], notices: ['알림', 'Notices'],
-  unread: ['읽지 않은 알림 {n}개', '{n} unread notices'], out: ['로그아웃', 'Sign out'], other: ['English', '한국어'],
-  connecting: ['연결하는 중', 'Connecting'], open: ['실시간', 'Live'], waiting: ['다시 연결하는 중', 'Reconnecting'], closed: ['연결 끊김', 'Disconnected'],
-  sandbox: ['모의 연결(SANDBOX)입니다. 실제로 게시되거나 비용이 나가지 않습니다.', 'SANDBOX: nothing is really published and nothing costs.'],
-  offline: ['서버에 닿지 않습니다. 마지막 화면을 보고 있을 수 있습니다.', 'The server cannot be reached: what you see may be old.'],
-});
+import { language, said, speak } from './words.js';
+import { t } from './words/console.js';
 
 /**
- * What a page gets: where to show itself, the parts of its address, a way to leave topics when it is left, and to go on.
- * @typedef {{main: HTMLElement, id: string, rest: string[], follow: typeof follow, left: typeof left, go: (to: string) => void, again: () => Promise<void>}} Page
+ * What a page gets: where to show itself, the parts of its address, a way to leave topics when it is left, and to go
+ * on.
+ * @typedef {object} Page
+ * @property {HTMLElement} main
+ * @property {string} id
+ * @property {string[]} rest
+ * @property {typeof follow} follow
+ * @property {typeof left} left
+ * @property {(to: string) => void} go
+ * @property {() => Promise<void>} again
  */
 
 /** @type {Record<string, () => Promise<{default: (page: Page) => any}>>} */
@@ -70,16 +71,36 @@ export function countUnread(ids) {
 }
 
 function header() {
-  const other = el('button', { type: 'button', class: 'link', lang: language === 'ko' ? 'en' : 'ko', onclick: () => speak(language === 'ko' ? 'en' : 'ko') }, t('other'));
+  const other = el(
+    'button',
+    {
+      type: 'button',
+      class: 'link',
+      lang: language === 'ko' ? 'en' : 'ko',
+      onclick: () => speak(language === 'ko' ? 'en' : 'ko'),
+    },
+    t('other'),
+  );
   if (!signedIn()) return show(bar, other);
   countUnread(unread);
-  show(bar, state, el('a', { href: '#' }, t('events')), el('a', { href: '#shop' }, t('shop')), bell, other,
-    button(t('out'), async () => {
-      await post('/api/users/logout').catch(() => {});
-      forgetTyped();
-      keep(null);
-      go('#login');
-    }, { class: 'link' }));
+  show(
+    bar,
+    state,
+    el('a', { href: '#' }, t('events')),
+    el('a', { href: '#shop' }, t('shop')),
+    bell,
+    other,
+    button(
+      t('out'),
+      async () => {
+        await post('/api/users/logout').catch(() => {});
+        forgetTyped();
+        keep(null);
+        go('#login');
+      },
+      { class: 'link' },
+    ),
+  );
   notices ??= connection().subscribe(`owner:${owner()}`, {
     onSnapshot: (s) => countUnread(s.notices.map((/** @type {any} */ n) => n.id)),
     onUpdate: ({ data }) => {
@@ -138,7 +159,10 @@ addEventListener('hashchange', () => {
   scrollTo(0, 0);
 });
 route();
-get('/readyz').then((r) => r.sandbox && show(/** @type {Element} */ (document.getElementById('sandbox')), t('sandbox')), () => {});
+get('/readyz').then(
+  (r) => r.sandbox && show(/** @type {Element} */ (document.getElementById('sandbox')), t('sandbox')),
+  () => {},
+);
 installed();
 addEventListener('stale', (/** @type {any} */ event) => {
   toast(event.detail, 'warning');

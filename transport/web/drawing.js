@@ -39,7 +39,15 @@ export function drawing(event, base, call, mine) {
 
 /** @param {any} w */
 const winner = (w) =>
-  el('li', {}, el('strong', {}, w.prize), ' ', t('no', { n: number(w.entryNo) }), ' ', el('span', { class: 'quiet' }, w.maskedPhone));
+  el(
+    'li',
+    {},
+    el('strong', {}, w.prize),
+    ' ',
+    t('no', { n: number(w.entryNo) }),
+    ' ',
+    el('span', { class: 'quiet' }, w.maskedPhone),
+  );
 
 /** @param {boolean} fine @param {string} right @param {string} wrong */
 const line = (fine, right, wrong) => el('li', { class: fine ? 'good' : 'bad' }, fine ? `✓ ${right}` : `✕ ${wrong}`);
@@ -47,11 +55,13 @@ const line = (fine, right, wrong) => el('li', { class: fine ? 'good' : 'bad' }, 
 /** A line for each thing that was checked here. @param {any} event @param {any} proof @param {Owned[]} mine */
 async function checked(event, proof, mine) {
   const { promised, listed } = await checkProof(proof, event.draw);
-  const own = mine.filter(({ entry }) => entry?.draw).map(async ({ receipt, entry: { entryNo, draw } }) => {
-    const inside = listed && (await included(receipt, entryNo, draw.inclusionProof, proof));
-    const n = number(entryNo);
-    return line(inside, t('member', { n }), t('notMember', { n }));
-  });
+  const own = mine
+    .filter(({ entry }) => entry?.draw)
+    .map(async ({ receipt, entry: { entryNo, draw } }) => {
+      const inside = listed && (await included(receipt, entryNo, draw.inclusionProof, proof));
+      const n = number(entryNo);
+      return line(inside, t('member', { n }), t('notMember', { n }));
+    });
   const about = proof.says?.[language];
   return [
     line(promised, t('promised'), t('notPromised')),

@@ -4,7 +4,21 @@ import { Live } from './live.js';
 import { problemOf } from './problems.js';
 import { receiptOf, receiptsOf } from './receipts.js';
 import {
-  announcer, button, confirmed, copy, el, failed, field, form, keepTyped, loading, reach, show, socketUrl, typed, unreached,
+  announcer,
+  button,
+  confirmed,
+  copy,
+  el,
+  failed,
+  field,
+  form,
+  keepTyped,
+  loading,
+  reach,
+  show,
+  socketUrl,
+  typed,
+  unreached,
 } from './ui.js';
 import { tokenOf, visitCodeOf } from './visitcodes.js';
 import { CHANNELS, language, name, number, percent, speak, when, won } from './words.js';
@@ -92,7 +106,12 @@ function counted(event, n) {
 
 /** @param {string} key @param {string} label @param {boolean} [required] */
 const check = (key, label, required = false) =>
-  el('label', { class: 'check' }, el('input', { type: 'checkbox', name: key, id: `f-${key.replace('.', '-')}`, required }), label);
+  el(
+    'label',
+    { class: 'check' },
+    el('input', { type: 'checkbox', name: key, id: `f-${key.replace('.', '-')}`, required }),
+    label,
+  );
 
 /** The field of the visit code, or what stands in its place when a link brought a token. @param {any} event */
 function visited({ visitBonus }) {
@@ -123,7 +142,12 @@ function entry(event) {
       field('phone', t('phone'), { type: 'tel', autocomplete: 'tel', placeholder: '010-1234-5678' }),
       visited(event),
       el('details', { open: true }, el('summary', {}, t('notice')), el('p', { class: 'quiet' }, text)),
-      el('div', { class: 'field' }, check('consents.privacy', t('privacy'), true), el('p', { id: 'f-consents-privacy-e', class: 'bad', hidden: true })),
+      el(
+        'div',
+        { class: 'field' },
+        check('consents.privacy', t('privacy'), true),
+        el('p', { id: 'f-consents-privacy-e', class: 'bad', hidden: true }),
+      ),
       check('marketing', t('marketing')),
       check('night', t('night')),
     ],
@@ -140,9 +164,20 @@ function entry(event) {
 
 /** @param {any} event @param {Record<string, string>} v what was typed, by name */
 async function submitted(event, v) {
-  const consents = { privacy: v['consents.privacy'] === 'on', marketing: v.marketing === 'on', night: v.night === 'on' };
+  const consents = {
+    privacy: v['consents.privacy'] === 'on',
+    marketing: v.marketing === 'on',
+    night: v.night === 'on',
+  };
   const { version: noticeVersion } = event.notice;
-  const body = { name: v.name, phone: v.phone, channel: source, noticeVersion, consents, ...codeToSend(event, v.visitCode) };
+  const body = {
+    name: v.name,
+    phone: v.phone,
+    channel: source,
+    noticeVersion,
+    consents,
+    ...codeToSend(event, v.visitCode),
+  };
   const entered = await enter(body).catch(async (error) => {
     const late = token && error.problem?.errors?.some((/** @type {any} */ e) => e.field === 'visitCode');
     if (late) token = null;
@@ -182,33 +217,50 @@ function ticket(receipt, entry) {
     el('p', { class: 'quiet' }, t('keep')),
     unkept.has(receipt) && el('p', { class: 'bad' }, t('unkept')),
     el('p', {}, `${t('receipt')}: `, el('code', { class: 'mono' }, receipt)),
-    el('div', { class: 'row' }, button(t('copy'), () => copy(receipt), { class: 'plain' }), hiding(receipt), erasing(receipt, draw)),
+    el(
+      'div',
+      { class: 'row' },
+      button(t('copy'), () => copy(receipt), { class: 'plain' }),
+      hiding(receipt),
+      erasing(receipt, draw),
+    ),
   );
 }
 
 /** @param {string} receipt */
 const hiding = (receipt) =>
-  button(t('hide'), async () => {
-    if (!(await confirmed(t('hide'), t('hideSure'), t('hide')))) return;
-    receipts.forget(receipt);
-    await page();
-  }, { class: 'link' });
+  button(
+    t('hide'),
+    async () => {
+      if (!(await confirmed(t('hide'), t('hideSure'), t('hide')))) return;
+      receipts.forget(receipt);
+      await page();
+    },
+    { class: 'link' },
+  );
 
 /** @param {string} receipt @param {any} draw */
 const erasing = (receipt, draw) =>
-  button(t('erase'), async () => {
-    const prize = ['won', 'alternate'].includes(draw?.result);
-    const warning = prize && el('strong', { class: 'block bad' }, t('eraseWon', { p: draw.prize ?? t('alternate') }));
-    if (!(await confirmed(t('erase'), [t('eraseSure'), warning], t('erase')))) return;
-    // Gone already is gone.
-    await call('DELETE', `/api/participation/receipts/${encodeURIComponent(receipt)}`).catch((error) => {
-      if (error.code !== 'not-found') throw error;
-    });
-    receipts.forget(receipt);
-    await page();
-  }, { class: 'link' });
+  button(
+    t('erase'),
+    async () => {
+      const prize = ['won', 'alternate'].includes(draw?.result);
+      const warning = prize && el('strong', { class: 'block bad' }, t('eraseWon', { p: draw.prize ?? t('alternate') }));
+      if (!(await confirmed(t('erase'), [t('eraseSure'), warning], t('erase')))) return;
+      // Gone already is gone.
+      await call('DELETE', `/api/participation/receipts/${encodeURIComponent(receipt)}`).catch((error) => {
+        if (error.code !== 'not-found') throw error;
+      });
+      receipts.forget(receipt);
+      await page();
+    },
+    { class: 'link' },
+  );
 
-/** A receipt of this browser: its entry and its card; null when the entry was erased elsewhere. @param {string} receipt */
+/**
+ * A receipt of this browser: its entry and its card; null when the entry was erased elsewhere.
+ * @param {string} receipt
+ */
 async function owned(receipt) {
   try {
     const entry = await found(receipt);
@@ -226,20 +278,38 @@ async function owned(receipt) {
 
 /** For a customer who entered elsewhere. */
 const lookUp = () =>
-  el('details', { class: 'card' }, el('summary', {}, t('mine')), form([field('receipt', t('receipt'), { autocomplete: 'off' })], t('look'), async (v) => {
-    const receipt = receiptOf(v.receipt);
-    const { entryNo } = await found(receipt);
-    if (!receipts.add(receipt, entryNo)) unkept.add(receipt);
-    await page();
-  }, TYPED.receipt));
+  el(
+    'details',
+    { class: 'card' },
+    el('summary', {}, t('mine')),
+    form(
+      [field('receipt', t('receipt'), { autocomplete: 'off' })],
+      t('look'),
+      async (v) => {
+        const receipt = receiptOf(v.receipt);
+        const { entryNo } = await found(receipt);
+        if (!receipts.add(receipt, entryNo)) unkept.add(receipt);
+        await page();
+      },
+      TYPED.receipt,
+    ),
+  );
 
 /** Entering somebody else, once there is a receipt. */
 const elsewise = () =>
-  el('p', { class: 'row' }, button(t('another'), async () => {
-    if (!(await confirmed(t('another'), t('anotherSure'), t('another')))) return;
-    another = true;
-    await page();
-  }, { class: 'link' }));
+  el(
+    'p',
+    { class: 'row' },
+    button(
+      t('another'),
+      async () => {
+        if (!(await confirmed(t('another'), t('anotherSure'), t('another')))) return;
+        another = true;
+        await page();
+      },
+      { class: 'link' },
+    ),
+  );
 
 /** @param {any} event */
 function standing(event) {
@@ -259,8 +329,18 @@ const head = (event, withOdds) =>
     el('p', { class: 'quiet' }, event.storeName),
     el('h1', {}, event.title),
     el('p', {}, el('span', { class: `badge ${event.status}` }, name(event.status)), ' ', stands),
-    el('ul', { class: 'plain-list prizes' }, event.prizes.map((/** @type {any} */ p) =>
-      el('li', {}, el('strong', {}, t('prize', { n: p.name, q: number(p.quantity) })), p.unitValueWon > 0 && el('span', { class: 'quiet' }, ` ${t('worth', { w: won(p.unitValueWon) })}`)))),
+    el(
+      'ul',
+      { class: 'plain-list prizes' },
+      event.prizes.map((/** @type {any} */ p) =>
+        el(
+          'li',
+          {},
+          el('strong', {}, t('prize', { n: p.name, q: number(p.quantity) })),
+          p.unitValueWon > 0 && el('span', { class: 'quiet' }, ` ${t('worth', { w: won(p.unitValueWon) })}`),
+        ),
+      ),
+    ),
     count,
     said.node,
     withOdds && odds,
@@ -274,19 +354,33 @@ const fairness = (event) =>
     el('summary', {}, t('fair')),
     el('p', {}, t('fairText')),
     el('p', { class: 'mono' }, event.draw.commitment),
-    event.status === 'closed' && event.draw.root && [el('p', {}, t('rooted')), el('p', { class: 'mono' }, event.draw.root)],
+    event.status === 'closed' &&
+      event.draw.root && [el('p', {}, t('rooted')), el('p', { class: 'mono' }, event.draw.root)],
   );
 
 /** @param {number} n */
 const rest = (n) =>
-  n > 0 && el('p', { class: 'row' }, button(t('others', { n: number(n) }), async () => {
-    everything = true;
-    await page();
-  }, { class: 'link' }));
+  n > 0 &&
+  el(
+    'p',
+    { class: 'row' },
+    button(
+      t('others', { n: number(n) }),
+      async () => {
+        everything = true;
+        await page();
+      },
+      { class: 'link' },
+    ),
+  );
 
 function languages() {
   const other = language === 'ko' ? 'en' : 'ko';
-  return el('p', { class: 'row end' }, el('button', { type: 'button', class: 'link', lang: other, onclick: () => speak(other) }, t('other')));
+  return el(
+    'p',
+    { class: 'row end' },
+    el('button', { type: 'button', class: 'link', lang: other, onclick: () => speak(other) }, t('other')),
+  );
 }
 
 async function page() {
@@ -329,7 +423,10 @@ async function start() {
       const rooting = event.status === 'closed' && !event.draw.root;
       if (!rooting && (!data.status || data.status === event.status)) return;
       event.status = data.status;
-      await page().then((fresh) => (event = fresh), (error) => show(main, failed(error, start)));
+      await page().then(
+        (fresh) => (event = fresh),
+        (error) => show(main, failed(error, start)),
+      );
     };
     live.subscribe(`public:${slug}`, { onSnapshot: seen, onUpdate: ({ data }) => seen(data) });
     addEventListener('online', () => live.wake());

@@ -1,5 +1,5 @@
-// The live connection, for any front end: hello with a ticket, subscribe, resume, back off with jitter, report its state.
-// No dependency. The protocol is GET /asyncapi.json.
+// The live connection, for any front end: hello with a ticket, subscribe, resume, back off with jitter, report its
+// state. No dependency. The protocol is GET /asyncapi.json.
 
 /**
  * A place in a topic.
@@ -26,8 +26,8 @@
  * @property {() => Promise<string|null>} [ticket] gives a fresh ticket of `POST /api/realtime/tickets` for every
  *   connection; null, or none given: public topics only. One that throws `Live.SIGNED_OUT` ends the connection for good
  * @property {(state: LiveState) => void} [onState]
- * @property {(time: number, sent: number) => void} [onTime] the server's time and when it was asked for, both in ms since
- *   1970: for pages on a device whose clock is wrong
+ * @property {(time: number, sent: number) => void} [onTime] the server's time and when it was asked for, both in ms
+ *   since 1970: for pages on a device whose clock is wrong
  * @property {number} [aliveMs] how long the server may be silent before it is asked whether it is there; default 20000
  * @property {number} [answerMs] how long it may take to answer that; default 8000
  * @property {number} [backoffMs] first pause between two tries, doubled each time up to 30 s; default 500
@@ -207,7 +207,11 @@ export class Live {
       case 'error':
         if (!entry || entry.asked !== message.id) break;
         // It cannot be read just now: asked again, unless the connection is gone by then.
-        if (message.code === 'unavailable') setTimeout(() => this.state === 'open' && entry.asked === message.id && this.ask(message.topic), 1_000 + Math.random() * 2_000);
+        if (message.code === 'unavailable')
+          setTimeout(
+            () => this.state === 'open' && entry.asked === message.id && this.ask(message.topic),
+            1_000 + Math.random() * 2_000,
+          );
         else entry.listener.onRefused?.(message.code);
         break;
       case 'goaway':

@@ -23,7 +23,8 @@ const integer = (n, size) => {
 };
 
 /** @param {number} entryNo @param {number} weight @param {Uint8Array} receiptHash */
-const leaf = (entryNo, weight, receiptHash) => sha256(Uint8Array.of(0), integer(entryNo, 8), integer(weight, 4), receiptHash);
+const leaf = (entryNo, weight, receiptHash) =>
+  sha256(Uint8Array.of(0), integer(entryNo, 8), integer(weight, 4), receiptHash);
 /** @param {Uint8Array} left @param {Uint8Array} right */
 const node = (left, right) => sha256(Uint8Array.of(1), left, right);
 
@@ -52,7 +53,8 @@ const holds = (check) => check().catch(() => false);
 /**
  * Checks a proof of `GET /api/participation/events/{slug}/draw` against what was published before the draw.
  * @param {any} proof @param {{commitment?: string|null, root?: string|null}} [published] by the event's page
- * @returns {Promise<{promised: boolean, listed: boolean}>} is the seed the promised one, are the leaves those of the close
+ * @returns {Promise<{promised: boolean, listed: boolean}>} is the seed the promised one, are the leaves those of the
+ *   close
  */
 export async function checkProof(proof, { commitment, root } = {}) {
   const promised = await holds(async () => {
@@ -60,7 +62,8 @@ export async function checkProof(proof, { commitment, root } = {}) {
     return hash === proof.commitment && hash === (commitment ?? hash);
   });
   const listed = await holds(async () => {
-    const hashed = (/** @type {[number, string]} */ [weight, receipt], /** @type {number} */ i) => leaf(i + 1, weight, bytes(receipt));
+    const hashed = (/** @type {[number, string]} */ [weight, receipt], /** @type {number} */ i) =>
+      leaf(i + 1, weight, bytes(receipt));
     const leaves = await Promise.all(proof.leaves.map(hashed));
     const known = proof.algorithm !== ALGORITHM || (await rootOf(proof)) === proof.root;
     const same = leaves.length === proof.count && hex(await tree(leaves)) === proof.merkleRoot;

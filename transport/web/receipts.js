@@ -9,7 +9,11 @@ const RECEIPT = /^[0-9a-f]{32}$/;
 const DRAWERS = 4_096;
 
 /** Brings a receipt into its one form, however it was copied. @param {string} text */
-export const receiptOf = (text) => text.normalize('NFKC').replace(/[^\p{L}\p{N}]/gu, '').toLowerCase();
+export const receiptOf = (text) =>
+  text
+    .normalize('NFKC')
+    .replace(/[^\p{L}\p{N}]/gu, '')
+    .toLowerCase();
 
 /** @param {string} slug */
 export function receiptsOf(slug) {
@@ -23,7 +27,10 @@ export function receiptsOf(slug) {
   return {
     /** Those of this tab first, then the newest. @returns {string[]} */
     all() {
-      const kept = device.keys().filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));
+      const kept = device
+        .keys()
+        .filter((key) => key.startsWith(prefix))
+        .map((key) => key.slice(prefix.length));
       // Where a browser of an earlier version kept its only one.
       const all = new Set([...kept, device.read(before) ?? '', ...ofThisTab()].filter((r) => RECEIPT.test(r)));
       const first = ofThisTab();

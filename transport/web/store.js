@@ -1,5 +1,5 @@
-// What a page remembers. The browser's storage may be missing, full, damaged or forbidden: then values stay in memory and,
-// so that a reload finds them, in the history entry of the page. A reader checks the shape of what it gets back.
+// What a page remembers. The browser's storage may be missing, full, damaged or forbidden: then values stay in memory
+// and, so that a reload finds them, in the history entry of the page. A reader checks the shape of what it gets back.
 
 /**
  * A place for texts by name. `write` returns whether the browser's storage took the text; it is remembered anyway.

@@ -13,7 +13,10 @@ export function tokenOf(address) {
   return TOKEN.test(token) ? token : null;
 }
 
-/** The six digits or the token in what was typed; null when it is neither. @param {string} typed @returns {string|null} */
+/**
+ * The six digits or the token in what was typed; null when it is neither. @param {string} typed
+ * @returns {string|null}
+ */
 export function visitCodeOf(typed) {
   const plain = typed.normalize('NFKC').trim();
   const digits = plain.replace(BETWEEN, '');

@@ -1,12 +1,9 @@
 // A job as it goes on: its progress, what is ready, how it ended.
 import { api, connection } from '../api.js';
 import { el, show } from '../ui.js';
-import { said, words } from '../words.js';
+import { said } from '../words.js';
+import { t } from '../words/job.js';
 
-const t = words({
-  failed: ['작업이 끝나지 못했습니다.', 'The job failed.'],
-  queued: ['차례를 기다리고 있습니다', 'Waiting for its turn'], asking: ['제안을 만들고 있습니다', 'Thinking'], options: ['제안을 정리하고 있습니다', 'Writing the proposals'], drawing: ['배경을 그리고 있습니다', 'Drawing'], composing: ['글자를 얹고 있습니다', 'Setting the text'],
-});
 /** Without a live connection the job is asked for, this often at most. */
 const ASK_MS = 4_000;
 const OVER = ['succeeded', 'failed', 'dead', 'cancelled'];
@@ -18,7 +15,8 @@ const OVER = ['succeeded', 'failed', 'dead', 'cancelled'];
  * @returns {Promise<any>} the job that succeeded
  */
 export function followJob(page, id, place, text, onReady) {
-  const meter = el('progress', { max: 100, value: 0, 'aria-label': text }), stage = el('span', { class: 'quiet', role: 'status' });
+  const meter = el('progress', { max: 100, value: 0, 'aria-label': text }),
+    stage = el('span', { class: 'quiet', role: 'status' });
   show(place, el('div', { class: 'job' }, el('p', {}, text), meter, stage));
   const moved = (/** @type {any} */ data) => {
     meter.value = Math.max(meter.value, data.progress ?? 0);

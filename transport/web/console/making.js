@@ -2,24 +2,10 @@
 import { api, create, edit, get } from '../api.js';
 import { now } from '../clock.js';
 import { button, confirmed, el, field, form, keepTyped, ownPicture, reason, show, typed, typedFields } from '../ui.js';
-import { CHANNELS, fromField, name, number, said, toField, when, won, words } from '../words.js';
+import { CHANNELS, fromField, name, number, said, toField, when, won } from '../words.js';
+import { t } from '../words/making.js';
 import { followJob } from './job.js';
 import pictures from './pictures.js';
-
-const t = words({
-  steps: ['만들기 단계', 'Steps'], s1: ['목적', 'Objective'], s2: ['제안', 'Proposal'], s3: ['이미지', 'Pictures'], s4: ['채널', 'Channels'], s5: ['승인', 'Approval'],
-  untitled: ['새 이벤트', 'New event'], three: ['제안 세 가지', 'Three proposals'], thinking: ['AI가 업종·지역·계절을 살펴보고 있습니다.', 'The model looks at industry, region and season.'],
-  fallback: ['AI가 응답하지 않아 대신 준비한 제안입니다 ({t} 기준).', 'The model did not answer: these proposals stand in ({t}).'], trends: ['참고한 흐름', 'Trends considered'],
-  expected: ['예상', 'Expected'], people: ['참여 {a}~{b}명', '{a}–{b} entries'], cost: ['비용 {c}', 'cost {c}'], roi: ['ROI {a}~{b}%', 'ROI {a}–{b}%'], days: ['{n}일 동안', '{n} days'], choose: ['이 제안으로 하기', 'Take this one'], chosen: ['고른 제안', 'Chosen'],
-  why: ['왜 이렇게?', 'Why so?'], details: ['내용 다듬기', 'Details'], title: ['이벤트 이름', 'Title'], starts: ['시작', 'Starts'], ends: ['끝', 'Ends'], now: ['비워 두면 승인할 때 바로 시작합니다.', 'Left empty, it starts with the approval.'], atOnce: ['승인하면 바로', 'with the approval'],
-  prize: ['경품', 'Prize'], quantity: ['수량', 'Number'], value: ['개당 가격(원)', 'Worth each (₩)'], more: ['경품 추가', 'Add a prize'], less: ['빼기', 'Remove'], visit: ['매장 방문 코드를 입력하면 당첨 확률', 'With the code shown in the shop, the odds are'], times: ['{n}배', '{n}×'], none: ['쓰지 않음', 'no different'],
-  next: ['다음', 'Next'], back: ['이전', 'Back'], channels: ['어디에 알릴까요?', 'Where shall it be published?'], atLeast: ['채널을 하나 이상 골라 주세요.', 'Choose at least one channel.'],
-  WOORI_TV: ['동네 TV에 나갈 그림 한 장과 문구', 'A still picture with a text for neighbourhood TV'], RINGO_BIZ: ['가게 통화연결음에 쓸 문구', 'A text for the ring-back tone of the shop'], GENIE_TV: ['IPTV 광고에 쓸 그림 한 장과 문구 (심사 있음)', 'A still picture with a text for IPTV (reviewed)'],
-  INSTAGRAM: ['사진과 글 게시', 'A post with picture and text'], NAVER: ['동네 카페에 글 게시', 'A post in the local café board'], KAKAO: ['직접 보낼 카드를 준비해 드려요', 'A card is prepared for you to send'],
-  SANDBOX: ['모의', 'simulated'], LIVE: ['실제 게시', 'live'], ASSISTED: ['직접 게시', 'by you'], OFF: ['꺼짐', 'off'], ok: ['준비됨', 'ready'],
-  approve: ['승인하고 게시하기', 'Approve and publish'], summary: ['이대로 진행할까요?', 'All as you want it?'], sure: ['승인하면 고른 채널에 바로 게시되고, 내용은 더 고칠 수 없습니다.', 'It is published at once on the chosen channels, and cannot be changed any more.'],
-  period: ['기간', 'Period'], prizes: ['경품', 'Prizes'], total: ['경품 합계 {w}', 'prizes worth {w}'], free: ['무료', 'free'], costs: ['비용', 'Costs'], allCosts: ['경품 {p} + 채널 {c} = {w}', 'prizes {p} + channels {c} = {w}'], bonus: ['매장 방문 코드', 'Code for visitors'], odds: ['입력한 손님은 당첨 확률 {n}배', '{n}× the odds for who enters it'], remove: ['이 초안 지우기', 'Delete this draft'], removeSure: ['초안이 사라집니다.', 'The draft is gone then.'], rejected: ['사업자 확인이 되어야 승인할 수 있습니다.', 'The business must be verified first.'],
-});
 
 /** How long an event lasts unless the proposal or the owner says so. */
 const USUAL_DAYS = 14;
@@ -36,17 +22,35 @@ export default async function making(page, event) {
   const place = el('div', {});
   const to = (/** @type {number} */ n) => page.go(`#event/${event.id}/${n}`);
   const steps = [t('s1'), t('s2'), t('s3'), t('s4'), t('s5')].map((label, i) => {
-    const n = i + 1, reachable = n > 1 && n <= furthest;
+    const n = i + 1,
+      reachable = n > 1 && n <= furthest;
     const text = el('span', {}, el('b', {}, n), ' ', label);
-    return el('li', { class: n < step ? 'done' : null, 'aria-current': n === step && 'step' }, reachable && n !== step ? el('a', { href: `#event/${event.id}/${n}` }, text) : text);
+    return el(
+      'li',
+      { class: n < step ? 'done' : null, 'aria-current': n === step && 'step' },
+      reachable && n !== step ? el('a', { href: `#event/${event.id}/${n}` }, text) : text,
+    );
   });
-  show(page.main, el('h2', {}, event.title ?? t('untitled')), el('p', { class: 'quiet' }, name(event.objective)),
-    el('nav', { 'aria-label': t('steps') }, el('ol', { class: 'steps' }, steps)), place,
-    el('p', { class: 'row end' }, button(t('remove'), async () => {
-      if (!await confirmed(t('remove'), t('removeSure'))) return;
-      await edit('DELETE', `/api/events/${event.id}`, undefined, event.version);
-      page.go('#');
-    }, { class: 'link' })));
+  show(
+    page.main,
+    el('h2', {}, event.title ?? t('untitled')),
+    el('p', { class: 'quiet' }, name(event.objective)),
+    el('nav', { 'aria-label': t('steps') }, el('ol', { class: 'steps' }, steps)),
+    place,
+    el(
+      'p',
+      { class: 'row end' },
+      button(
+        t('remove'),
+        async () => {
+          if (!(await confirmed(t('remove'), t('removeSure')))) return;
+          await edit('DELETE', `/api/events/${event.id}`, undefined, event.version);
+          page.go('#');
+        },
+        { class: 'link' },
+      ),
+    ),
+  );
   const at = { page, event, place, to };
   await [proposals, pictures, channels, approval][step - 2](at);
 }
@@ -55,7 +59,10 @@ export default async function making(page, event) {
 
 /** @param {At} at */
 async function proposals({ page, event, place, to }) {
-  const meter = el('div', {}), list = el('div', { class: 'options', 'aria-live': 'polite' }), plan = el('div', {}), trends = el('div', {});
+  const meter = el('div', {}),
+    list = el('div', { class: 'options', 'aria-live': 'polite' }),
+    plan = el('div', {}),
+    trends = el('div', {});
   show(place, el('h3', {}, t('three')), meter, list, plan, trends);
   /** @type {Map<string, any>} */
   const cards = new Map();
@@ -66,10 +73,15 @@ async function proposals({ page, event, place, to }) {
       for (const c of list.children) c.classList.toggle('chosen', c === card);
       show(plan, details(event, o, to));
     };
-    const card = option(o, o.id === event.optionId, o.id && (() => {
-      take();
-      plan.scrollIntoView({ behavior: 'smooth', block: 'start' });
-    }));
+    const card = option(
+      o,
+      o.id === event.optionId,
+      o.id &&
+        (() => {
+          take();
+          plan.scrollIntoView({ behavior: 'smooth', block: 'start' });
+        }),
+    );
     cards.set(o.tier, card);
     list.append(card);
     // After a reload, where one was.
@@ -84,8 +96,23 @@ async function proposals({ page, event, place, to }) {
   });
   if (!result) return;
   result.options.forEach(add);
-  if (result.mode === 'SANDBOX') list.before(el('p', {}, el('span', { class: 'badge sandbox' }, `SANDBOX ${t('SANDBOX')}`)));
-  show(trends, el('details', { class: 'card' }, el('summary', {}, t('trends')), el('ul', {}, Object.values(result.trends).flat().map((line) => el('li', {}, line)))));
+  if (result.mode === 'SANDBOX')
+    list.before(el('p', {}, el('span', { class: 'badge sandbox' }, `SANDBOX ${t('SANDBOX')}`)));
+  show(
+    trends,
+    el(
+      'details',
+      { class: 'card' },
+      el('summary', {}, t('trends')),
+      el(
+        'ul',
+        {},
+        Object.values(result.trends)
+          .flat()
+          .map((line) => el('li', {}, line)),
+      ),
+    ),
+  );
 
   async function offers() {
     const answer = await create('/api/ai/recommendations', { eventId: event.id }, `${event.id} ${event.version}`);
@@ -103,12 +130,44 @@ async function proposals({ page, event, place, to }) {
 }
 
 /** @param {any} o @param {boolean} chosen @param {(() => void)|undefined} take */
-const option = (o, chosen, take) => el('article', { class: chosen ? 'card option chosen' : 'card option' },
-  el('span', { class: 'badge' }, name(o.tier)), el('h4', {}, o.title), el('p', {}, o.summary), el('p', { class: 'quiet' }, o.mechanics),
-  el('ul', { class: 'plain-list' }, o.prizes.map((/** @type {any} */ p) => el('li', {}, `${p.name} × ${number(p.quantity)} (${won(p.unitValueWon)})`))),
-  el('p', { class: 'expected' }, el('strong', {}, `${t('expected')}: `), [t('days', { n: o.durationDays }), t('people', { a: number(o.expected.participants.low), b: number(o.expected.participants.high) }), t('cost', { c: won(o.expected.costWon) }), t('roi', { a: o.expected.roiPercent.low, b: o.expected.roiPercent.high })].join(' · ')),
-  el('details', {}, el('summary', {}, t('why')), el('ul', {}, o.rationale.map((/** @type {string} */ r) => el('li', {}, r)))),
-  take && el('div', { class: 'row' }, button(chosen ? t('chosen') : t('choose'), take)));
+const option = (o, chosen, take) =>
+  el(
+    'article',
+    { class: chosen ? 'card option chosen' : 'card option' },
+    el('span', { class: 'badge' }, name(o.tier)),
+    el('h4', {}, o.title),
+    el('p', {}, o.summary),
+    el('p', { class: 'quiet' }, o.mechanics),
+    el(
+      'ul',
+      { class: 'plain-list' },
+      o.prizes.map((/** @type {any} */ p) =>
+        el('li', {}, `${p.name} × ${number(p.quantity)} (${won(p.unitValueWon)})`),
+      ),
+    ),
+    el(
+      'p',
+      { class: 'expected' },
+      el('strong', {}, `${t('expected')}: `),
+      [
+        t('days', { n: o.durationDays }),
+        t('people', { a: number(o.expected.participants.low), b: number(o.expected.participants.high) }),
+        t('cost', { c: won(o.expected.costWon) }),
+        t('roi', { a: o.expected.roiPercent.low, b: o.expected.roiPercent.high }),
+      ].join(' · '),
+    ),
+    el(
+      'details',
+      {},
+      el('summary', {}, t('why')),
+      el(
+        'ul',
+        {},
+        o.rationale.map((/** @type {string} */ r) => el('li', {}, r)),
+      ),
+    ),
+    take && el('div', { class: 'row' }, button(chosen ? t('chosen') : t('choose'), take)),
+  );
 
 /** Which proposal was taken last, of this version. @param {any} event */
 const takenAs = (event) => `taken ${event.id} ${event.version}`;
@@ -116,55 +175,133 @@ const takenAs = (event) => `taken ${event.id} ${event.version}`;
 /** What is typed belongs to what there was. @param {any} event @param {any} o */
 const typedAs = (event, o) => `plan ${event.id} ${event.version} ${o.id}`;
 
-/** The plan under a proposal: name, dates, prizes, the visit bonus. @param {any} event @param {any} o @param {(step: number) => void} to */
+/**
+ * The plan under a proposal: name, dates, prizes, the visit bonus. @param {any} event @param {any} o
+ * @param {(step: number) => void} to
+ */
 function details(event, o, to) {
   const same = event.optionId === o.id;
   const prizes = el('div', {});
   let rows = 0;
   const row = (/** @type {any} */ p) => {
     const n = ++rows;
-    const part = (/** @type {string} */ key, /** @type {string} */ label, /** @type {any} */ attributes) => field(key, label, { id: `f-prize-${n}-${key}`, ...attributes });
-    const node = el('div', { class: 'prize' }, part('name', t('prize'), { value: p.name }), part('quantity', t('quantity'), { type: 'number', min: 1, value: p.quantity }), part('unitValueWon', t('value'), { type: 'number', min: 0, value: p.unitValueWon }),
-      n > 1 && el('button', { type: 'button', class: 'link', onclick: () => {
-        node.remove();
-        renumber();
-      } }, t('less')));
+    const part = (/** @type {string} */ key, /** @type {string} */ label, /** @type {any} */ attributes) =>
+      field(key, label, { id: `f-prize-${n}-${key}`, ...attributes });
+    const node = el(
+      'div',
+      { class: 'prize' },
+      part('name', t('prize'), { value: p.name }),
+      part('quantity', t('quantity'), { type: 'number', min: 1, value: p.quantity }),
+      part('unitValueWon', t('value'), { type: 'number', min: 0, value: p.unitValueWon }),
+      n > 1 &&
+        el(
+          'button',
+          {
+            type: 'button',
+            class: 'link',
+            onclick: () => {
+              node.remove();
+              renumber();
+            },
+          },
+          t('less'),
+        ),
+    );
     prizes.append(node);
     renumber();
   };
   // Errors of the API name the row as it is sent.
-  const renumber = () => [...prizes.children].forEach((node, i) => node.querySelectorAll('input').forEach((/** @type {any} */ input) => (input.name = `prizes[${i}].${input.id.split('-').pop()}`)));
-  const given = same ? event.prizes : o.prizes, known = Object.keys(typedFields(typedAs(event, o)) ?? {});
+  const renumber = () =>
+    [...prizes.children].forEach((node, i) =>
+      node
+        .querySelectorAll('input')
+        .forEach((/** @type {any} */ input) => (input.name = `prizes[${i}].${input.id.split('-').pop()}`)),
+    );
+  const given = same ? event.prizes : o.prizes,
+    known = Object.keys(typedFields(typedAs(event, o)) ?? {});
   const count = known.filter((key) => /^prizes\[\d+\]\.name$/.test(key)).length || given.length;
   for (let i = 0; i < count; i++) row(given[i] ?? NO_PRIZE);
-  const weights = el('select', {}, [0, 2, 3, 5, 10].map((n) => el('option', { value: n, selected: n === (same ? event.visitBonus?.weight ?? 0 : 3) }, n ? t('times', { n }) : t('none'))));
+  const weights = el(
+    'select',
+    {},
+    [0, 2, 3, 5, 10].map((n) =>
+      el(
+        'option',
+        { value: n, selected: n === (same ? (event.visitBonus?.weight ?? 0) : 3) },
+        n ? t('times', { n }) : t('none'),
+      ),
+    ),
+  );
   // A start that is over already is the one of the approval.
   const later = same && Date.parse(event.startsAt) > now() ? toField(event.startsAt) : '';
   // Left out, a start is what the server has: its own time, or one that was chosen before and is taken back now.
-  const start = (/** @type {string} */ typed) => (typed ? { startsAt: fromField(typed) } : later ? { startsAt: new Date(now()).toISOString() } : {});
-  return el('section', { class: 'card' }, el('h3', {}, t('details')), form([
-    field('title', t('title'), { value: same ? event.title : o.title }),
-    el('div', { class: 'two' }, field('startsAt', t('starts'), { type: 'datetime-local', required: false, value: later, hint: t('now') }),
-      field('endsAt', t('ends'), { type: 'datetime-local', required: false, value: toField(same && event.endsAt ? event.endsAt : new Date(now() + (o.durationDays ?? USUAL_DAYS) * 86_400_000).toISOString()) })),
-    prizes, el('button', { type: 'button', class: 'link', onclick: () => row(NO_PRIZE) }, t('more')),
-    field('visitBonus', t('visit'), {}, weights),
-  ], t('next'), async (v) => {
-    const listed = [...prizes.children].map((node) => {
-      const [n, q, u] = node.querySelectorAll('input');
-      return { name: n.value, quantity: Number(q.value), unitValueWon: Number(u.value) };
-    });
-    await edit('PUT', `/api/events/${event.id}/plan`, {
-      optionId: o.id, title: v.title, prizes: listed,
-      ...start(v.startsAt), ...(v.endsAt ? { endsAt: fromField(v.endsAt) } : {}),
-      visitBonus: Number(v.visitBonus) ? { weight: Number(v.visitBonus) } : null,
-    }, event.version);
-    to(3);
-  }, typedAs(event, o)));
+  const start = (/** @type {string} */ typed) =>
+    typed ? { startsAt: fromField(typed) } : later ? { startsAt: new Date(now()).toISOString() } : {};
+  return el(
+    'section',
+    { class: 'card' },
+    el('h3', {}, t('details')),
+    form(
+      [
+        field('title', t('title'), { value: same ? event.title : o.title }),
+        el(
+          'div',
+          { class: 'two' },
+          field('startsAt', t('starts'), { type: 'datetime-local', required: false, value: later, hint: t('now') }),
+          field('endsAt', t('ends'), {
+            type: 'datetime-local',
+            required: false,
+            value: toField(
+              same && event.endsAt
+                ? event.endsAt
+                : new Date(now() + (o.durationDays ?? USUAL_DAYS) * 86_400_000).toISOString(),
+            ),
+          }),
+        ),
+        prizes,
+        el('button', { type: 'button', class: 'link', onclick: () => row(NO_PRIZE) }, t('more')),
+        field('visitBonus', t('visit'), {}, weights),
+      ],
+      t('next'),
+      async (v) => {
+        const listed = [...prizes.children].map((node) => {
+          const [n, q, u] = node.querySelectorAll('input');
+          return { name: n.value, quantity: Number(q.value), unitValueWon: Number(u.value) };
+        });
+        await edit(
+          'PUT',
+          `/api/events/${event.id}/plan`,
+          {
+            optionId: o.id,
+            title: v.title,
+            prizes: listed,
+            ...start(v.startsAt),
+            ...(v.endsAt ? { endsAt: fromField(v.endsAt) } : {}),
+            visitBonus: Number(v.visitBonus) ? { weight: Number(v.visitBonus) } : null,
+          },
+          event.version,
+        );
+        to(3);
+      },
+      typedAs(event, o),
+    ),
+  );
 }
 
 /** @param {any} c a channel of the preflight */
-const standing = (c) => [el('span', { class: c.mode === 'SANDBOX' ? 'badge sandbox' : 'badge' }, c.mode === 'SANDBOX' ? `SANDBOX ${t('SANDBOX')}` : `${c.mode} ${t(c.mode)}`),
-  ' ', el('span', { class: 'quiet' }, c.costWon ? won(c.costWon) : t('free')), ' ', c.ok ? el('span', { class: 'good' }, `✓ ${t('ok')}`) : c.missing.map((/** @type {any} */ m) => el('span', { class: 'quiet block' }, said(m)))];
+const standing = (c) => [
+  el(
+    'span',
+    { class: c.mode === 'SANDBOX' ? 'badge sandbox' : 'badge' },
+    c.mode === 'SANDBOX' ? `SANDBOX ${t('SANDBOX')}` : `${c.mode} ${t(c.mode)}`,
+  ),
+  ' ',
+  el('span', { class: 'quiet' }, c.costWon ? won(c.costWon) : t('free')),
+  ' ',
+  c.ok
+    ? el('span', { class: 'good' }, `✓ ${t('ok')}`)
+    : c.missing.map((/** @type {any} */ m) => el('span', { class: 'quiet block' }, said(m))),
+];
 
 /** @param {At} at */
 async function channels({ event, place, to }) {
@@ -175,48 +312,140 @@ async function channels({ event, place, to }) {
   // What a channel still lacks is known once it is chosen: kept at every change, one after the other.
   let saving = Promise.resolve();
   const problem = el('p', { class: 'bad', role: 'alert' });
-  const save = () => (saving = saving.catch(() => {}).then(async () => {
-    for (const [c, node] of places) if (!wanted.has(c)) show(node);
-    if (!wanted.size) return;
-    version = (await edit('PUT', `/api/events/${event.id}/channels`, { channels: CHANNELS.filter((c) => wanted.has(c)) }, version)).version;
-    for (const c of (await get(`/api/events/${event.id}/preflight`)).channels) show(/** @type {Element} */ (places.get(c.channel)), standing(c));
-  }));
-  show(place, el('section', { class: 'card' }, el('h3', {}, t('channels')), CHANNELS.map((c) => el('div', { class: 'channel' },
-    el('label', { class: 'check' }, el('input', { type: 'checkbox', checked: wanted.has(c), onchange: (/** @type {any} */ e) => {
-      if (e.target.checked) wanted.add(c);
-      else wanted.delete(c);
-      save().then(() => show(problem), (error) => show(problem, reason(error)));
-    } }), el('span', {}, el('strong', {}, name(c)), el('span', { class: 'quiet block' }, t(c)))), places.get(c))), problem,
-  el('div', { class: 'row' }, button(t('back'), () => to(3), { class: 'plain' }), button(t('next'), async () => {
-    if (!wanted.size) throw new Error(t('atLeast'));
-    await save();
-    to(5);
-  }))));
+  const save = () =>
+    (saving = saving
+      .catch(() => {})
+      .then(async () => {
+        for (const [c, node] of places) if (!wanted.has(c)) show(node);
+        if (!wanted.size) return;
+        version = (
+          await edit(
+            'PUT',
+            `/api/events/${event.id}/channels`,
+            { channels: CHANNELS.filter((c) => wanted.has(c)) },
+            version,
+          )
+        ).version;
+        for (const c of (await get(`/api/events/${event.id}/preflight`)).channels)
+          show(/** @type {Element} */ (places.get(c.channel)), standing(c));
+      }));
+  show(
+    place,
+    el(
+      'section',
+      { class: 'card' },
+      el('h3', {}, t('channels')),
+      CHANNELS.map((c) =>
+        el(
+          'div',
+          { class: 'channel' },
+          el(
+            'label',
+            { class: 'check' },
+            el('input', {
+              type: 'checkbox',
+              checked: wanted.has(c),
+              onchange: (/** @type {any} */ e) => {
+                if (e.target.checked) wanted.add(c);
+                else wanted.delete(c);
+                save().then(
+                  () => show(problem),
+                  (error) => show(problem, reason(error)),
+                );
+              },
+            }),
+            el('span', {}, el('strong', {}, name(c)), el('span', { class: 'quiet block' }, t(c))),
+          ),
+          places.get(c),
+        ),
+      ),
+      problem,
+      el(
+        'div',
+        { class: 'row' },
+        button(t('back'), () => to(3), { class: 'plain' }),
+        button(t('next'), async () => {
+          if (!wanted.size) throw new Error(t('atLeast'));
+          await save();
+          to(5);
+        }),
+      ),
+    ),
+  );
   await save();
 }
 
 /** @param {At} at */
 async function approval({ page, event, place, to }) {
-  const [preflight, pictures, shops] = await Promise.all([get(`/api/events/${event.id}/preflight`), get(`/api/events/${event.id}/images`), get('/api/stores')]);
+  const [preflight, pictures, shops] = await Promise.all([
+    get(`/api/events/${event.id}/preflight`),
+    get(`/api/events/${event.id}/images`),
+    get('/api/stores'),
+  ]);
   const chosen = pictures.items.filter((/** @type {any} */ i) => event.content.imageIds.includes(i.id));
-  const worth = event.prizes.reduce((/** @type {number} */ sum, /** @type {any} */ p) => sum + p.quantity * p.unitValueWon, 0);
+  const worth = event.prizes.reduce(
+    (/** @type {number} */ sum, /** @type {any} */ p) => sum + p.quantity * p.unitValueWon,
+    0,
+  );
   const publishing = preflight.channels.reduce((/** @type {number} */ sum, /** @type {any} */ c) => sum + c.costWon, 0);
   const rejected = shops.items.find((/** @type {any} */ s) => s.id === event.storeId)?.verification === 'REJECTED';
-  show(place, el('section', { class: 'card' }, el('h3', {}, t('summary')),
-    el('dl', {}, el('dt', {}, t('period')), el('dd', {}, `${Date.parse(event.startsAt) > now() ? when(event.startsAt) : t('atOnce')} – ${when(event.endsAt)}`),
-      el('dt', {}, t('prizes')), el('dd', {}, event.prizes.map((/** @type {any} */ p) => el('div', {}, `${p.name} × ${number(p.quantity)}`)), el('div', { class: 'quiet' }, t('total', { w: won(worth) }))),
-      el('dt', {}, t('costs')), el('dd', {}, t('allCosts', { p: won(worth), c: won(publishing), w: won(worth + publishing) })),
-      event.visitBonus && [el('dt', {}, t('bonus')), el('dd', {}, t('odds', { n: event.visitBonus.weight }))]),
-    el('div', { class: 'pictures small' }, chosen.map((/** @type {any} */ i) => el('img', { src: ownPicture(i.url), alt: i.altText, width: i.width, height: i.height }))),
-    el('ul', { class: 'plain-list' }, preflight.channels.map((/** @type {any} */ c) => el('li', { class: 'channel' }, el('strong', {}, name(c.channel)), ' ', standing(c)))),
-    rejected && el('p', { class: 'banner warning' }, t('rejected')),
-    el('div', { class: 'row' }, button(t('back'), () => to(4), { class: 'plain' }), button(t('approve'), async () => {
-      if (!await confirmed(t('approve'), t('sure'), t('approve'))) return;
-      await api('POST', `/api/events/${event.id}/approve`, undefined, { 'if-match': `"${event.version}"` }).catch(async (problem) => {
-        // Another tab, or the first of two taps, was sooner: what was wanted is done.
-        const { status } = await get(`/api/events/${event.id}`);
-        if (['draft', 'planned', 'ready'].includes(status)) throw problem;
-      });
-      page.go(`#event/${event.id}`);
-    }))));
+  show(
+    place,
+    el(
+      'section',
+      { class: 'card' },
+      el('h3', {}, t('summary')),
+      el(
+        'dl',
+        {},
+        el('dt', {}, t('period')),
+        el(
+          'dd',
+          {},
+          `${Date.parse(event.startsAt) > now() ? when(event.startsAt) : t('atOnce')} – ${when(event.endsAt)}`,
+        ),
+        el('dt', {}, t('prizes')),
+        el(
+          'dd',
+          {},
+          event.prizes.map((/** @type {any} */ p) => el('div', {}, `${p.name} × ${number(p.quantity)}`)),
+          el('div', { class: 'quiet' }, t('total', { w: won(worth) })),
+        ),
+        el('dt', {}, t('costs')),
+        el('dd', {}, t('allCosts', { p: won(worth), c: won(publishing), w: won(worth + publishing) })),
+        event.visitBonus && [el('dt', {}, t('bonus')), el('dd', {}, t('odds', { n: event.visitBonus.weight }))],
+      ),
+      el(
+        'div',
+        { class: 'pictures small' },
+        chosen.map((/** @type {any} */ i) =>
+          el('img', { src: ownPicture(i.url), alt: i.altText, width: i.width, height: i.height }),
+        ),
+      ),
+      el(
+        'ul',
+        { class: 'plain-list' },
+        preflight.channels.map((/** @type {any} */ c) =>
+          el('li', { class: 'channel' }, el('strong', {}, name(c.channel)), ' ', standing(c)),
+        ),
+      ),
+      rejected && el('p', { class: 'banner warning' }, t('rejected')),
+      el(
+        'div',
+        { class: 'row' },
+        button(t('back'), () => to(4), { class: 'plain' }),
+        button(t('approve'), async () => {
+          if (!(await confirmed(t('approve'), t('sure'), t('approve')))) return;
+          await api('POST', `/api/events/${event.id}/approve`, undefined, { 'if-match': `"${event.version}"` }).catch(
+            async (problem) => {
+              // Another tab, or the first of two taps, was sooner: what was wanted is done.
+              const { status } = await get(`/api/events/${event.id}`);
+              if (['draft', 'planned', 'ready'].includes(status)) throw problem;
+            },
+          );
+          page.go(`#event/${event.id}`);
+        }),
+      ),
+    ),
+  );
 }

@@ -1,16 +1,10 @@
 // Choosing pictures as they are made, and editing one: text and colours change at once.
 import { api, create, edit, get } from '../api.js';
 import { button, el, field, ownPicture, reason, show } from '../ui.js';
-import { name, words } from '../words.js';
+import { name } from '../words.js';
+import { t } from '../words/pictures.js';
 import { followJob } from './job.js';
 
-const t = words({
-  title: ['마음에 드는 이미지를 고르세요', 'Choose the pictures you like'], hint: ['여러 장을 고를 수 있습니다. 고르지 않은 채널에는 첫 이미지를 크기에 맞춰 씁니다.', 'You may take several. Other channels get the first, in their size.'],
-  drawing: ['그림을 그리고 있습니다. 다 되는 대로 보여 드립니다.', 'Drawing. Each picture appears when it is ready.'], fallback: ['그림 서비스가 응답하지 않아 기본 배경을 썼습니다.', 'The picture service did not answer: a built-in background is used.'],
-  edit: ['글과 색 바꾸기', 'Edit text and colours'], editing: ['이미지 편집', 'Edit the picture'], headline: ['제목', 'Headline'], body: ['설명', 'Text'], palette: ['색', 'Colours'], done: ['다 했어요', 'Done'], saved: ['저장됨', 'Saved'], saving: ['저장하는 중', 'Saving'],
-  back: ['이전', 'Back'], next: ['다음', 'Next'], none: ['이미지를 하나 이상 골라 주세요.', 'Choose at least one picture.'], most: ['이미지는 아홉 장까지 고를 수 있습니다.', 'At most nine pictures.'], chosen: ['{n}장 고름', '{n} chosen'],
-  SUNSET: ['노을', 'Sunset'], FOREST: ['숲', 'Forest'], OCEAN: ['바다', 'Ocean'], BLOSSOM: ['벚꽃', 'Blossom'], HONEY: ['꿀', 'Honey'], MONO: ['흑백', 'Mono'], NEON: ['네온', 'Neon'], CREAM: ['크림', 'Cream'],
-});
 const PALETTES = /** @type {const} */ (['SUNSET', 'FOREST', 'OCEAN', 'BLOSSOM', 'HONEY', 'MONO', 'NEON', 'CREAM']);
 /** Styles times platforms. */
 const KINDS = 9;
@@ -19,9 +13,12 @@ const REST_MS = 500;
 
 /** @param {import('./making.js').At} at */
 export default async function pictures({ page, event, place, to }) {
-  const meter = el('div', {}), grid = el('div', { class: 'pictures' }), count = el('span', { class: 'quiet', role: 'status' });
+  const meter = el('div', {}),
+    grid = el('div', { class: 'pictures' }),
+    count = el('span', { class: 'quiet', role: 'status' });
   /** @type {Set<string>} */
-  const ids = new Set(), kinds = new Set();
+  const ids = new Set(),
+    kinds = new Set();
   const chosen = new Set(event.content?.imageIds ?? []);
   const counted = () => show(count, t('chosen', { n: chosen.size }));
   const kind = (/** @type {any} */ image) => `${image.style} ${image.platform}`;
@@ -31,13 +28,29 @@ export default async function pictures({ page, event, place, to }) {
     kinds.add(kind(image));
     grid.append(tile(image, chosen, counted));
   };
-  show(place, el('section', { class: 'card' }, el('h3', {}, t('title')), el('p', { class: 'quiet' }, t('hint')), meter, grid,
-    el('div', { class: 'row' }, button(t('back'), () => to(2), { class: 'plain' }), button(t('next'), async () => {
-      if (!chosen.size) throw new Error(t('none'));
-      if (chosen.size > 9) throw new Error(t('most'));
-      await edit('PUT', `/api/events/${event.id}/content`, { imageIds: [...chosen] }, event.version);
-      to(4);
-    }), count)));
+  show(
+    place,
+    el(
+      'section',
+      { class: 'card' },
+      el('h3', {}, t('title')),
+      el('p', { class: 'quiet' }, t('hint')),
+      meter,
+      grid,
+      el(
+        'div',
+        { class: 'row' },
+        button(t('back'), () => to(2), { class: 'plain' }),
+        button(t('next'), async () => {
+          if (!chosen.size) throw new Error(t('none'));
+          if (chosen.size > 9) throw new Error(t('most'));
+          await edit('PUT', `/api/events/${event.id}/content`, { imageIds: [...chosen] }, event.version);
+          to(4);
+        }),
+        count,
+      ),
+    ),
+  );
   counted();
   // What was made for this title, or edited since, is there already; of overlapping requests the newest stands.
   const { items } = await get(`/api/events/${event.id}/images`);
@@ -54,19 +67,38 @@ export default async function pictures({ page, event, place, to }) {
 
 /** @param {any} image @param {Set<string>} chosen @param {() => void} counted */
 function tile(image, chosen, counted) {
-  const picture = el('img', { src: ownPicture(image.url), alt: image.altText, width: image.width, height: image.height, loading: 'lazy' });
-  const box = el('input', { type: 'checkbox', checked: chosen.has(image.id), onchange: () => {
-    if (box.checked) chosen.add(image.id);
-    else chosen.delete(image.id);
-    counted();
-  } });
-  return el('div', { class: 'tile' }, el('label', {}, picture, el('span', { class: 'check' }, box, `${name(image.style)} · ${name(image.platform)}`)),
-    el('button', { type: 'button', class: 'link', onclick: () => editor(image, picture) }, t('edit')));
+  const picture = el('img', {
+    src: ownPicture(image.url),
+    alt: image.altText,
+    width: image.width,
+    height: image.height,
+    loading: 'lazy',
+  });
+  const box = el('input', {
+    type: 'checkbox',
+    checked: chosen.has(image.id),
+    onchange: () => {
+      if (box.checked) chosen.add(image.id);
+      else chosen.delete(image.id);
+      counted();
+    },
+  });
+  return el(
+    'div',
+    { class: 'tile' },
+    el('label', {}, picture, el('span', { class: 'check' }, box, `${name(image.style)} · ${name(image.platform)}`)),
+    el('button', { type: 'button', class: 'link', onclick: () => editor(image, picture) }, t('edit')),
+  );
 }
 
 /** @param {any} image the newest version: kept up to date @param {any} picture its tile */
 function editor(image, picture) {
-  const preview = el('img', { src: ownPicture(image.url), alt: image.altText, width: image.width, height: image.height });
+  const preview = el('img', {
+    src: ownPicture(image.url),
+    alt: image.altText,
+    width: image.width,
+    height: image.height,
+  });
   const status = el('p', { class: 'quiet', role: 'status' });
   /** @type {any} */
   let typing;
@@ -78,7 +110,10 @@ function editor(image, picture) {
   };
   const save = async (/** @type {object} */ what) => {
     try {
-      Object.assign(image, await api('PATCH', `/api/content/images/${image.id}`, what, { 'if-match': `"${image.version}"` }));
+      Object.assign(
+        image,
+        await api('PATCH', `/api/content/images/${image.id}`, what, { 'if-match': `"${image.version}"` }),
+      );
       for (const shown of [preview, picture]) Object.assign(shown, { src: ownPicture(image.url), alt: image.altText });
       show(status, t('saved'));
     } catch (/** @type {any} */ error) {
@@ -87,14 +122,43 @@ function editor(image, picture) {
       show(status, el('span', { class: 'bad' }, reason(error)));
     }
   };
-  const texts = () => ({ headline: dialog.querySelector('[name=headline]').value, body: dialog.querySelector('[name=body]').value });
-  const dialog = el('dialog', { class: 'editor', 'aria-labelledby': 'editing', onclose: () => dialog.remove() }, el('form', { method: 'dialog' },
-    el('h2', { id: 'editing' }, t('editing')), preview, status,
-    field('headline', t('headline'), { value: image.headline, oninput: () => change(texts()) }),
-    field('body', t('body'), { value: image.body, required: false, oninput: () => change(texts()) }),
-    el('fieldset', { class: 'palettes' }, el('legend', {}, t('palette')), PALETTES.map((p) => el('label', { class: `palette p-${p.toLowerCase()}` },
-      el('input', { type: 'radio', name: 'palette', value: p, checked: image.palette === p, onchange: () => change({ ...texts(), palette: p }, 0) }), t(p)))),
-    el('div', { class: 'row' }, el('button', { value: 'done' }, t('done')))));
+  const texts = () => ({
+    headline: dialog.querySelector('[name=headline]').value,
+    body: dialog.querySelector('[name=body]').value,
+  });
+  const dialog = el(
+    'dialog',
+    { class: 'editor', 'aria-labelledby': 'editing', onclose: () => dialog.remove() },
+    el(
+      'form',
+      { method: 'dialog' },
+      el('h2', { id: 'editing' }, t('editing')),
+      preview,
+      status,
+      field('headline', t('headline'), { value: image.headline, oninput: () => change(texts()) }),
+      field('body', t('body'), { value: image.body, required: false, oninput: () => change(texts()) }),
+      el(
+        'fieldset',
+        { class: 'palettes' },
+        el('legend', {}, t('palette')),
+        PALETTES.map((p) =>
+          el(
+            'label',
+            { class: `palette p-${p.toLowerCase()}` },
+            el('input', {
+              type: 'radio',
+              name: 'palette',
+              value: p,
+              checked: image.palette === p,
+              onchange: () => change({ ...texts(), palette: p }, 0),
+            }),
+            t(p),
+          ),
+        ),
+      ),
+      el('div', { class: 'row' }, el('button', { value: 'done' }, t('done'))),
+    ),
+  );
   document.body.append(dialog);
   dialog.showModal();
 }

@@ -20,10 +20,7 @@ export const t = words({
   odds: ['지금 응모하면 당첨 확률 약 {p}', 'Your odds if you enter now: about {p}'],
   less: ['응모가 늘면 낮아집니다', 'Lower as more people enter'],
   spare: ['지금은 응모한 분보다 경품이 많습니다', 'There are more prizes than entries now'],
-  mineOdds: [
-    '매장 코드를 쓴 분이 있으면 실제 확률은 달라집니다',
-    'Codes from the shop change the actual odds',
-  ],
+  mineOdds: ['매장 코드를 쓴 분이 있으면 실제 확률은 달라집니다', 'Codes from the shop change the actual odds'],
   name: ['이름', 'Name'],
   phone: ['휴대전화번호', 'Mobile phone'],
   code: ['매장에 표시된 6자리 코드 (선택)', 'Six-digit code shown in the shop (optional)'],
@@ -104,10 +101,7 @@ export const t = words({
   notPromised: ['추첨에 쓴 난수가 미리 약속한 것과 달라요', 'The number of the draw is not the one that was promised'],
   listed: ['응모 {n}건의 목록이 마감 때와 같아요', 'The list of {n} entries is the one of the close'],
   notListed: ['응모 목록이 마감 때와 달라요', 'The list of entries is not the one of the close'],
-  member: [
-    '{n}번 응모가 이 목록에 들어 있음이 증명됐어요',
-    'It is proved that entry number {n} is in this list',
-  ],
+  member: ['{n}번 응모가 이 목록에 들어 있음이 증명됐어요', 'It is proved that entry number {n} is in this list'],
   notMember: ['{n}번 응모가 이 목록에 있는지 확인되지 않았어요', 'Nothing shows that entry number {n} is in this list'],
   says: [
     '마감 때 공개한 목록과 미리 약속한 난수로 당첨자를 뽑았는지 이 브라우저에서 확인할 수 있어요. 사장님과 운영자가 함께 짰을 가능성과, 지어낸 전화번호는 확인하지 못해요.',

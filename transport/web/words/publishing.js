@@ -1,0 +1,36 @@
+// The words of the console's page `publishing`.
+import { words } from '../words.js';
+
+export const t = words({
+  title: ['게시 상태', 'Publishing'],
+  going: ['게시하고 있습니다', 'Publishing'],
+  completed: ['모두 나갔습니다', 'All published'],
+  partial: ['일부 채널은 확인이 필요합니다', 'Some channels need you'],
+  failedAll: ['게시하지 못했습니다', 'Nothing was published'],
+  recalledAll: ['모두 내렸습니다', 'All taken down'],
+  recalledSome: [
+    '내릴 수 있는 것은 내렸습니다. 남아 있는 게시물은 직접 내려 주세요.',
+    'What can be taken down is. Please take down the posts that are left.',
+  ],
+  queued: ['대기', 'Waiting'],
+  publishing: ['게시 중', 'Publishing'],
+  retrying: ['다시 시도 중', 'Trying again'],
+  'awaiting-review': ['심사 중', 'In review'],
+  published: ['게시됨', 'Published'],
+  assisted: ['직접 게시해 주세요', 'Please post it'],
+  skipped: ['건너뜀', 'Skipped'],
+  unknown: ['확인해 주세요', 'Please check'],
+  failed: ['실패', 'Failed'],
+  recalled: ['내림', 'Taken down'],
+  simulated: ['모의', 'simulated'],
+  retry: ['실패한 채널만 다시 시도', 'Try again only what failed'],
+  ask: ['게시되어 있는지 직접 확인해 주세요.', 'Please look whether it was posted.'],
+  there: ['게시되어 있어요', 'It is there'],
+  notThere: ['없어요', 'It is not'],
+  open: ['열기', 'Open'],
+  attempts: ['{n}번 시도', '{n} attempts'],
+  copy: ['문구 복사', 'Copy the text'],
+  picture: ['사진 저장', 'Save the picture'],
+  yours: ['게시했습니다. 직접 게시할 채널이 있습니다.', 'Published. One channel is yours to post.'],
+  review: ['게시했습니다. 심사 중인 채널이 있습니다.', 'Published. One is still in review.'],
+});
