@@ -1,27 +1,25 @@
 //! The address of a client, in one place: the last hop that one of our own proxies saw. What further hops say of themselves,
 //! anybody may have written.
 
+use crate::config::TrustedProxies;
 use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Our own proxies.
-pub(crate) type Proxies = [IpAddr];
-
 /// Where the client of a request is: its peer, or the last hop that a trusted proxy names in `X-Forwarded-For` or, where no
 /// proxy sends that, in `Forwarded` (RFC 7239).
-pub(crate) fn client_address(parts: &Parts, trusted: &Proxies) -> IpAddr {
+pub(crate) fn client_address(parts: &Parts, trusted: &TrustedProxies) -> IpAddr {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|c| c.0.ip());
     let mut nearest = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)).to_canonical();
-    if !is_trusted(trusted, nearest) {
+    if !trusted.contains(nearest) {
         return nearest;
     }
     for hop in hops(&parts.headers).into_iter().rev() {
         // A hop without an address hides all that are behind it.
         let Some(address) = hop else { break };
         nearest = address;
-        if !is_trusted(trusted, nearest) {
+        if !trusted.contains(nearest) {
             break;
         }
     }
@@ -34,10 +32,6 @@ pub(crate) fn limit_key(address: IpAddr) -> IpAddr {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64))),
         v4 => v4,
     }
-}
-
-fn is_trusted(trusted: &Proxies, address: IpAddr) -> bool {
-    trusted.iter().any(|proxy| proxy.to_canonical() == address)
 }
 
 /// The hops of all lines of a header, the client's own word first. `None`: a hop that names no address.
@@ -116,7 +110,8 @@ mod tests {
         }
         let mut parts = request.body(()).expect("a request").into_parts().0;
         parts.extensions.insert(ConnectInfo(SocketAddr::new(ip(peer), 1)));
-        let trusted: Vec<IpAddr> = trusted.iter().map(|proxy| ip(proxy)).collect();
+        let trusted: Vec<String> = trusted.iter().map(|proxy| (*proxy).to_owned()).collect();
+        let trusted = TrustedProxies::parse(&trusted).expect("addresses");
         client_address(&parts, &trusted).to_string()
     }
 

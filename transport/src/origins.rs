@@ -17,8 +17,6 @@ const PREFLIGHT: [(HeaderName, &str); 3] = [
     ),
     (header::ACCESS_CONTROL_MAX_AGE, "600"),
 ];
-/// Some address beyond this machine (RFC 5737): nothing is sent there.
-const ELSEWHERE: &str = "192.0.2.1:9";
 /// What a page may read besides the usual.
 const EXPOSED: &str = "etag, location, ratelimit, ratelimit-policy, retry-after, x-cache, x-trace-id";
 
@@ -134,20 +132,6 @@ pub(crate) fn is_loopback_name(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || address(host).is_some_and(|ip| ip.is_loopback())
 }
 
-/// Where a listener is reached from elsewhere: one on all addresses by the address that this machine has in its network.
-pub(crate) fn reachable(listening: SocketAddr) -> SocketAddr {
-    if !listening.ip().is_unspecified() {
-        return listening;
-    }
-    // Connecting sends nothing: the system only chooses the address that it would send from.
-    let own = UdpSocket::bind("0.0.0.0:0").and_then(|socket| {
-        socket.connect(ELSEWHERE)?;
-        socket.local_addr()
-    });
-    let ip = own.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |own| own.ip());
-    SocketAddr::new(ip, listening.port())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,7 +169,7 @@ mod tests {
         let mut settings = Settings::defaults().expect("defaults are fine");
         settings.public_url = public_url.map(str::to_owned);
         let listening: SocketAddr = listening.parse().expect("an address");
-        Origins::new(&settings.public_url(reachable(listening)), &settings, listening)
+        Origins::new(&settings.public_url(listening), &settings, listening)
     }
 
     /// Cases M5, 2 and 3: a page opened at this machine is ours by each of its names, whatever the public address is.
@@ -241,16 +225,5 @@ mod tests {
             assert!(named.allow(&headers("https://shop.example.kr", "shop.example.kr")));
             assert!(!named.allow(&headers("http://192.168.0.5:8080", "192.168.0.5:8080")), "it has a public address");
         }
-    }
-
-    /// Case 3: nobody is sent to an address that stands for all.
-    #[test]
-    fn a_listener_on_all_addresses_is_reached_at_one() {
-        for listening in ["0.0.0.0:8080", "[::]:8080"] {
-            let reached = reachable(listening.parse().expect("an address"));
-            assert!(!reached.ip().is_unspecified() && reached.port() == 8080, "{reached}");
-        }
-        let one: SocketAddr = "192.0.2.7:80".parse().expect("an address");
-        assert_eq!(reachable(one), one);
     }
 }

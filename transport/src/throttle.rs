@@ -1,10 +1,11 @@
 //! Login attempts: five failures per account and address in a quarter of an hour (CT-18: throttled, never locked), and a
 //! slower limit per account whatever the address.
 
+use crate::address::limit_key;
 use crate::auth::Class;
 use crate::tally::Tally;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use storage::crypto::Keyring;
@@ -113,17 +114,6 @@ const MAX_ADDRESS_FAILURES: usize = 10;
 const RECORD_WINDOW: Duration = Duration::from_secs(3_600);
 /// An owner hears of guesses once in this time.
 const NOTICE_WINDOW: Duration = Duration::from_secs(86_400);
-
-/// The address that limits count: of IPv6 its /64, which is what one customer of a carrier has.
-pub(crate) fn limit_key(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        v4 @ IpAddr::V4(_) => v4,
-    }
-}
 
 /// What an attempt is counted by. Unknown accounts are counted as known ones are.
 #[derive(Clone, Copy)]

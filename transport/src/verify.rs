@@ -2,7 +2,7 @@
 
 use crate::state::App;
 use crate::tally::Tally;
-use crate::throttle::limit_key;
+use crate::address::limit_key;
 use actors::tax_calls::{TaxCaller, TaxCalls};
 use chrono::NaiveDate;
 use clients::nts::NtsVerdict;

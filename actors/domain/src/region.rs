@@ -3,7 +3,7 @@
 pub mod table;
 
 use crate::text::{line, shown};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 use table::{DIVIDED, MERGED, Merged, PROVINCES, Province, RENAMED};
@@ -12,8 +12,8 @@ use table::{DIVIDED, MERGED, Merged, PROVINCES, Province, RENAMED};
 const MAX_CHARACTERS: usize = 60;
 
 /// A 시도 and 시군구 under their names of today: `서울특별시 강남구`, `경기도 성남시 분당구`, `세종특별자치시`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(into = "String")]
 pub struct Region {
     official: String,
     code: Option<&'static str>,
@@ -23,6 +23,13 @@ pub struct Region {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a Korean 시도 and 시군구")]
 pub struct RegionError;
+
+// By hand: the derived one asks for a text that lives as long as the code.
+impl<'de> Deserialize<'de> for Region {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::from)
+    }
+}
 
 impl Region {
     /// Reads a region, however it is spaced: `서울 강남구`, `서울시강남구`, `광주광역시 북구`, `강원도 춘천시`. The 시도

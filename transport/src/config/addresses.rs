@@ -107,94 +107,6 @@ fn in_network(or_v6: bool) -> IpAddr {
     v4.or_else(|| if or_v6 { v6() } else { None }).unwrap_or(Ipv4Addr::LOCALHOST.into())
 }
 
-/// Options of a PostgreSQL address that its client knows.
-const DATABASE_OPTIONS: [&str; 19] = [
-    "user",
-    "password",
-    "dbname",
-    "options",
-    "application_name",
-    "sslmode",
-    "sslnegotiation",
-    "host",
-    "hostaddr",
-    "port",
-    "connect_timeout",
-    "tcp_user_timeout",
-    "keepalives",
-    "keepalives_idle",
-    "keepalives_interval",
-    "keepalives_retries",
-    "target_session_attrs",
-    "channel_binding",
-    "load_balance_hosts",
-];
-
-/// What the client of PostgreSQL would refuse of an address, without the address itself, which holds a password.
-pub(super) fn database_url_problem(text: &str) -> Result<(), String> {
-    let rest = ["postgres://", "postgresql://"].iter().find_map(|scheme| text.strip_prefix(scheme));
-    let rest = rest.ok_or("must begin with postgres:// or postgresql://")?;
-    if text.contains(char::is_whitespace) {
-        return Err("holds a space".into());
-    }
-    // As its client reads it: the first @ ends the password, whatever is before.
-    let place = rest.split_once('@').map_or(rest, |(_, place)| place);
-    let (place, options) = place.split_once('?').unwrap_or((place, ""));
-    let hosts = place.split('/').next().unwrap_or_default();
-    if hosts.contains('@') {
-        return Err("holds two @: in a user or password write %40".into());
-    }
-    let options: Vec<(&str, &str)> = options
-        .split('&')
-        .filter(|option| !option.is_empty())
-        .map(|option| option.split_once('=').ok_or_else(|| format!("the option {option:?} has no value")))
-        .collect::<Result<_, _>>()?;
-    if hosts.is_empty() && !options.iter().any(|(name, _)| matches!(*name, "host" | "hostaddr")) {
-        return Err("names no host".into());
-    }
-    hosts.split(',').filter(|host| !host.is_empty()).try_for_each(database_host_problem)?;
-    options.iter().try_for_each(|(name, value)| database_option_problem(name, value))
-}
-
-fn database_host_problem(host: &str) -> Result<(), String> {
-    let port = match host.strip_prefix('[') {
-        Some(v6) => match v6.split_once(']') {
-            Some((_, "")) => None,
-            Some((_, port)) => Some(port.strip_prefix(':').ok_or("its host is none")?),
-            None => return Err("its host is none: a [ is not closed".into()),
-        },
-        None => host.split_once(':').map(|(_, port)| port),
-    };
-    match port {
-        Some(port) if !port.is_empty() && port.parse::<u16>().is_err() => {
-            Err("its port is no number up to 65535".into())
-        }
-        _ => Ok(()),
-    }
-}
-
-fn database_option_problem(name: &str, value: &str) -> Result<(), String> {
-    if !DATABASE_OPTIONS.contains(&name) {
-        return Err(format!("the option {name:?} is unknown: remove it"));
-    }
-    let allowed: &[&str] = match name {
-        "sslmode" => &["disable", "prefer", "require"],
-        "sslnegotiation" => &["postgres", "direct"],
-        "target_session_attrs" => &["any", "read-write", "read-only"],
-        "channel_binding" => &["disable", "prefer", "require"],
-        "load_balance_hosts" => &["disable", "random"],
-        _ => &[],
-    };
-    if !allowed.is_empty() && !allowed.contains(&value) {
-        return Err(format!("{name}={value} is none of {}", allowed.join(", ")));
-    }
-    let counted = name.ends_with("timeout") || name.starts_with("keepalives");
-    if counted && value.parse::<i64>().is_err() {
-        return Err(format!("{name}={value} is no number"));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -257,38 +169,6 @@ mod tests {
         }
         for listening in ["127.0.0.1:8080", "[::1]:8080", "192.168.0.5:80"] {
             assert_eq!(reachable(listening.parse().unwrap()).to_string(), listening);
-        }
-    }
-
-    /// Case 23.
-    #[test]
-    fn addresses_of_databases() {
-        for text in [
-            "postgres://u:p@127.0.0.1:5999/x",
-            "postgresql://db.invalid/x",
-            "postgres://u:p@[::1]:5432/x?sslmode=require&connect_timeout=3",
-            "postgres://a:1,b:2/x?target_session_attrs=read-write",
-            "postgres://u:p%40w@db/x?options=-c%20jit%3Doff",
-            "postgres:///x?host=/var/run/postgresql",
-            "postgres://u:p/w?x@db/x",
-        ] {
-            assert_eq!(database_url_problem(text), Ok(()), "{text}");
-        }
-        for (text, words) in [
-            ("nonsense", "must begin"),
-            ("postgres://u:secret@db:notaport/x", "port"),
-            ("postgres://u:secret@db:99999/x", "port"),
-            ("postgres://u:secret@[::1/x", "not closed"),
-            ("postgres://u:se@cret@db/x", "%40"),
-            ("postgres:///x", "no host"),
-            ("postgres://u:secret@db/x?schema=public", "schema"),
-            ("postgres://u:secret@db/x?sslmode", "no value"),
-            ("postgres://u:secret@db/x?sslmode=on", "sslmode"),
-            ("postgres://u:secret@db/x?connect_timeout=soon", "connect_timeout"),
-            ("postgres://u:secret@d b/x", "space"),
-        ] {
-            let error = database_url_problem(text).unwrap_err();
-            assert!(error.contains(words) && !error.contains("secret"), "{text}: {error}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What settings must be, each for itself and together. `madang config check` and every start judge by this alone.
 
-use super::addresses::{database_url_problem, host, public, root, web};
+use super::addresses::{host, public, root, web};
 use super::{ConfigError, Settings, UpstreamSettings, bad};
 use domain::channel::{Channel, Mode, Upstream};
 use reqwest::Url;
@@ -68,7 +68,7 @@ impl Settings {
 
     fn check_addresses(&self) -> Result<(), ConfigError> {
         if let Some(url) = &self.database_url {
-            database_url_problem(url).map_err(|e| bad(format!("DATABASE_URL: {e}")))?;
+            storage::Store::check_url(url).map_err(|e| bad(format!("DATABASE_URL: {e}")))?;
         }
         #[cfg(not(feature = "embedded"))]
         if self.database_url.is_none() {

@@ -16,7 +16,7 @@ use transport::Settings;
 /// A server that believes `X-Forwarded-For`, so that a test can come from many addresses.
 async fn start_behind_proxy(change: impl FnOnce(&mut Settings)) -> Server {
     start(|s| {
-        s.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
+        s.trusted_proxies = transport::config::TrustedProxies::parse(&["127.0.0.1".into()]).unwrap();
         s.redis_url = None;
         change(s);
     })

@@ -29,7 +29,7 @@ fn another(code: &str) -> &'static str {
 
 /// A server that believes what a proxy on this machine says of addresses.
 async fn behind_a_proxy() -> Server {
-    start(|s| s.trusted_proxies = vec!["127.0.0.1".parse().unwrap()]).await
+    start(|s| s.trusted_proxies = transport::config::TrustedProxies::parse(&["127.0.0.1".into()]).unwrap()).await
 }
 
 /// Case 30: however the six digits are written, and the token as a QR code has it. Both give the same bonus.

@@ -54,7 +54,7 @@ export default function visiting(page, { id }) {
 
 /** The link with a token, as a QR code. @param {string} id @param {string} token @param {'svg'|'png'} kind */
 const linked = (id, token, kind) =>
-  picture(`/api/events/${id}/qr.${kind}?channel=QR&visit=${encodeURIComponent(token)}`);
+  picture(`/api/events/${id}/qr.${kind}?channel=QR&v=${encodeURIComponent(token)}`);
 
 /** @param {Element} place @param {string} id @param {any} answer of the code, or null */
 async function paint(place, id, answer) {
