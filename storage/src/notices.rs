@@ -1,7 +1,7 @@
 //! `events.notices`: what an owner should know, in order.
 
 use crate::error::{Result, corrupt};
-use crate::sql::{Id, Number, sql, types as t};
+use crate::sql::{Number, sql, types as t};
 use crate::store::Conn;
 use diesel::QueryableByName;
 use domain::channel::Upstream;
@@ -110,12 +110,13 @@ pub async fn insert_daily(c: &mut Conn, n: NewNotice) -> Result<Option<Notice>> 
 pub async fn insert_once(c: &mut Conn, n: NewNotice, event: EventId) -> Result<Option<Notice>> {
     // Two nodes at once: the second one sees the notice of the first.
     crate::stores::hold(c, n.owner).await?;
-    let told = sql("select seq as n from events.notices where owner_id = ? and kind = ? and data ->> 'eventId' = ? limit 1")
-        .bind::<t::Uuid, _>(n.owner.0)
-        .bind::<t::Text, _>(n.kind)
-        .bind::<t::Text, _>(event.to_string())
-        .first::<Number>(c)
-        .await?;
+    let told =
+        sql("select seq as n from events.notices where owner_id = ? and kind = ? and data ->> 'eventId' = ? limit 1")
+            .bind::<t::Uuid, _>(n.owner.0)
+            .bind::<t::Text, _>(n.kind)
+            .bind::<t::Text, _>(event.to_string())
+            .first::<Number>(c)
+            .await?;
     if told.is_some() { Ok(None) } else { insert(c, n).await.map(Some) }
 }
 

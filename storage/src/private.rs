@@ -188,6 +188,7 @@ impl fmt::Display for OpenFile {
 }
 
 #[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
     use std::os::unix::fs::MetadataExt;

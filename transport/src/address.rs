@@ -58,7 +58,7 @@ fn items(text: &str, separator: char) -> Vec<&str> {
 /// The address that an element of `Forwarded` is for. Quotes that do not end would take what follows for a part of them: such
 /// an element says nothing.
 fn named(element: &str) -> Option<IpAddr> {
-    if element.matches('"').count() % 2 != 0 {
+    if !element.matches('"').count().is_multiple_of(2) {
         return None;
     }
     let mut found = items(element, ';').into_iter().filter_map(|pair| {

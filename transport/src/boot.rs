@@ -201,6 +201,31 @@ fn config(settings: &Settings, public_url: &str) -> Config {
     }
 }
 
+/// What the actors are given.
+async fn deps(
+    settings: &Settings,
+    simulator: Option<&Simulator>,
+    store: Store,
+    keys: Keyring,
+    epoch: &str,
+) -> Result<Deps, BootError> {
+    let fonts_dir = settings.fonts_dir.clone();
+    let fonts = tokio::task::spawn_blocking(move || Fonts::load(fonts_dir.as_deref()));
+    Ok(Deps {
+        store,
+        cache: match &settings.redis_url {
+            // What was cached before a restore is of another epoch.
+            Some(url) => Cache::redis(url, &format!("madang:{epoch}:"))?,
+            None => Cache::memory(),
+        },
+        objects: Objects::folder(&settings.data_dir.join("objects"))?,
+        upstreams: upstreams(settings, simulator)?,
+        fonts: fonts.await?,
+        sinks: sinks(settings)?,
+        keys,
+    })
+}
+
 impl Running {
     /// Starts everything; returns when it can serve.
     ///
@@ -233,23 +258,9 @@ impl Running {
             true => Some(start_simulator(&settings).await?),
             false => None,
         };
-        let fonts_dir = settings.fonts_dir.clone();
-        let fonts = tokio::task::spawn_blocking(move || Fonts::load(fonts_dir.as_deref()));
         let public_url = settings.public_url(address);
         let Opened { store, keys, epoch, revocations } = open(&settings, keys).await?;
-        let deps = Deps {
-            store,
-            cache: match &settings.redis_url {
-                // What was cached before a restore is of another epoch.
-                Some(url) => Cache::redis(url, &format!("madang:{epoch}:"))?,
-                None => Cache::memory(),
-            },
-            objects: Objects::folder(&settings.data_dir.join("objects"))?,
-            upstreams: upstreams(&settings, simulator.as_ref())?,
-            fonts: fonts.await?,
-            sinks: sinks(&settings)?,
-            keys: keys.clone(),
-        };
+        let deps = deps(&settings, simulator.as_ref(), store, keys.clone(), &epoch).await?;
         let system = System::start(deps, config(&settings, &public_url)).await?;
         let app: App = Arc::new(State {
             handles: system.handles().clone(),
@@ -283,16 +294,15 @@ impl Running {
         };
         // What goes beyond this machine is encrypted, tokens of operators too.
         let admin_tls = tls.clone().filter(|_| !admin.ip().is_loopback());
-        let servers = vec![
-            tokio::spawn(crate::server::serve(listener, service, tls, connections, stop.clone())),
-            tokio::spawn(crate::server::serve(
-                admin_listener,
-                crate::admin::router(app.clone()),
-                admin_tls,
-                crate::server::ADMIN_CONNECTIONS,
-                stop.clone(),
-            )),
-        ];
+        let admin_port = crate::server::serve(
+            admin_listener,
+            crate::admin::router(app.clone()),
+            admin_tls,
+            crate::server::ADMIN_CONNECTIONS,
+            stop.clone(),
+        );
+        let public_port = crate::server::serve(listener, service, tls, connections, stop.clone());
+        let servers = vec![tokio::spawn(public_port), tokio::spawn(admin_port)];
         app.tracker.spawn(crate::http::ops::watch_database(app.clone()));
         app.tracker.spawn(crate::ws::keep(app.clone()));
         Ok(Self { app, system, address, admin, stop, servers })

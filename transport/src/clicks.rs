@@ -79,9 +79,12 @@ pub(crate) fn source_of(named: Option<&str>, event: &Event) -> Source {
     source.filter(|s| s.channel().is_none_or(|c| event.channels.contains(&c))).unwrap_or(Source::Direct)
 }
 
-/// Clicks of the last moments, by address, event and source.
+/// Who clicked on what: address, event and source.
+type ClickKey = (AddressTag, EventId, Source);
+
+/// Clicks of the last moments: how many, and since when.
 #[derive(Default)]
-pub(crate) struct RecentClicks(Mutex<HashMap<(AddressTag, EventId, Source), (u32, Instant)>>);
+pub(crate) struct RecentClicks(Mutex<HashMap<ClickKey, (u32, Instant)>>);
 
 impl RecentClicks {
     /// Notes a click; returns whether it counts.

@@ -29,14 +29,9 @@ const X_TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 /// The longest a request may ask to wait (`Prefer: wait`, `?wait=`).
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(60);
 
-/// The trace id of a request, in its extensions.
-#[derive(Clone)]
-pub(crate) struct Trace(pub(crate) String);
-
 /// Outermost: everything gets a trace id, a limit, a log line and headers; a panic of a handler stays here.
 pub(crate) async fn everything(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let (started, trace, patience) = (Instant::now(), trace_id(), Patience::default());
-    request.extensions_mut().insert(Trace(trace.clone()));
     request.extensions_mut().insert(patience.clone());
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();

@@ -6,7 +6,7 @@ use crate::config::Settings;
 use crate::policy::Policy;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use reqwest::Url;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// What a browser asks before a request that a form could not make; for so many seconds it need not ask again.
 const PREFLIGHT: [(HeaderName, &str); 3] = [

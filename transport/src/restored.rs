@@ -192,17 +192,19 @@ impl Look {
                 seed.and_then(|s| <[u8; 32]>::try_from(s.as_slice()).ok()).is_some_and(|s| commitment(&s) == promised);
             self.expect(kept, || format!("event {id}: the number promised for its draw is lost"));
         }
-        let Some((published, _)) = event.root else { return Ok(()) };
+        let Some((promised_root, _)) = event.root else { return Ok(()) };
         let leaves = storage::entries::all_leaves(&self.store, id).await?;
         let found = root(id, &leaves, &event.prizes, event.visit_weight);
-        self.expect(found == published, || format!("event {id}: its entries are not the list published at the close"));
+        self.expect(found == promised_root, || {
+            format!("event {id}: its entries are not the list published at the close")
+        });
         for draw in self.store.run(move |c| Box::pin(async move { storage::draws::list(c, id).await })).await? {
             let of = DrawId(draw.id);
             let drawn = self.store.run(move |c| Box::pin(async move { storage::draws::winners(c, of).await })).await?;
             let promised = event.commitment == Some(commitment(&digest(&draw.seed)?));
             self.expect(promised, || format!("event {id}: it was drawn with another number than the promised one"));
-            let published = published(proof(&leaves, event, &draw, &drawn)?, &drawn)?;
-            if let Err(e) = verify_published(&published) {
+            let file = published(proof(&leaves, event, &draw, &drawn)?, &drawn)?;
+            if let Err(e) = verify_published(&file) {
                 self.found.wrong.push(format!("event {id}: its draw does not verify: {e}"));
             }
         }

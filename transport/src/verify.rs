@@ -1,8 +1,8 @@
 //! Asking the tax service at signup: once, within its limit and our budget, with the cached verdict of the same tuple (CK-02).
 
+use crate::address::limit_key;
 use crate::state::App;
 use crate::tally::Tally;
-use crate::address::limit_key;
 use actors::tax_calls::{TaxCaller, TaxCalls};
 use chrono::NaiveDate;
 use clients::nts::NtsVerdict;

@@ -3,7 +3,6 @@
 use super::{EventError, GATE_TTL, Msg, State, visit_key};
 use crate::entry::{Brought, BroughtVisit, EnterError, Entered, Pending};
 use crate::system::Shared;
-use chrono::Utc;
 use domain::event::{Event, Status};
 use domain::visit_code::{VisitClaim, accepts};
 use domain::visit_guard::PhoneIndex;

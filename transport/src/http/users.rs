@@ -4,12 +4,12 @@ mod login;
 
 use super::bodies::{EditMe, Refresh, Signup};
 use super::stores::{StoreFields, check_store, store_body};
+use crate::address::limit_key;
 use crate::auth::{ACCESS_SECONDS, Session};
 use crate::error::{ApiResult, Problem};
 use crate::extract::{Body, Check, IfMatch, Origin, Owner, Query, versioned};
 use crate::password_rule;
 use crate::state::App;
-use crate::address::limit_key;
 use crate::throttle::LoginKeys;
 use crate::verify::{Asked, ask};
 use axum::Json;

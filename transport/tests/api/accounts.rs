@@ -77,7 +77,7 @@ fn a_hundred_strangers_do_not_keep_an_owner_out() {
                 // Some share the owner's address, most have one of their own.
                 let address = if n % 4 == 0 { home.to_owned() } else { format!("203.0.113.{n}") };
                 tokio::spawn(async move {
-                    while !stop.load(Ordering::Relaxed) {
+                    while !AtomicBool::load(&stop, Ordering::Relaxed) {
                         let answer = login_from(&api, &address, &json!(email()), "wrong password").await;
                         if answer.status == 503 {
                             assert!(answer.headers.contains_key("retry-after"));
@@ -89,7 +89,10 @@ fn a_hundred_strangers_do_not_keep_an_owner_out() {
                 })
             })
             .collect();
-        within(Duration::from_secs(30), "their queue is full", || async { refused.load(Ordering::Relaxed) > 20 }).await;
+        within(Duration::from_secs(30), "their queue is full", || async {
+            AtomicUsize::load(&refused, Ordering::Relaxed) > 20
+        })
+        .await;
         for _ in 0..3 {
             let begun = Instant::now();
             login_from(&api, home, &account["email"], "correct horse").await.is(200);

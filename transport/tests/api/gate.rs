@@ -312,9 +312,12 @@ async fn wrong_login(api: &Api, email: &str, lines: &[(&str, String)]) -> u16 {
 #[test]
 fn the_throttle_counts_the_address_that_the_proxy_saw() {
     run(async {
-        let own = start(|s| s.trusted_proxies = transport::config::TrustedProxies::parse(&["127.0.0.1".into()]).unwrap()).await;
+        let own =
+            start(|s| s.trusted_proxies = transport::config::TrustedProxies::parse(&["127.0.0.1".into()]).unwrap())
+                .await;
         let api = at(&own.base);
-        let spellings: [fn(usize) -> Vec<(&'static str, String)>; 3] = [
+        type Headers = Vec<(&'static str, String)>;
+        let spellings: [fn(usize) -> Headers; 3] = [
             |n| vec![("x-forwarded-for", format!("1.2.3.{n}")), ("x-forwarded-for", "203.0.113.5".into())],
             |n| {
                 let seen = [
