@@ -2,9 +2,10 @@
 
 pub mod colour;
 pub mod compose;
+pub mod fonts;
 pub mod layout;
 pub mod raster;
 
 pub use colour::Palette;
 pub use compose::{Look, Picture, compose};
-pub use raster::Fonts;
+pub use fonts::Fonts;
