@@ -211,6 +211,11 @@ impl EventHandle {
     /// # Errors
     /// As [`EventHandle::command`], and `StoreRejected`.
     pub async fn approve(&self, owner: UserId, if_match: Option<i64>) -> Result<Approval, EventError> {
+        let event = self.read().await?;
+        if event.owner == owner && if_match.is_none_or(|version| version == event.revision) {
+            // Painted here: it takes a core for a while, and customers wait for the actor.
+            crate::publishing::prepare(self.events.shared(), &event).await?;
+        }
         self.ask(|reply| Msg::Approve { owner, if_match, reply }).await
     }
 

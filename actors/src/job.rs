@@ -23,7 +23,7 @@ use storage::StorageError;
 use storage::jobs::{End, Job};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub(crate) use images::{decode_input as images_input, raster};
+pub(crate) use images::decode_input as images_input;
 pub(crate) use recommendation::{key as recommendation_key, proposal_of};
 
 /// What a job's actor is started with.
@@ -201,12 +201,4 @@ pub(crate) fn is_passing(class: ErrorClass) -> bool {
         class,
         ErrorClass::Transient | ErrorClass::Throttled | ErrorClass::Unavailable | ErrorClass::UnknownOutcome
     )
-}
-
-/// Runs a blocking computation off the async threads.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(value) => value,
-        Err(e) => std::panic::resume_unwind(e.into_panic()),
-    }
 }

@@ -1,17 +1,42 @@
 //! Composing pictures: size and look by platform and style, background from the objects, the result stored under a name
-//! nobody guesses.
+//! nobody guesses. Pictures follow the plan when somebody looks at them, or approves; until then a changed plan costs nothing.
+
+mod places;
+pub(crate) mod sweep;
+mod words;
+
+pub use words::ImageEdit;
+pub(crate) use words::PlanWords;
 
 use crate::system::Shared;
+use bytes::Bytes;
 use creative::{Look, Palette, Picture, compose};
 use domain::channel::{Platform, Style};
 use domain::event::Event;
-use domain::ids::{EventId, ImageId};
-use domain::time::last_day_ko;
+use domain::ids::{EventId, ImageId, UserId};
 use serde_json::Value;
 use storage::cache::ttl;
 use storage::images::Image;
 use storage::stores::Shop;
 use storage::{Result, StorageError};
+
+/// 300 compositions a day of an account, by edits and by looks at what changed: an owner who works at pictures for hours
+/// stays below it, a program that changes a title in a loop does not. Jobs have a quota of their own, and an approval
+/// paints what it needs.
+pub const MAX_COMPOSITIONS_PER_DAY: i64 = 300;
+/// One hour between an object and its row; an object that is without one then is deleted. It takes milliseconds.
+const ROW_GRACE_SECONDS: i32 = 3_600;
+
+/// Why a picture was not composed.
+#[derive(Debug, thiserror::Error)]
+pub enum PictureError {
+    /// The account's budget of the Korean day is spent; nothing was painted.
+    #[error("the daily budget of compositions is spent")]
+    BudgetSpent,
+    /// Rows or objects cannot be read or written; a conflict where this version was made by somebody else.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
 
 /// 80 random bits in base32: what cannot be guessed and can be read aloud.
 #[must_use]
@@ -48,7 +73,7 @@ pub async fn found(shared: &Shared, image: &Image) {
 
 /// What a picture is composed of.
 #[derive(Clone, Debug)]
-pub struct Composition {
+pub(crate) struct Composition {
     /// The same for all versions.
     pub id: ImageId,
     /// 1, 2, 3 …
@@ -75,11 +100,15 @@ pub struct Composition {
 
 impl Composition {
     /// The next version of a picture, the same but for what is changed in it.
-    #[must_use]
-    pub fn after(image: Image) -> Self {
+    pub(crate) fn after(image: Image) -> Self {
+        Self { version: image.version + 1, ..Self::of(image) }
+    }
+
+    /// What a picture is composed of.
+    fn of(image: Image) -> Self {
         Self {
             id: image.id,
-            version: image.version + 1,
+            version: image.version,
             event: image.event,
             style: image.style,
             platform: image.platform,
@@ -93,49 +122,101 @@ impl Composition {
     }
 }
 
-/// The big text, unless the owner writes another: the title.
-pub(crate) fn headline(event: &Event, shop: &Shop) -> String {
-    event.title.clone().unwrap_or_else(|| shop.name.clone())
+/// The plan changed: what the cache has of an event's pictures may say something else now.
+pub async fn forget(shared: &Shared, event: EventId) {
+    let kinds = Style::ALL.iter().flat_map(|style| Platform::ALL.iter().map(move |platform| (*style, *platform)));
+    let keys: Vec<String> = kinds.map(|(style, platform)| cache_key(event, style, platform)).collect();
+    futures_util::future::join_all(keys.iter().map(|key| shared.cache.del(key))).await;
 }
 
-/// The small text, unless the owner writes another: the shop, the first prize, until when.
-pub(crate) fn small_text(event: &Event, shop: &Shop) -> String {
-    let until = event.ends_at.map(|end| format!("{}까지", last_day_ko(end)));
-    let prize = event.prizes.first().map(|p| p.name.clone());
-    let parts: Vec<String> = [Some(shop.name.clone()), prize, until].into_iter().flatten().collect();
-    parts.join(" · ").chars().take(120).collect()
+/// The newest pictures of an event, for somebody who looks at them: while the event is prepared they say what the plan says
+/// now, in their next version where they did not. Of one picture only, where one is named. Past the daily budget, or where
+/// painting fails, a picture is shown as it is: with the words that it says.
+///
+/// # Errors
+/// Rows cannot be read.
+pub async fn look(shared: &Shared, event: &Event, only: Option<ImageId>) -> Result<Vec<Image>> {
+    let (images, behind) = read_behind(shared, event.id, only).await?;
+    if behind.is_empty() {
+        return Ok(images);
+    }
+    let Ok(_place) = places::wait_a_while(event.owner).await else { return Ok(images) };
+    // As it is now: another look may have painted, and the title may be another.
+    let (mut images, behind) = read_behind(shared, event.id, only).await?;
+    for next in behind {
+        match compose_within_budget(shared, event.owner, next).await {
+            Ok(painted) => images.iter_mut().filter(|i| i.id == painted.id).for_each(|i| i.clone_from(&painted)),
+            Err(PictureError::Storage(StorageError::Conflict { .. })) => {}
+            Err(PictureError::BudgetSpent) => break,
+            Err(PictureError::Storage(e)) => {
+                tracing::warn!(event = %event.id, error = %e, "pictures do not follow the plan yet");
+                break;
+            }
+        }
+    }
+    Ok(images)
 }
 
-/// Has every picture of an event that is being prepared say what the plan says now, as its next version where it did not;
-/// words that the owner wrote stay. Where the owner edits at the same time, the edit stands and the next call follows it.
+/// The newest pictures of an event, and the next version of each that is behind the plan.
+async fn read_behind(shared: &Shared, id: EventId, only: Option<ImageId>) -> Result<(Vec<Image>, Vec<Composition>)> {
+    let read = shared.store.run(move |c| {
+        Box::pin(async move {
+            let images = storage::images::of_event(c, id).await?;
+            Ok((plan_words(c, id).await?, images))
+        })
+    });
+    let (words, images) = read.await?;
+    let wanted = images.iter().filter(|i| only.is_none_or(|only| i.id == only));
+    let behind = words.map_or_else(Vec::new, |words| wanted.filter_map(|i| words.following(i)).collect());
+    Ok((images, behind))
+}
+
+/// What pictures of an event say now; `None` once it is approved: then they stay as they are.
+async fn plan_words(c: &mut storage::Conn, id: EventId) -> Result<Option<PlanWords>> {
+    let Some(event) = storage::events::get(c, id).await?.filter(|event| event.status.is_drafting()) else {
+        return Ok(None);
+    };
+    let shop = storage::stores::get(c, event.store).await?;
+    Ok(shop.map(|shop| PlanWords::of(&event, &shop)))
+}
+
+/// Edits a picture: its next version at once, or the same where nothing changes.
+///
+/// # Errors
+/// The budget is spent; or a conflict where somebody else edited it at the same time.
+pub async fn edit(shared: &Shared, event: &Event, image: Image, change: ImageEdit) -> Result<Image, PictureError> {
+    let id = event.id;
+    let words = shared.store.run(move |c| Box::pin(async move { plan_words(c, id).await })).await?;
+    let Some(next) = change.of(&image, words.as_ref()) else { return Ok(image) };
+    let _place = places::wait_a_while(event.owner).await?;
+    compose_within_budget(shared, event.owner, next).await
+}
+
+/// Has every picture of an event that is about to be approved say what the plan says now; words that the owner wrote stay.
+/// Where the owner edits at the same time, the edit stands.
 ///
 /// # Errors
 /// Rows or objects cannot be read or written; some pictures may have followed.
-pub async fn follow_plan(shared: &Shared, event: &Event) -> Result<()> {
-    let (id, store) = (event.id, event.store);
-    let read = shared.store.run(move |c| {
-        Box::pin(async move { Ok((storage::stores::get(c, store).await?, storage::images::of_event(c, id).await?)) })
-    });
-    let (Some(shop), images) = read.await? else { return Ok(()) };
-    let (big, small) = (headline(event, &shop), small_text(event, &shop));
-    let behind = images.into_iter().filter_map(|image| {
-        let headline = if image.own_headline { image.headline.clone() } else { big.clone() };
-        let body = if image.own_body { image.body.clone() } else { small.clone() };
-        let same = (&headline, &body) == (&image.headline, &image.body);
-        (!same).then(|| next_version(shared, Composition { headline, body, ..Composition::after(image) }))
-    });
-    futures_util::future::try_join_all(behind).await.map(|_| ())
+pub(crate) async fn follow_plan(shared: &Shared, event: &Event, shop: &Shop) -> Result<()> {
+    let (id, words) = (event.id, PlanWords::of(event, shop));
+    let images = shared.store.run(move |c| Box::pin(async move { storage::images::of_event(c, id).await })).await?;
+    for next in images.iter().filter_map(|image| words.following(image)) {
+        match make_picture(shared, event.owner, next).await {
+            Ok(_) | Err(StorageError::Conflict { .. }) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
 }
 
 /// Makes the first of the chosen pictures in the size of each channel for whose platform none was chosen, unless there is
-/// one that says and looks the same. All pictures of the event, with these.
+/// one that says and looks the same. The newest pictures of the event, with these.
 ///
 /// # Errors
 /// Rows or objects cannot be read or written.
 pub(crate) async fn in_every_size(shared: &Shared, event: &Event, chosen: &[Image]) -> Result<Vec<Image>> {
     let id = event.id;
-    let mut all =
-        shared.store.run(move |c| Box::pin(async move { storage::images::versions_of_event(c, id).await })).await?;
+    let mut all = shared.store.run(move |c| Box::pin(async move { storage::images::of_event(c, id).await })).await?;
     let Some(first) = chosen.first() else { return Ok(all) };
     for platform in event.channels.iter().filter_map(|channel| channel.platform()) {
         let there = chosen.iter().any(|i| i.platform == platform);
@@ -143,7 +224,7 @@ pub(crate) async fn in_every_size(shared: &Shared, event: &Event, chosen: &[Imag
             continue;
         }
         let what = Composition { id: ImageId::new(), version: 1, platform, ..Composition::after(first.clone()) };
-        all.push(make_picture(shared, what).await?);
+        all.push(make_picture(shared, event.owner, what).await?);
     }
     Ok(all)
 }
@@ -154,27 +235,129 @@ pub(crate) fn looks_like(one: &Image, other: &Image) -> bool {
     look(one) == look(other)
 }
 
-async fn next_version(shared: &Shared, what: Composition) -> Result<()> {
-    match make_picture(shared, what).await {
-        Ok(_) | Err(StorageError::Conflict { .. }) => Ok(()),
-        Err(e) => Err(e),
-    }
-}
-
-/// Composes a picture and stores it: from now on it is the newest of its style and format.
+/// Composes a picture outside the budget and stores it: from now on it is the newest of its style and format.
 ///
 /// # Errors
 /// Rows or objects cannot be read or written; a conflict where this version was made by somebody else.
-pub async fn make_picture(shared: &Shared, what: Composition) -> Result<Image> {
+pub(crate) async fn make_picture(shared: &Shared, owner: UserId, what: Composition) -> Result<Image> {
+    let _place = places::wait(owner.0).await;
     let image = compose_picture(shared, what).await?;
     let stored = image.clone();
-    shared.store.run(move |c| Box::pin(async move { storage::images::insert(c, &stored).await })).await?;
+    shared.store.tx(move |c| Box::pin(async move { storage::images::insert(c, &stored).await })).await?;
     remember(shared, &image).await;
     Ok(image)
 }
 
+/// The same within the budget of the account, whose turn it is.
+async fn compose_within_budget(shared: &Shared, owner: UserId, what: Composition) -> Result<Image, PictureError> {
+    let spent = shared.store.run(move |c| Box::pin(async move { storage::images::spent_today(c, owner).await }));
+    if spent.await? >= MAX_COMPOSITIONS_PER_DAY {
+        return Err(PictureError::BudgetSpent);
+    }
+    let image = compose_picture(shared, what).await?;
+    let stored = image.clone();
+    let within = shared.store.tx(move |c| {
+        Box::pin(async move {
+            let within = storage::images::spend(c, owner, MAX_COMPOSITIONS_PER_DAY).await?;
+            if within {
+                storage::images::insert(c, &stored).await?;
+            }
+            Ok(within)
+        })
+    });
+    if !within.await? {
+        return Err(PictureError::BudgetSpent);
+    }
+    remember(shared, &image).await;
+    Ok(image)
+}
+
+/// Stores an object whose row follows. Without one it is deleted after an hour.
+///
+/// # Errors
+/// The row or the folder cannot be written.
+pub(crate) async fn store_object(shared: &Shared, name: &str, bytes: Vec<u8>) -> Result<()> {
+    let intended = name.to_owned();
+    let schedule = shared.store.run(move |c| {
+        Box::pin(async move { storage::objects::schedule_deletion(c, &intended, ROW_GRACE_SECONDS).await })
+    });
+    schedule.await?;
+    shared.objects.put(name, bytes).await
+}
+
+/// The bytes of a picture. Where only the file is missing, it is composed anew from its row.
+///
+/// # Errors
+/// Rows or objects cannot be read or written.
+pub async fn file(shared: &Shared, name: &str) -> Result<Option<Bytes>> {
+    if let Some(bytes) = shared.objects.get(name).await? {
+        return Ok(Some(bytes));
+    }
+    let wanted = name.to_owned();
+    let row = shared.store.run(move |c| Box::pin(async move { storage::images::by_name(c, &wanted).await }));
+    let Some(image) = row.await? else { return Ok(None) };
+    let _place = places::wait(image.id.0).await;
+    if let Some(bytes) = shared.objects.get(name).await? {
+        return Ok(Some(bytes));
+    }
+    let (svg, _, _) = draw(shared, &Composition::of(image)).await?;
+    let bytes = if name.ends_with(".svg") {
+        svg.into_bytes()
+    } else {
+        let (bytes, extension) = places::raster(shared.fonts.clone(), svg).await;
+        if !name.ends_with(extension) {
+            return Ok(None);
+        }
+        bytes
+    };
+    store_object(shared, name, bytes.clone()).await?;
+    tracing::warn!(name, "the file of a picture was missing, and is composed anew");
+    Ok(Some(bytes.into()))
+}
+
+/// A picture for a copy of its event, not stored yet.
+///
+/// # Errors
+/// Rows or objects cannot be read or written.
+pub async fn copy(shared: &Shared, picture: &Image, event: EventId) -> Result<Image> {
+    let id = ImageId::new();
+    let Some(bytes) = file(shared, &picture.name).await? else {
+        let what = Composition { id, version: 1, event, ..Composition::of(picture.clone()) };
+        return compose_picture(shared, what).await;
+    };
+    let extension = picture.name.rsplit('.').next().unwrap_or("svg");
+    let name = format!("{}.{extension}", unguessable());
+    store_object(shared, &name, bytes.to_vec()).await?;
+    Ok(Image { id, version: 1, event, name, ..picture.clone() })
+}
+
 /// Composes a picture and stores its object under a new, unguessable name.
 async fn compose_picture(shared: &Shared, c: Composition) -> Result<Image> {
+    let (svg, width, height) = draw(shared, &c).await?;
+    let (bytes, extension) = places::raster(shared.fonts.clone(), svg).await;
+    let name = format!("{}.{extension}", unguessable());
+    store_object(shared, &name, bytes).await?;
+    Ok(Image {
+        id: c.id,
+        version: c.version,
+        event: c.event,
+        style: c.style,
+        platform: c.platform,
+        name,
+        width: width as i32,
+        height: height as i32,
+        alt_text: format!("{} - {}", c.headline, c.body),
+        headline: c.headline,
+        body: c.body,
+        palette: c.palette,
+        background: c.background,
+        own_headline: c.own_headline,
+        own_body: c.own_body,
+    })
+}
+
+/// A composition as SVG, with its width and height.
+async fn draw(shared: &Shared, c: &Composition) -> Result<(String, u32, u32)> {
     let (width, height) = match c.platform {
         Platform::Instagram => (1080, 1080),
         Platform::Naver => (800, 600),
@@ -199,24 +382,5 @@ async fn compose_picture(shared: &Shared, c: Composition) -> Result<Image> {
         palette,
         background: background.as_deref(),
     });
-    let (bytes, extension) = crate::job::raster(shared.fonts.clone(), svg).await;
-    let name = format!("{}.{extension}", unguessable());
-    shared.objects.put(&name, bytes).await?;
-    Ok(Image {
-        id: c.id,
-        version: c.version,
-        event: c.event,
-        style: c.style,
-        platform: c.platform,
-        name,
-        width: width as i32,
-        height: height as i32,
-        alt_text: format!("{} - {}", c.headline, c.body),
-        headline: c.headline,
-        body: c.body,
-        palette: c.palette,
-        background: c.background,
-        own_headline: c.own_headline,
-        own_body: c.own_body,
-    })
+    Ok((svg, width, height))
 }

@@ -3,12 +3,13 @@
 use crate::system::Shared;
 use domain::channel::{Channel, Mode, Platform, Upstream};
 use domain::distribution::{ChannelError, PublicationStatus};
-use domain::event::{ContentItem, Event};
-use domain::ids::{DistributionId, EventId, UserId};
+use domain::event::{ContentItem, Event, Status};
+use domain::ids::{DistributionId, EventId, ImageId, UserId};
 use domain::job::JobKind;
 use domain::time::{day_ko, last_day_ko};
 use domain::topic::Topic;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use storage::distributions::{Distribution, Publication};
 use storage::images::Image;
@@ -81,39 +82,79 @@ pub fn misses_public_address(channel: Channel, mode: Mode, public_url: &str) -> 
 pub(crate) struct Plan {
     pub(crate) content: Vec<ContentItem>,
     pub(crate) publications: Vec<Publication>,
+    /// The versions of pictures that are shown from now on.
+    pub(crate) shown: Vec<(ImageId, i32)>,
+}
+
+/// The pictures of an approval.
+struct Painted {
+    /// Those that were chosen, the first one first.
+    chosen: Vec<Image>,
+    /// The newest of all there are.
+    all: Vec<Image>,
+}
+
+/// Paints what an approval needs, in the caller's task: the actor finds it done. Nothing is painted for an event that the
+/// actor will refuse.
+///
+/// # Errors
+/// Rows or objects cannot be read or written.
+pub(crate) async fn prepare(shared: &Shared, event: &Event) -> Result<()> {
+    let may_begin = event.status == Status::Ready && event.ends_at.is_some_and(|end| end > crate::system::now());
+    if may_begin && let Some(shop) = publishing_shop(shared, event).await? {
+        paint(shared, event, &shop).await?;
+    }
+    Ok(())
+}
+
+/// The shop of an event; `None` while it may not publish.
+async fn publishing_shop(shared: &Shared, event: &Event) -> Result<Option<Shop>> {
+    let store = event.store;
+    let shop = shared.store.run(move |c| Box::pin(async move { storage::stores::get(c, store).await })).await?;
+    let shop = shop.ok_or_else(|| StorageError::Corrupt("no store".into()))?;
+    Ok((!shop.removed && shop.verification != Verification::Rejected).then_some(shop))
+}
+
+/// Has the pictures say what the plan says, and makes those that are missing in the size of a channel.
+async fn paint(shared: &Shared, event: &Event, shop: &Shop) -> Result<Painted> {
+    crate::pictures::follow_plan(shared, event, shop).await?;
+    let ids = event.content.iter().map(|c| c.image.0).collect::<Vec<Uuid>>();
+    let mut chosen =
+        shared.store.run(move |c| Box::pin(async move { storage::images::newest_of(c, ids).await })).await?;
+    // As they were chosen: the first stands in for channels without one of their own.
+    chosen.sort_by_key(|i| event.content.iter().position(|item| item.image == i.id));
+    let all = crate::pictures::in_every_size(shared, event, &chosen).await.unwrap_or_else(|e| {
+        tracing::warn!(event = %event.id, error = %e, "the first picture is shown as it is");
+        chosen.clone()
+    });
+    Ok(Painted { chosen, all })
 }
 
 /// Reads what approval needs: the shop, the pictures of this moment, and what each channel becomes.
 /// `None` while the shop may not publish.
 pub(crate) async fn plan(shared: &Shared, event: &Event) -> Result<Option<Plan>> {
-    let store = event.store;
-    let shop = shared.store.run(move |c| Box::pin(async move { storage::stores::get(c, store).await })).await?;
-    let shop = shop.ok_or_else(|| StorageError::Corrupt("no store".into()))?;
-    if shop.removed || shop.verification == Verification::Rejected {
-        return Ok(None);
-    }
-    crate::pictures::follow_plan(shared, event).await?;
-    let ids = event.content.iter().map(|c| c.image.0).collect::<Vec<Uuid>>();
-    let mut images =
-        shared.store.run(move |c| Box::pin(async move { storage::images::newest_of(c, ids).await })).await?;
-    // As they were chosen: the first stands in for channels without one of their own.
-    images.sort_by_key(|i| event.content.iter().position(|item| item.image == i.id));
+    let Some(shop) = publishing_shop(shared, event).await? else { return Ok(None) };
+    let Painted { chosen, all } = paint(shared, event, &shop).await?;
     let content = event
         .content
         .iter()
         .map(|item| ContentItem {
             image: item.image,
-            version: images.iter().find(|i| i.id == item.image).map(|i| i.version),
+            version: chosen.iter().find(|i| i.id == item.image).map(|i| i.version),
         })
         .collect();
-    let all = crate::pictures::in_every_size(shared, event, &images).await.unwrap_or_else(|e| {
-        tracing::warn!(event = %event.id, error = %e, "the first picture is shown as it is");
-        images.clone()
-    });
-    let pictures = |channel| picture_for(channel, &images, &all);
+    let pictures = |channel| picture_for(channel, &chosen, &all);
     let publications =
-        event.channels.iter().map(|c| publication(shared, event, &shop, &images, pictures(*c), *c)).collect();
-    Ok(Some(Plan { content, publications }))
+        event.channels.iter().map(|c| publication(shared, event, &shop, &chosen, pictures(*c), *c)).collect();
+    let shown = shown(&event.channels, &chosen, &all);
+    Ok(Some(Plan { content, publications, shown }))
+}
+
+/// The versions that publications show: those that were chosen, and the one of each channel.
+fn shown(channels: &[Channel], chosen: &[Image], all: &[Image]) -> Vec<(ImageId, i32)> {
+    let of_channels = channels.iter().filter_map(|channel| picture_for(*channel, chosen, all));
+    let versions: BTreeSet<(ImageId, i32)> = of_channels.chain(chosen).map(|i| (i.id, i.version)).collect();
+    versions.into_iter().collect()
 }
 
 fn publication(
@@ -271,4 +312,46 @@ pub async fn recall(
         shared.jobs().wake();
     }
     Ok(begun)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::channel::Style;
+
+    fn picture(platform: Platform, version: i32, headline: &str) -> Image {
+        Image {
+            id: ImageId::new(),
+            version,
+            event: EventId::new(),
+            style: Style::Simple,
+            platform,
+            name: "a.jpg".into(),
+            width: 800,
+            height: 400,
+            headline: headline.into(),
+            body: String::new(),
+            palette: "MONO".into(),
+            alt_text: String::new(),
+            background: None,
+            own_headline: false,
+            own_body: false,
+        }
+    }
+
+    /// Case H4: what a publication shows is kept: the chosen versions, and those that channels take instead.
+    #[test]
+    fn what_is_shown_is_what_was_chosen_and_what_channels_take() {
+        let square = picture(Platform::Instagram, 2, "제목");
+        let (kakao, other) = (picture(Platform::Kakao, 1, "제목"), picture(Platform::Kakao, 3, "다른 제목"));
+        let all = [square.clone(), other, kakao.clone()];
+        let of = |channels: &[Channel]| shown(channels, std::slice::from_ref(&square), &all);
+        assert_eq!(of(&[Channel::Instagram]), [(square.id, 2)]);
+        let mut both = vec![(square.id, 2), (kakao.id, 1)];
+        both.sort_unstable();
+        assert_eq!(of(&[Channel::Kakao, Channel::Instagram]), both);
+        // The job, which reads only what is kept, takes the same.
+        let kept: Vec<Image> = all.iter().filter(|i| both.contains(&(i.id, i.version))).cloned().collect();
+        assert_eq!(picture_for(Channel::Kakao, std::slice::from_ref(&square), &kept), Some(&kakao));
+    }
 }

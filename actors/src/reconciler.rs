@@ -1,6 +1,7 @@
 //! Finds what no one woke: events whose time has come, publications without a job, figures that grew old, rows that
-//! expired. Tree: Root → Reconciler.
+//! expired, files that nothing uses. Tree: Root → Reconciler.
 
+use crate::pictures::sweep;
 use crate::system::Shared;
 use crate::{publishing, retention};
 use domain::job::JobKind;
@@ -142,6 +143,7 @@ async fn look(shared: &Arc<Shared>, housekeeping: bool) -> Result<()> {
     if housekeeping {
         shared.store.ensure_partitions().await?;
         shared.store.run(|c| Box::pin(async move { storage::sessions::sweep(c).await })).await?;
+        sweep::drop_superseded(shared).await?;
     }
-    Ok(())
+    sweep::delete_files(shared).await
 }

@@ -1,11 +1,11 @@
 //! `events.images`: composed pictures and their versions.
 
-use crate::error::{Result, corrupt};
-use crate::sql::{sql, types as t};
+use crate::error::{Result, StorageError, corrupt};
+use crate::sql::{Number, sql, types as t};
 use crate::store::Conn;
 use diesel::QueryableByName;
 use domain::channel::{Platform, Style};
-use domain::ids::{EventId, ImageId};
+use domain::ids::{EventId, ImageId, UserId};
 use uuid::Uuid;
 
 /// A version of a picture.
@@ -77,8 +77,22 @@ struct Row {
     own_body: bool,
 }
 
+/// The columns every select of pictures reads.
+macro_rules! select_images {
+    ($kind:literal, $rest:literal) => {
+        concat!(
+            "select ",
+            $kind,
+            " id, version, event_id, style, platform, name, width, height, headline, body, palette, alt_text, background,
+                    own_headline, own_body
+               from events.images ",
+            $rest
+        )
+    };
+}
+
 impl TryFrom<Row> for Image {
-    type Error = crate::StorageError;
+    type Error = StorageError;
     fn try_from(r: Row) -> Result<Self> {
         Ok(Self {
             id: ImageId(r.id),
@@ -100,7 +114,7 @@ impl TryFrom<Row> for Image {
     }
 }
 
-/// Stores a version. Two edits at once: one of them gets a conflict on `images_pkey`.
+/// Stores a version, and that it supersedes those before it. Two edits at once: one of them gets a conflict on `images_pkey`.
 ///
 /// # Errors
 /// Whatever the database said.
@@ -124,6 +138,13 @@ pub async fn insert(c: &mut Conn, i: &Image) -> Result<()> {
     .bind::<t::Bool, _>(i.own_body)
     .run(c)
     .await?;
+    if i.version > 1 {
+        sql("update events.images set superseded_at = now() where id = ? and version < ? and superseded_at is null")
+            .bind::<t::Uuid, _>(i.id.0)
+            .bind::<t::Integer, _>(i.version)
+            .run(c)
+            .await?;
+    }
     Ok(())
 }
 
@@ -132,11 +153,8 @@ pub async fn insert(c: &mut Conn, i: &Image) -> Result<()> {
 /// # Errors
 /// Whatever the database said.
 pub async fn newest(c: &mut Conn, id: ImageId) -> Result<Option<Image>> {
-    let row: Option<Row> = sql("select id, version, event_id, style, platform, name, width, height, headline, body, palette, alt_text, background, own_headline, own_body
-                                  from events.images where id = ? order by version desc limit 1")
-    .bind::<t::Uuid, _>(id.0)
-    .first(c)
-    .await?;
+    let row: Option<Row> =
+        sql(select_images!("", "where id = ? order by version desc limit 1")).bind::<t::Uuid, _>(id.0).first(c).await?;
     row.map(Image::try_from).transpose()
 }
 
@@ -145,11 +163,10 @@ pub async fn newest(c: &mut Conn, id: ImageId) -> Result<Option<Image>> {
 /// # Errors
 /// Whatever the database said.
 pub async fn newest_of(c: &mut Conn, ids: Vec<Uuid>) -> Result<Vec<Image>> {
-    let rows: Vec<Row> = sql("select distinct on (id) id, version, event_id, style, platform, name, width, height, headline, body, palette, alt_text, background, own_headline, own_body
-                                from events.images where id = any (?) order by id, version desc")
-    .bind::<t::Array<t::Uuid>, _>(ids)
-    .all(c)
-    .await?;
+    let rows: Vec<Row> = sql(select_images!("distinct on (id)", "where id = any (?) order by id, version desc"))
+        .bind::<t::Array<t::Uuid>, _>(ids)
+        .all(c)
+        .await?;
     rows.into_iter().map(Image::try_from).collect()
 }
 
@@ -158,24 +175,23 @@ pub async fn newest_of(c: &mut Conn, ids: Vec<Uuid>) -> Result<Vec<Image>> {
 /// # Errors
 /// Whatever the database said.
 pub async fn of_event(c: &mut Conn, event: EventId) -> Result<Vec<Image>> {
-    let rows: Vec<Row> = sql("select distinct on (id) id, version, event_id, style, platform, name, width, height, headline, body, palette, alt_text, background, own_headline, own_body
-                                from events.images where event_id = ? order by id, version desc limit 100")
-    .bind::<t::Uuid, _>(event.0)
-    .all(c)
-    .await?;
+    let rows: Vec<Row> =
+        sql(select_images!("distinct on (id)", "where event_id = ? order by id, version desc limit 100"))
+            .bind::<t::Uuid, _>(event.0)
+            .all(c)
+            .await?;
     rows.into_iter().map(Image::try_from).collect()
 }
 
-/// Every version of every picture of an event, oldest first.
+/// Every version that publications of an event show, oldest first.
 ///
 /// # Errors
 /// Whatever the database said.
-pub async fn versions_of_event(c: &mut Conn, event: EventId) -> Result<Vec<Image>> {
-    let rows: Vec<Row> = sql("select id, version, event_id, style, platform, name, width, height, headline, body, palette, alt_text, background, own_headline, own_body
-                                from events.images where event_id = ? order by id, version limit 10000")
-    .bind::<t::Uuid, _>(event.0)
-    .all(c)
-    .await?;
+pub async fn published_of_event(c: &mut Conn, event: EventId) -> Result<Vec<Image>> {
+    let rows: Vec<Row> = sql(select_images!("", "where event_id = ? and published order by id, version limit 10000"))
+        .bind::<t::Uuid, _>(event.0)
+        .all(c)
+        .await?;
     rows.into_iter().map(Image::try_from).collect()
 }
 
@@ -184,11 +200,84 @@ pub async fn versions_of_event(c: &mut Conn, event: EventId) -> Result<Vec<Image
 /// # Errors
 /// Whatever the database said.
 pub async fn version(c: &mut Conn, id: ImageId, version: i32) -> Result<Option<Image>> {
-    let row: Option<Row> = sql("select id, version, event_id, style, platform, name, width, height, headline, body, palette, alt_text, background, own_headline, own_body
-                                  from events.images where id = ? and version = ?")
-    .bind::<t::Uuid, _>(id.0)
-    .bind::<t::Integer, _>(version)
+    let row: Option<Row> = sql(select_images!("", "where id = ? and version = ?"))
+        .bind::<t::Uuid, _>(id.0)
+        .bind::<t::Integer, _>(version)
+        .first(c)
+        .await?;
+    row.map(Image::try_from).transpose()
+}
+
+/// The version whose object has this name.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn by_name(c: &mut Conn, name: &str) -> Result<Option<Image>> {
+    let row: Option<Row> =
+        sql(select_images!("", "where name = ?")).bind::<t::Text, _>(name.to_owned()).first(c).await?;
+    row.map(Image::try_from).transpose()
+}
+
+/// Keeps these versions for good: publications show them.
+///
+/// # Errors
+/// [`StorageError::Contended`] when one of them is not there any more, or whatever the database said.
+pub async fn mark_published(c: &mut Conn, shown: &[(ImageId, i32)]) -> Result<()> {
+    for (id, version) in shown {
+        let marked = sql("update events.images set published = true where id = ? and version = ?")
+            .bind::<t::Uuid, _>(id.0)
+            .bind::<t::Integer, _>(*version)
+            .run(c)
+            .await?;
+        if marked == 0 {
+            return Err(StorageError::Contended);
+        }
+    }
+    Ok(())
+}
+
+/// Deletes versions that were superseded so many seconds ago and that no publication shows, at most `limit`; how many. Their
+/// objects are released with them.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn delete_superseded(c: &mut Conn, seconds: i32, limit: i64) -> Result<usize> {
+    sql("delete from events.images where (id, version) in (
+           select id, version from events.images
+            where superseded_at is not null and not published and superseded_at < now() - make_interval(secs => ?)
+            order by superseded_at limit ?)")
+    .bind::<t::Integer, _>(seconds)
+    .bind::<t::BigInt, _>(limit)
+    .run(c)
+    .await
+}
+
+/// Compositions that an account has spent of its budget on this Korean day.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn spent_today(c: &mut Conn, owner: UserId) -> Result<i64> {
+    let row: Option<Number> = sql("select spent::bigint as n from events.compositions
+                                    where owner_id = ? and day = (now() at time zone 'Asia/Seoul')::date")
+    .bind::<t::Uuid, _>(owner.0)
     .first(c)
     .await?;
-    row.map(Image::try_from).transpose()
+    Ok(row.map_or(0, |r| r.n))
+}
+
+/// Spends one composition of an account's budget of the Korean day. False: `limit` was spent before.
+///
+/// # Errors
+/// Whatever the database said.
+pub async fn spend(c: &mut Conn, owner: UserId, limit: i64) -> Result<bool> {
+    let spent = sql("insert into events.compositions as had (owner_id, day, spent)
+                     values (?, (now() at time zone 'Asia/Seoul')::date, 1)
+                     on conflict (owner_id) do update
+                       set day = excluded.day, spent = case when had.day = excluded.day then had.spent + 1 else 1 end
+                     where had.day <> excluded.day or had.spent < ?")
+    .bind::<t::Uuid, _>(owner.0)
+    .bind::<t::BigInt, _>(limit)
+    .run(c)
+    .await?;
+    Ok(spent == 1)
 }

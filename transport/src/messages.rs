@@ -72,6 +72,7 @@ const TABLE: &[Row] = &[
     ("visit-code-invalid", "방문 코드가 맞지 않아요", "지금 매장에 표시된 코드와 달라요. 코드는 1분마다 바뀌어요. 표시된 6자리를 다시 입력하거나 QR을 다시 찍어 주세요.", "Invalid visit code", "It is not the code shown in the shop now: codes change every minute. Type the six digits again, or scan the QR code again."),
     ("erased-too-often", "오늘은 다시 응모할 수 없어요", "이 번호의 응모를 오늘 여러 번 지웠어요. 내일 다시 응모해 주세요.", "Erased too often today", "The entry of this phone was erased too often today. Please enter again tomorrow."),
     ("quota-exceeded", "하루 한도 초과", "오늘 쓸 수 있는 횟수를 모두 썼습니다.", "Quota exceeded", "Today's quota is used up."),
+    ("picture-budget-spent", "오늘 이미지 편집 한도", "오늘은 이미지를 300번 고쳐서 더 고칠 수 없어요. 지금 이미지로 승인하거나, 내일 이어서 고쳐 주세요.", "Today's picture edits are used up", "Pictures were edited 300 times today. Approve with the pictures as they are, or go on tomorrow."),
     ("rate-limited", "요청이 너무 많음", "잠시 뒤 다시 시도해 주세요.", "Rate limited", "Too many requests: try again shortly."),
     ("too-large", "너무 큼", "본문이 너무 큽니다.", "Too large", "The body is too large."),
     ("overloaded", "붐빔", "지금 요청이 몰려 처리하지 못했습니다. 곧 다시 시도해 주세요.", "Overloaded", "Too much at once; nothing was done. Try again shortly."),
@@ -84,6 +85,7 @@ const TABLE: &[Row] = &[
 #[cfg(test)]
 mod tests {
     use super::words;
+    use actors::pictures::MAX_COMPOSITIONS_PER_DAY;
     use domain::event::command::MAX_DAYS;
 
     #[test]
@@ -91,6 +93,15 @@ mod tests {
         let said = words("period-invalid");
         for detail in [said.ko.1, said.en.1] {
             assert!(detail.contains(&MAX_DAYS.to_string()), "{detail}");
+        }
+    }
+
+    /// Case H4.
+    #[test]
+    fn the_budget_of_compositions_is_said_as_it_is() {
+        let said = words("picture-budget-spent");
+        for detail in [said.ko.1, said.en.1] {
+            assert!(detail.contains(&MAX_COMPOSITIONS_PER_DAY.to_string()), "{detail}");
         }
     }
 }

@@ -223,13 +223,17 @@ impl State {
         if event.status != Status::Ready {
             return Err(Rejection::WrongState(event.status).into());
         }
+        let (seed, distribution) = (storage::crypto::random32(), DistributionId::new());
+        let commitment = domain::draw::commitment(&seed);
+        let approved = |content: Vec<ContentItem>| {
+            let now = crate::system::now();
+            decide(&event, Command::Approve { commitment, distribution, content }, now).map(|facts| (facts, now))
+        };
+        // Nothing is painted for what is refused.
+        approved(event.content.clone())?;
         let plan = publishing::plan(&self.shared, &event).await?.ok_or(EventError::StoreRejected)?;
-        let seed = storage::crypto::random32();
-        let distribution = DistributionId::new();
-        let content: Vec<ContentItem> = plan.content;
-        let command = Command::Approve { commitment: domain::draw::commitment(&seed), distribution, content };
-        let now = crate::system::now();
-        let facts = decide(&event, command, now)?;
+        let (facts, now) = approved(plan.content)?;
+        let shown = plan.shown;
         let sealed = self.shared.keys.seal("events.seed", event.id, &seed);
         let publications = plan.publications;
         let skips = publications.iter().any(|p| p.mode == Mode::Off);
@@ -239,6 +243,7 @@ impl State {
                 storage::events::set_seed(c, event.id, sealed).await?;
                 storage::distributions::insert(c, distribution, event.id, owner, &publications).await?;
                 storage::jobs::insert(c, publishing::job(distribution, event.id, owner)).await?;
+                storage::images::mark_published(c, &shown).await?;
                 Ok(Vec::new())
             })
         });

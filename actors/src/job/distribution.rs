@@ -27,7 +27,7 @@ pub(super) struct Loaded {
     pub(super) shop: Shop,
     /// Those that were chosen, as they were approved.
     images: Vec<Image>,
-    /// All versions of all there are, in other sizes too: later edits change nothing that was approved.
+    /// All versions that were approved, in other sizes too: later edits change nothing.
     all: Vec<Image>,
 }
 
@@ -50,7 +50,7 @@ pub(super) async fn load(run: &Run) -> Result<Option<Loaded>, StorageError> {
                 for item in &event.content {
                     images.extend(storage::images::version(c, item.image, item.version.unwrap_or(1)).await?);
                 }
-                let all = storage::images::versions_of_event(c, event.id).await?;
+                let all = storage::images::published_of_event(c, event.id).await?;
                 Ok(Some(Loaded { distribution, event, shop, images, all }))
             })
         })
@@ -123,7 +123,7 @@ pub(super) fn post(run: &Run, l: &Loaded, p: &Publication) -> Post {
 async fn picture(run: &Run, l: &Loaded, channel: Channel) -> Result<Option<Bytes>, StorageError> {
     match l.picture(channel) {
         Some(image) if channel == Channel::Naver && image.name.ends_with(".jpg") => {
-            run.shared.objects.get(&image.name).await
+            crate::pictures::file(&run.shared, &image.name).await
         }
         _ => Ok(None),
     }

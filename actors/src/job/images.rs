@@ -1,7 +1,7 @@
 //! Pictures: one textless background per style from the model (or built in), our own text on each platform's size.
 
-use super::{Run, blocking, fallback};
-use crate::pictures::{Composition, headline, make_picture, small_text};
+use super::{Run, fallback};
+use crate::pictures::{Composition, PlanWords, make_picture, store_object};
 use clients::prompt;
 use domain::catalog::{INDUSTRIES, industry_of};
 use domain::channel::{Platform, Style, Upstream};
@@ -11,14 +11,12 @@ use domain::ids::{ImageId, StoreId};
 use domain::time::Season;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use storage::StorageError;
 use storage::images::Image;
 use storage::jobs::End;
 use storage::offers::PaidCall;
 use storage::stores::Shop;
-use tokio::sync::Semaphore;
 
 /// How long the models of one style are asked: three styles and their pictures must fit into five minutes (RS-05).
 const DRAWING: Duration = Duration::from_secs(85);
@@ -98,7 +96,7 @@ async fn background(run: &Run, shop: &Shop, event: &Event, style: Style) -> Opti
     let seed: u32 = rand::random::<u32>() >> 1;
     let (png, painter) = draw(run, shop, &words, seed).await?;
     let name = format!("{}.png", crate::pictures::unguessable());
-    run.shared.objects.put(&name, png.to_vec()).await.ok()?;
+    store_object(&run.shared, &name, png.to_vec()).await.ok()?;
     Some((name, painter))
 }
 
@@ -153,7 +151,7 @@ async fn compose(
     platform: Platform,
     background: Option<&str>,
 ) -> Result<Image, StorageError> {
-    let headline = headline(event, shop);
+    let PlanWords { headline, body } = PlanWords::of(event, shop);
     let palette = match style {
         Style::Simple => "CREAM",
         Style::Vivid => "SUNSET",
@@ -165,32 +163,12 @@ async fn compose(
         event: event.id,
         style,
         platform,
-        body: small_text(event, shop),
         headline,
+        body,
         palette: palette.into(),
         background: background.map(str::to_owned),
         own_headline: false,
         own_body: false,
     };
-    make_picture(&run.shared, what).await
-}
-
-/// Pictures drawn at once: each takes a core and some megabytes.
-static DRAWING_PLACES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(4)));
-
-/// Composes off the async threads.
-pub(crate) async fn raster(fonts: creative::Fonts, svg: String) -> (Vec<u8>, &'static str) {
-    let place = DRAWING_PLACES.clone().acquire_owned().await;
-    blocking(move || {
-        // Held as long as the work goes on, whoever waits for it.
-        let _place = place;
-        if fonts.hangul().is_some() {
-            match fonts.jpeg(&svg) {
-                Ok(jpeg) => return (jpeg, "jpg"),
-                Err(e) => tracing::warn!(error = %e, "a picture could not be rasterised"),
-            }
-        }
-        (svg.into_bytes(), "svg")
-    })
-    .await
+    make_picture(&run.shared, event.owner, what).await
 }

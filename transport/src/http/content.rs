@@ -2,12 +2,12 @@
 
 use super::bodies::{EditImage, MakeImages, PaletteBody};
 use super::events::owned;
-use super::recommendations::answer;
+use super::recommendations::{answer, until_midnight};
 use crate::auth::Session;
 use crate::error::{ApiResult, Problem};
 use crate::extract::{Body, Check, Id, IfMatch, Owner, versioned};
 use crate::state::App;
-use actors::pictures::{self, Composition, make_picture};
+use actors::pictures::{self, ImageEdit, PictureError};
 use actors::view;
 use axum::Json;
 use axum::extract::State;
@@ -15,10 +15,13 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use creative::Palette;
 use domain::channel::{Platform, Style};
-use domain::event::Rejection;
+use domain::event::command::MAX_IMAGES;
+use domain::event::{Event, Rejection};
 use domain::ids::{EventId, ImageId};
+use domain::rule::{Broken, within};
 use domain::text::{TextError, line, paragraph};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use storage::StorageError;
 use storage::images::Image;
 
@@ -31,18 +34,16 @@ pub(crate) async fn make(State(app): State<App>, Owner(who): Owner, Body(body): 
     if !event.status.is_drafting() || event.title.is_none() {
         return Err(Rejection::WrongState(event.status).into());
     }
-    let mut styles = body.styles.filter(|s| !s.is_empty()).unwrap_or_else(|| Style::ALL.to_vec());
-    let mut platforms = body.platforms.filter(|p| !p.is_empty()).unwrap_or_else(|| Platform::ALL.to_vec());
-    styles.sort_unstable();
-    styles.dedup();
-    platforms.sort_unstable();
-    platforms.dedup();
+    let mut check = Check::default();
+    let styles = check.take("styles", kinds(body.styles, Style::ALL));
+    let platforms = check.take("platforms", kinds(body.platforms, Platform::ALL));
+    let (Some(styles), Some(platforms)) = (styles, platforms) else { return Err(check.problem()) };
     let title = event.title.clone().unwrap_or_default();
     let id = event.id;
     if let Some(images) = cached(&app, id, &styles, &platforms, &title).await {
         return Ok(Json(json!({"images": images})).into_response());
     }
-    let have = app.store().run(move |c| Box::pin(async move { storage::images::of_event(c, id).await })).await?;
+    let have = pictures::look(&app.handles.shared, &event, None).await?;
     let wanted = |i: &&Image| styles.contains(&i.style) && platforms.contains(&i.platform) && i.headline == title;
     // Requests that overlapped may have made two of a kind: the newest one stands.
     let mut kinds: std::collections::BTreeMap<(Style, Platform), &Image> = std::collections::BTreeMap::new();
@@ -62,6 +63,15 @@ pub(crate) async fn make(State(app): State<App>, Owner(who): Owner, Body(body): 
     answer(app.handles.draw_images(&event, &styles, &platforms).await?)
 }
 
+/// Styles or platforms that were asked for, each once; all of them where none was. The list is bounded before it is sorted.
+fn kinds<T: Copy + Ord>(asked: Option<Vec<T>>, all: &[T]) -> Result<Vec<T>, Broken> {
+    let mut kinds = asked.filter(|asked| !asked.is_empty()).unwrap_or_else(|| all.to_vec());
+    within("too-many", kinds.len() as i64, 1..=MAX_IMAGES as i64)?;
+    kinds.sort_unstable();
+    kinds.dedup();
+    Ok(kinds)
+}
+
 /// All pictures asked for, from the cache; `None` when one is missing or was made for another title.
 async fn cached(app: &App, id: EventId, styles: &[Style], platforms: &[Platform], title: &str) -> Option<Vec<Value>> {
     let mut images = Vec::new();
@@ -74,21 +84,22 @@ async fn cached(app: &App, id: EventId, styles: &[Style], platforms: &[Platform]
     Some(images)
 }
 
-async fn owned_image(app: &App, who: Session, id: ImageId) -> ApiResult<Image> {
+async fn owned_image(app: &App, who: Session, id: ImageId) -> ApiResult<(Arc<Event>, Image)> {
     let found = app.store().run(move |c| Box::pin(async move { storage::images::newest(c, id).await })).await?;
     let image = found.ok_or_else(Problem::not_found)?;
-    owned(app, who, image.event).await?;
-    Ok(image)
+    Ok((owned(app, who, image.event).await?, image))
 }
 
 pub(crate) async fn one(State(app): State<App>, Owner(who): Owner, Id(id): Id<ImageId>) -> ApiResult {
-    let image = owned_image(&app, who, id).await?;
+    let (event, image) = owned_image(&app, who, id).await?;
+    let images = pictures::look(&app.handles.shared, &event, Some(id)).await?;
+    let image = images.into_iter().find(|i| i.id == id).unwrap_or(image);
     Ok(versioned(StatusCode::OK, image.version.into(), &body_of(&app, &image)))
 }
 
 pub(crate) async fn of_event(State(app): State<App>, Owner(who): Owner, Id(id): Id<EventId>) -> ApiResult<Json<Value>> {
-    owned(&app, who, id).await?;
-    let images = app.store().run(move |c| Box::pin(async move { storage::images::of_event(c, id).await })).await?;
+    let event = owned(&app, who, id).await?;
+    let images = pictures::look(&app.handles.shared, &event, None).await?;
     Ok(Json(json!({"items": images.iter().map(|i| body_of(&app, i)).collect::<Vec<_>>(), "nextCursor": null})))
 }
 
@@ -100,41 +111,45 @@ pub(crate) async fn edit(
     IfMatch(version): IfMatch,
     Body(body): Body<EditImage>,
 ) -> ApiResult {
-    let image = owned_image(&app, who, id).await?;
+    let (event, image) = owned_image(&app, who, id).await?;
     if version.is_some_and(|v| v != i64::from(image.version)) {
         return Err(Problem::new(StatusCode::PRECONDITION_FAILED, "stale"));
     }
     let mut check = Check::default();
-    let headline = check.take("headline", body.headline.map_or(Ok(image.headline.clone()), |h| line(&h, 60)));
+    let headline = check.take("headline", body.headline.map(|h| line(&h, 60)).transpose());
     let text = check.take(
         "body",
-        match body.body {
-            None => Ok(image.body.clone()),
-            Some(b) => match paragraph(&b, 120) {
+        body.body
+            .map(|b| match paragraph(&b, 120) {
                 Err(TextError::Empty) => Ok(String::new()),
                 read => read,
-            },
-        },
+            })
+            .transpose(),
     );
-    let palette = check.take("palette", body.palette.map_or(Ok(image.palette.clone()), palette));
-    let (Some(headline), Some(text), Some(palette)) = (headline, text, palette) else { return Err(check.problem()) };
-    if (&headline, &text, &palette) == (&image.headline, &image.body, &image.palette) {
-        return Ok(versioned(StatusCode::OK, image.version.into(), &body_of(&app, &image)));
-    }
-    let (own_headline, own_body) =
-        (image.own_headline || headline != image.headline, image.own_body || text != image.body);
-    let what = Composition { headline, body: text, palette, own_headline, own_body, ..Composition::after(image) };
-    match make_picture(&app.handles.shared, what).await {
+    let palette = check.take("palette", body.palette.map(palette).transpose());
+    let (Some(headline), Some(body), Some(palette)) = (headline, text, palette) else { return Err(check.problem()) };
+    let change = ImageEdit { headline, body, palette };
+    match pictures::edit(&app.handles.shared, &event, image, change).await {
         Ok(new) => Ok(versioned(StatusCode::OK, new.version.into(), &body_of(&app, &new))),
         // Two edits at once: one of them was made on an old version.
-        Err(StorageError::Conflict { .. }) => Err(Problem::new(StatusCode::PRECONDITION_FAILED, "stale")),
-        Err(e) => Err(e.into()),
+        Err(PictureError::Storage(StorageError::Conflict { .. })) => {
+            Err(Problem::new(StatusCode::PRECONDITION_FAILED, "stale"))
+        }
+        Err(PictureError::Storage(e)) => Err(e.into()),
+        Err(PictureError::BudgetSpent) => {
+            let spent = Problem::new(StatusCode::TOO_MANY_REQUESTS, "quota-exceeded").said("picture-budget-spent");
+            Err(spent.retry_after(until_midnight()))
+        }
     }
 }
+
+/// Five colours: as many as a palette may have.
+const MAX_COLOURS: usize = 5;
 
 fn palette(given: PaletteBody) -> Result<String, &'static str> {
     let text = match given {
         PaletteBody::One(s) => s,
+        PaletteBody::Several(all) if all.len() > MAX_COLOURS => return Err("palette-invalid"),
         PaletteBody::Several(all) => all.join(","),
     };
     Palette::parse(&text).map(|_| text.trim().to_owned()).ok_or("palette-invalid")
@@ -151,7 +166,7 @@ pub(crate) async fn file(State(app): State<App>, Id(name): Id<String>) -> ApiRes
         },
         _ => return Err(Problem::not_found()),
     };
-    let bytes = app.handles.shared.objects.get(&name).await?.ok_or_else(Problem::not_found)?;
+    let bytes = pictures::file(&app.handles.shared, &name).await?.ok_or_else(Problem::not_found)?;
     let headers = [
         (header::CONTENT_TYPE, kind),
         (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),

@@ -13,6 +13,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use creative::raster::modules_png;
 use domain::catalog::Objective;
 use domain::channel::{Channel, Source};
 use domain::event::command::{MAX_IMAGES, PlanInput};
@@ -22,11 +23,16 @@ use domain::offer::EventOption;
 use domain::rule::within;
 use domain::text::search;
 use domain::visit_code::{self, VisitClaim};
-use fast_qr::convert::{Builder, image::ImageBuilder, svg::SvgBuilder};
+use fast_qr::convert::{Builder, svg::SvgBuilder};
 use fast_qr::{ECL, QRBuilder};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use storage::events::Filter;
+
+/// Four modules of white around a QR code, as its standard asks.
+const QR_MARGIN: u32 = 4;
+/// 720 pixels a side of a QR code at most: sharp in print at six centimetres.
+const MAX_QR_PIXELS: u32 = 720;
 
 /// An event of this owner, as its actor has it.
 pub(crate) async fn owned(app: &App, who: Session, id: EventId) -> ApiResult<Arc<Event>> {
@@ -117,7 +123,7 @@ pub(crate) async fn edit(
     owned(&app, who, id).await?;
     let edit = Command::Edit { title: body.title, ends_at: body.ends_at };
     let edited = command(&app, who, id, edit, version).await?;
-    repaint(&app, &edited).await;
+    pictures::forget(&app.handles.shared, id).await;
     Ok(shown(&edited))
 }
 
@@ -154,19 +160,8 @@ pub(crate) async fn plan(
         visit_weight: body.visit_bonus.map(|b| b.map(|b| b.weight)),
     };
     let planned = command(&app, who, id, Command::Plan(Box::new(input)), version).await?;
-    repaint(&app, &planned).await;
+    pictures::forget(&app.handles.shared, id).await;
     Ok(shown(&planned))
-}
-
-/// Has the pictures follow what was changed. Where that fails the approval does it: the change itself is done.
-async fn repaint(app: &App, changed: &Event) {
-    // As it is now: somebody may have changed it once more.
-    let Ok(event) = app.handles.events.get(changed.id).read().await else { return };
-    if event.status.is_drafting()
-        && let Err(e) = pictures::follow_plan(&app.handles.shared, &event).await
-    {
-        tracing::warn!(event = %event.id, error = %e, "pictures do not follow the plan yet");
-    }
 }
 
 /// An option that was offered for this event, or by a job of this owner, or is the event's own.
@@ -203,10 +198,15 @@ pub(crate) async fn content(
     if !matches!(event.status, Status::Planned | Status::Ready) {
         return Err(Rejection::WrongState(event.status).into());
     }
-    // Before the database is asked for any of them.
-    let count = body.image_ids.len().max(1) as i64;
-    within("too-many", count, 1..=MAX_IMAGES as i64).map_err(|e| Problem::field("imageIds", e))?;
-    let ids = body.image_ids.clone();
+    // Bounded before the database is asked.
+    if body.image_ids.is_empty() {
+        return Err(Problem::field("imageIds", "required"));
+    }
+    within("too-many", body.image_ids.len() as i64, 1..=MAX_IMAGES as i64)
+        .map_err(|e| Problem::field("imageIds", e))?;
+    let mut ids = body.image_ids.clone();
+    ids.sort_unstable();
+    ids.dedup();
     let found = app.store().run(move |c| Box::pin(async move { storage::images::newest_of(c, ids).await })).await?;
     for (i, wanted) in body.image_ids.iter().enumerate() {
         if !found.iter().any(|image| image.id.0 == *wanted && image.event == id) {
@@ -244,7 +244,7 @@ pub(crate) async fn duplicate(
     let mut copies = Vec::new();
     if let (Some(option), Some(title)) = (old.option.clone(), old.title.clone()) {
         for picture in &chosen {
-            copies.push(copy_image(&app, picture, new.id).await?);
+            copies.push(pictures::copy(&app.handles.shared, picture, new.id).await?);
         }
         let images = copies.iter().map(|i| i.id).collect();
         let fact = Fact::Duplicated {
@@ -260,19 +260,8 @@ pub(crate) async fn duplicate(
         facts.push(fact);
     }
     let new = app.handles.create_event(new, facts, copies).await?;
-    // They said until when; the copy has no dates yet.
-    repaint(&app, &new).await;
     app.audit(Some(who), origin, "event-created", format!("event:{}", new.id), json!({"from": id}));
     Ok(versioned(StatusCode::CREATED, new.revision, &view::event(&new)))
-}
-
-async fn copy_image(app: &App, picture: &storage::images::Image, event: EventId) -> ApiResult<storage::images::Image> {
-    let objects = &app.handles.shared.objects;
-    let bytes = objects.get(&picture.name).await?.unwrap_or_default();
-    let extension = picture.name.rsplit('.').next().unwrap_or("svg");
-    let name = format!("{}.{extension}", pictures::unguessable());
-    objects.put(&name, bytes.to_vec()).await?;
-    Ok(storage::images::Image { id: ImageId::new(), version: 1, event, name, ..picture.clone() })
 }
 
 pub(crate) async fn preflight(
@@ -386,14 +375,17 @@ fn qr(link: &str) -> ApiResult<fast_qr::QRCode> {
 
 pub(crate) async fn qr_svg(State(app): State<App>, Owner(who): Owner, Id(id): Id<EventId>, query: Query) -> ApiResult {
     let code = qr(&qr_link(&app, who, id, &query).await?)?;
-    let svg = SvgBuilder::default().margin(4).to_str(&code);
+    let svg = SvgBuilder::default().margin(QR_MARGIN as usize).to_str(&code);
     Ok(([(header::CONTENT_TYPE, "image/svg+xml")], svg).into_response())
 }
 
 pub(crate) async fn qr_png(State(app): State<App>, Owner(who): Owner, Id(id): Id<EventId>, query: Query) -> ApiResult {
     let code = qr(&qr_link(&app, who, id, &query).await?)?;
-    let drawn =
-        tokio::task::spawn_blocking(move || ImageBuilder::default().margin(4).fit_width(720).to_bytes(&code)).await;
+    let drawn = tokio::task::spawn_blocking(move || {
+        let is_dark = |x: u32, y: u32| code[y as usize][x as usize].value();
+        modules_png(code.size as u32, QR_MARGIN, MAX_QR_PIXELS, is_dark)
+    })
+    .await;
     match drawn {
         Ok(Ok(png)) => Ok(([(header::CONTENT_TYPE, "image/png")], png).into_response()),
         _ => Err(EventError::Unavailable.into()),

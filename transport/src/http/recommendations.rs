@@ -81,7 +81,7 @@ pub(crate) fn answer(recommended: Recommended) -> ApiResult<Response> {
 }
 
 /// Until the quota of the Korean day is new.
-fn until_midnight() -> std::time::Duration {
+pub(crate) fn until_midnight() -> std::time::Duration {
     let tomorrow = domain::time::kst_day(Utc::now()).succ_opt().and_then(|d| d.and_hms_opt(0, 0, 0));
     let midnight = tomorrow.and_then(|t| t.and_local_timezone(domain::time::kst()).single());
     midnight

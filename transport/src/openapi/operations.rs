@@ -166,7 +166,7 @@ pub const OPERATIONS: &[Operation] = &[
         .gives(of::<a::Images>)
         .or_job(),
     get("/api/content/images/{id}", "A picture", &[200, 404]).gives(of::<a::Image>),
-    patch("/api/content/images/{id}", "Edit a picture at once", &[200, 404, 412, 422])
+    patch("/api/content/images/{id}", "Edit a picture at once", &[200, 404, 412, 422, 429])
         .takes(of::<b::EditImage>)
         .gives(of::<a::Image>),
     get("/api/jobs/{id}", "A job; Prefer: wait holds", &[200, 304, 404]).gives(of::<a::Job>),

@@ -28,6 +28,7 @@ mod modes;
 mod ops;
 mod origins;
 mod outage;
+mod pictures;
 mod process;
 mod published;
 mod reach;

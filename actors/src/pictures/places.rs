@@ -1,0 +1,100 @@
+//! Who may paint now: one composition at a time for an account, and a few of all accounts.
+
+use domain::ids::UserId;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, Weak};
+use std::time::Duration;
+use storage::{Result, StorageError};
+use tokio::sync::{Mutex as Turn, OwnedMutexGuard, Semaphore};
+use uuid::Uuid;
+
+/// Ten seconds at most for an edit, or a look, behind other compositions of the same account: past this nobody waits for the
+/// answer.
+const MAX_WAIT: Duration = Duration::from_secs(10);
+/// Four pictures are rasterised at once: each takes a core and some megabytes.
+const MAX_RASTERISED: usize = 4;
+
+/// The turns that somebody holds or waits for, by account or picture.
+static TURNS: LazyLock<Mutex<HashMap<Uuid, Weak<Turn<()>>>>> = LazyLock::new(Mutex::default);
+static RASTERISED: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(MAX_RASTERISED)));
+
+/// The right to compose, until it is dropped.
+pub(super) type CompositionPlace = OwnedMutexGuard<()>;
+
+/// Waits for the turn of an account, or of a picture, as long as it takes.
+pub(super) async fn wait(of: Uuid) -> CompositionPlace {
+    let turn = {
+        let mut turns = TURNS.lock().expect("nobody panics holding it");
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        let held = turns.get(&of).and_then(Weak::upgrade);
+        held.unwrap_or_else(|| {
+            let turn = Arc::new(Turn::new(()));
+            turns.insert(of, Arc::downgrade(&turn));
+            turn
+        })
+    };
+    turn.lock_owned().await
+}
+
+/// Waits for the turn of an account, up to ten seconds.
+///
+/// # Errors
+/// [`StorageError::Busy`]: it did not come.
+pub(super) async fn wait_a_while(owner: UserId) -> Result<CompositionPlace> {
+    wait_within(owner.0, MAX_WAIT).await
+}
+
+async fn wait_within(of: Uuid, limit: Duration) -> Result<CompositionPlace> {
+    tokio::time::timeout(limit, wait(of)).await.map_err(|_| StorageError::Busy)
+}
+
+/// Rasterises off the async threads; without a Hangul font the picture stays SVG. The bytes and their extension.
+pub(super) async fn raster(fonts: creative::Fonts, svg: String) -> (Vec<u8>, &'static str) {
+    let place = RASTERISED.clone().acquire_owned().await;
+    crate::draw::blocking(move || {
+        // Held as long as the work goes on, whoever waits for it.
+        let _place = place;
+        if fonts.hangul().is_some() {
+            if let Some(hole) = fonts.hole_in(&svg) {
+                tracing::warn!(%hole, "no font of this machine draws all of a picture's text");
+            }
+            match fonts.jpeg(&svg) {
+                Ok(jpeg) => return (jpeg, "jpg"),
+                Err(e) => tracing::warn!(error = %e, "a picture could not be rasterised"),
+            }
+        }
+        (svg.into_bytes(), "svg")
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    /// Case H4: compositions of one account follow each other, those of another do not wait for them.
+    #[tokio::test]
+    async fn an_account_composes_one_picture_at_a_time() {
+        let (owner, other) = (Uuid::now_v7(), Uuid::now_v7());
+        static COMPOSING: AtomicU32 = AtomicU32::new(0);
+        let compose = |_| async move {
+            let _place = wait(owner).await;
+            assert_eq!(COMPOSING.fetch_add(1, Ordering::SeqCst), 0, "two at once");
+            tokio::task::yield_now().await;
+            COMPOSING.fetch_sub(1, Ordering::SeqCst);
+        };
+        futures_util::future::join_all((0..20).map(compose)).await;
+        let held = wait(owner).await;
+        drop(wait(other).await);
+        drop(held);
+        assert!(!TURNS.lock().unwrap().get(&owner).is_some_and(|turn| turn.strong_count() > 0), "nobody holds it");
+    }
+
+    #[tokio::test]
+    async fn an_edit_does_not_wait_for_ever() {
+        let owner = Uuid::now_v7();
+        let _held = wait(owner).await;
+        assert!(matches!(wait_within(owner, Duration::from_millis(10)).await, Err(StorageError::Busy)));
+    }
+}

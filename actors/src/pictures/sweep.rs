@@ -1,0 +1,66 @@
+//! Deletes pictures that nothing shows any more, and the files of rows that went or never came; a bounded number at a time.
+
+use crate::system::{Handles, Shared};
+use storage::Result;
+use storage::objects::DueDeletion;
+
+/// One hour that a superseded version is kept, so that a page which is open shows what it was given.
+const SUPERSEDED_GRACE_SECONDS: i32 = 3_600;
+/// Files of one look: some milliseconds.
+const FILES: i64 = 100;
+/// Rows of one statement.
+const ROWS: i64 = 500;
+/// Statements of one look: the rest is found by the next.
+const STATEMENTS: usize = 20;
+/// Five minutes before a file that could not be deleted is tried again.
+const RETRY_SECONDS: i32 = 300;
+
+impl Handles {
+    /// Deletes what no picture and no publication uses, as housekeeping does by itself at the start and every five minutes.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub async fn sweep_pictures(&self) -> Result<()> {
+        drop_superseded(&self.shared).await?;
+        delete_files(&self.shared).await
+    }
+}
+
+/// Deletes versions that were superseded long enough ago and that no publication shows. Their files follow.
+pub(crate) async fn drop_superseded(shared: &Shared) -> Result<()> {
+    for _ in 0..STATEMENTS {
+        let deleted = shared.store.run(|c| {
+            Box::pin(async move { storage::images::delete_superseded(c, SUPERSEDED_GRACE_SECONDS, ROWS).await })
+        });
+        if (deleted.await? as i64) < ROWS {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Deletes files whose time has come and that no picture uses.
+pub(crate) async fn delete_files(shared: &Shared) -> Result<()> {
+    let due = shared.store.run(|c| Box::pin(async move { storage::objects::due_deletions(c, FILES).await })).await?;
+    let Some(as_of) = due.first().map(|d| d.as_of) else { return Ok(()) };
+    let (mut settled, mut failed) = (Vec::new(), Vec::new());
+    for DueDeletion { name, used, .. } in due {
+        let deleted = if used { Ok(()) } else { shared.objects.delete(&name).await };
+        match deleted {
+            Ok(()) => settled.push(name),
+            Err(e) => {
+                tracing::warn!(%name, error = %e, "a file that nothing uses was not deleted");
+                failed.push(name);
+            }
+        }
+    }
+    shared
+        .store
+        .run(move |c| {
+            Box::pin(async move {
+                storage::objects::forget_deletions(c, settled, as_of).await?;
+                storage::objects::delay_deletions(c, failed, RETRY_SECONDS).await
+            })
+        })
+        .await
+}
