@@ -15,6 +15,7 @@ use domain::channel::{Platform, Style};
 use domain::event::Event;
 use domain::ids::{EventId, ImageId, UserId};
 use serde_json::Value;
+use std::sync::Arc;
 use storage::cache::ttl;
 use storage::images::Image;
 use storage::stores::Shop;
@@ -135,26 +136,50 @@ pub async fn forget(shared: &Shared, event: EventId) {
 ///
 /// # Errors
 /// Rows cannot be read.
-pub async fn look(shared: &Shared, event: &Event, only: Option<ImageId>) -> Result<Vec<Image>> {
-    let (images, behind) = read_behind(shared, event.id, only).await?;
+pub async fn look(shared: &Arc<Shared>, event: &Event, only: Option<ImageId>) -> Result<Vec<Image>> {
+    let (id, owner) = (event.id, event.owner);
+    let (images, behind) = read_behind(shared, id, only).await?;
     if behind.is_empty() {
         return Ok(images);
     }
-    let Ok(_place) = places::wait_a_while(event.owner).await else { return Ok(images) };
-    // As it is now: another look may have painted, and the title may be another.
-    let (mut images, behind) = read_behind(shared, event.id, only).await?;
+    let Ok(place) = places::wait_a_while(owner).await else { return Ok(images) };
+    let own = shared.clone();
+    to_its_end(shared, async move {
+        let _place = place;
+        paint_behind(&own, owner, id, only).await
+    })
+    .await
+}
+
+/// Paints what is behind the plan as it is now: another look may have painted, and the title may be another.
+async fn paint_behind(shared: &Shared, owner: UserId, id: EventId, only: Option<ImageId>) -> Result<Vec<Image>> {
+    let (mut images, behind) = read_behind(shared, id, only).await?;
     for next in behind {
-        match compose_within_budget(shared, event.owner, next).await {
+        match compose_within_budget(shared, owner, next).await {
             Ok(painted) => images.iter_mut().filter(|i| i.id == painted.id).for_each(|i| i.clone_from(&painted)),
             Err(PictureError::Storage(StorageError::Conflict { .. })) => {}
             Err(PictureError::BudgetSpent) => break,
             Err(PictureError::Storage(e)) => {
-                tracing::warn!(event = %event.id, error = %e, "pictures do not follow the plan yet");
+                tracing::warn!(event = %id, error = %e, "pictures do not follow the plan yet");
                 break;
             }
         }
     }
     Ok(images)
+}
+
+/// Does work in a task of its own, to its end even where its caller is gone: a composition that a caller gave up on is stored,
+/// is counted, and keeps the account's turn as long as it takes a core.
+async fn to_its_end<T, E>(shared: &Shared, work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<StorageError> + Send + 'static,
+{
+    match shared.tracker.spawn(work).await {
+        Ok(done) => done,
+        Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
+        Err(_) => Err(StorageError::Lost("the runtime is shutting down".into()).into()),
+    }
 }
 
 /// The newest pictures of an event, and the next version of each that is behind the plan.
@@ -184,12 +209,16 @@ async fn plan_words(c: &mut storage::Conn, id: EventId) -> Result<Option<PlanWor
 ///
 /// # Errors
 /// The budget is spent; or a conflict where somebody else edited it at the same time.
-pub async fn edit(shared: &Shared, event: &Event, image: Image, change: ImageEdit) -> Result<Image, PictureError> {
-    let id = event.id;
+pub async fn edit(shared: &Arc<Shared>, event: &Event, image: Image, change: ImageEdit) -> Result<Image, PictureError> {
+    let (id, owner) = (event.id, event.owner);
     let words = shared.store.run(move |c| Box::pin(async move { plan_words(c, id).await })).await?;
     let Some(next) = change.of(&image, words.as_ref()) else { return Ok(image) };
-    let _place = places::wait_a_while(event.owner).await?;
-    compose_within_budget(shared, event.owner, next).await
+    let (place, own) = (places::wait_a_while(owner).await?, shared.clone());
+    to_its_end(shared, async move {
+        let _place = place;
+        compose_within_budget(&own, owner, next).await
+    })
+    .await
 }
 
 /// Has every picture of an event that is about to be approved say what the plan says now; words that the owner wrote stay.
@@ -197,7 +226,7 @@ pub async fn edit(shared: &Shared, event: &Event, image: Image, change: ImageEdi
 ///
 /// # Errors
 /// Rows or objects cannot be read or written; some pictures may have followed.
-pub(crate) async fn follow_plan(shared: &Shared, event: &Event, shop: &Shop) -> Result<()> {
+pub(crate) async fn follow_plan(shared: &Arc<Shared>, event: &Event, shop: &Shop) -> Result<()> {
     let (id, words) = (event.id, PlanWords::of(event, shop));
     let images = shared.store.run(move |c| Box::pin(async move { storage::images::of_event(c, id).await })).await?;
     for next in images.iter().filter_map(|image| words.following(image)) {
@@ -214,7 +243,7 @@ pub(crate) async fn follow_plan(shared: &Shared, event: &Event, shop: &Shop) -> 
 ///
 /// # Errors
 /// Rows or objects cannot be read or written.
-pub(crate) async fn in_every_size(shared: &Shared, event: &Event, chosen: &[Image]) -> Result<Vec<Image>> {
+pub(crate) async fn in_every_size(shared: &Arc<Shared>, event: &Event, chosen: &[Image]) -> Result<Vec<Image>> {
     let id = event.id;
     let mut all = shared.store.run(move |c| Box::pin(async move { storage::images::of_event(c, id).await })).await?;
     let Some(first) = chosen.first() else { return Ok(all) };
@@ -239,13 +268,17 @@ pub(crate) fn looks_like(one: &Image, other: &Image) -> bool {
 ///
 /// # Errors
 /// Rows or objects cannot be read or written; a conflict where this version was made by somebody else.
-pub(crate) async fn make_picture(shared: &Shared, owner: UserId, what: Composition) -> Result<Image> {
-    let _place = places::wait(owner.0).await;
-    let image = compose_picture(shared, what).await?;
-    let stored = image.clone();
-    shared.store.tx(move |c| Box::pin(async move { storage::images::insert(c, &stored).await })).await?;
-    remember(shared, &image).await;
-    Ok(image)
+pub(crate) async fn make_picture(shared: &Arc<Shared>, owner: UserId, what: Composition) -> Result<Image> {
+    let (place, own) = (places::wait(owner.0).await, shared.clone());
+    to_its_end::<Image, StorageError>(shared, async move {
+        let _place = place;
+        let image = compose_picture(&own, what).await?;
+        let stored = image.clone();
+        own.store.tx(move |c| Box::pin(async move { storage::images::insert(c, &stored).await })).await?;
+        remember(&own, &image).await;
+        Ok(image)
+    })
+    .await
 }
 
 /// The same within the budget of the account, whose turn it is.
@@ -311,7 +344,7 @@ pub async fn file(shared: &Shared, name: &str) -> Result<Option<Bytes>> {
         bytes
     };
     store_object(shared, name, bytes.clone()).await?;
-    tracing::warn!(name, "the file of a picture was missing, and is composed anew");
+    tracing::warn!(%name, "the file of a picture was missing, and is composed anew");
     Ok(Some(bytes.into()))
 }
 

@@ -10,6 +10,7 @@ use domain::time::{day_ko, last_day_ko};
 use domain::topic::Topic;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 use storage::distributions::{Distribution, Publication};
 use storage::images::Image;
@@ -99,7 +100,7 @@ struct Painted {
 ///
 /// # Errors
 /// Rows or objects cannot be read or written.
-pub(crate) async fn prepare(shared: &Shared, event: &Event) -> Result<()> {
+pub(crate) async fn prepare(shared: &Arc<Shared>, event: &Event) -> Result<()> {
     let may_begin = event.status == Status::Ready && event.ends_at.is_some_and(|end| end > crate::system::now());
     if may_begin && let Some(shop) = publishing_shop(shared, event).await? {
         paint(shared, event, &shop).await?;
@@ -116,7 +117,7 @@ async fn publishing_shop(shared: &Shared, event: &Event) -> Result<Option<Shop>>
 }
 
 /// Has the pictures say what the plan says, and makes those that are missing in the size of a channel.
-async fn paint(shared: &Shared, event: &Event, shop: &Shop) -> Result<Painted> {
+async fn paint(shared: &Arc<Shared>, event: &Event, shop: &Shop) -> Result<Painted> {
     crate::pictures::follow_plan(shared, event, shop).await?;
     let ids = event.content.iter().map(|c| c.image.0).collect::<Vec<Uuid>>();
     let mut chosen =
@@ -132,7 +133,7 @@ async fn paint(shared: &Shared, event: &Event, shop: &Shop) -> Result<Painted> {
 
 /// Reads what approval needs: the shop, the pictures of this moment, and what each channel becomes.
 /// `None` while the shop may not publish.
-pub(crate) async fn plan(shared: &Shared, event: &Event) -> Result<Option<Plan>> {
+pub(crate) async fn plan(shared: &Arc<Shared>, event: &Event) -> Result<Option<Plan>> {
     let Some(shop) = publishing_shop(shared, event).await? else { return Ok(None) };
     let Painted { chosen, all } = paint(shared, event, &shop).await?;
     let content = event
