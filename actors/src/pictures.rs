@@ -1,5 +1,5 @@
 //! Composing pictures: size and look by platform and style, background from the objects, the result stored under a name
-//! nobody guesses. Pictures follow the plan when somebody looks at them, or approves; until then a changed plan costs nothing.
+//! nobody guesses. Pictures follow the plan when their owner looks at them, or approves; until then a changed plan costs nothing.
 
 mod places;
 pub(crate) mod sweep;
@@ -34,7 +34,7 @@ pub enum PictureError {
     /// The account's budget of the Korean day is spent; nothing was painted.
     #[error("the daily budget of compositions is spent")]
     BudgetSpent,
-    /// Rows or objects cannot be read or written; a conflict where this version was made by somebody else.
+    /// Rows or objects cannot be read or written; a conflict where another caller made this version.
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
@@ -105,7 +105,7 @@ impl Composition {
         Self { version: image.version + 1, ..Self::of(image) }
     }
 
-    /// What a picture is composed of.
+    /// Takes a picture apart: the same version again.
     fn of(image: Image) -> Self {
         Self {
             id: image.id,
@@ -130,9 +130,9 @@ pub async fn forget(shared: &Shared, event: EventId) {
     futures_util::future::join_all(keys.iter().map(|key| shared.cache.del(key))).await;
 }
 
-/// The newest pictures of an event, for somebody who looks at them: while the event is prepared they say what the plan says
-/// now, in their next version where they did not. Of one picture only, where one is named. Past the daily budget, or where
-/// painting fails, a picture is shown as it is: with the words that it says.
+/// Returns the newest pictures of an event for an owner who looks at them. While the event is prepared, a picture that is behind
+/// the plan is painted first, as its next version; `only` limits the painting to one picture. Past the daily budget, or where
+/// painting fails, a picture is returned as it is: its row says which words it shows.
 ///
 /// # Errors
 /// Rows cannot be read.
@@ -196,7 +196,7 @@ async fn read_behind(shared: &Shared, id: EventId, only: Option<ImageId>) -> Res
     Ok((images, behind))
 }
 
-/// What pictures of an event say now; `None` once it is approved: then they stay as they are.
+/// Returns the words that pictures of an event show now; `None` once it is approved: then they stay as they are.
 async fn plan_words(c: &mut storage::Conn, id: EventId) -> Result<Option<PlanWords>> {
     let Some(event) = storage::events::get(c, id).await?.filter(|event| event.status.is_drafting()) else {
         return Ok(None);
@@ -208,7 +208,7 @@ async fn plan_words(c: &mut storage::Conn, id: EventId) -> Result<Option<PlanWor
 /// Edits a picture: its next version at once, or the same where nothing changes.
 ///
 /// # Errors
-/// The budget is spent; or a conflict where somebody else edited it at the same time.
+/// The budget is spent; or a conflict where another edit came at the same time.
 pub async fn edit(shared: &Arc<Shared>, event: &Event, image: Image, change: ImageEdit) -> Result<Image, PictureError> {
     let (id, owner) = (event.id, event.owner);
     let words = shared.store.run(move |c| Box::pin(async move { plan_words(c, id).await })).await?;

@@ -340,7 +340,7 @@ mod tests {
         }
     }
 
-    /// Case H4: what a publication shows is kept: the chosen versions, and those that channels take instead.
+    /// Case H4: the chosen versions are kept, and those that channels take instead.
     #[test]
     fn what_is_shown_is_what_was_chosen_and_what_channels_take() {
         let square = picture(Platform::Instagram, 2, "제목");

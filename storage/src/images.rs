@@ -252,7 +252,7 @@ pub async fn delete_superseded(c: &mut Conn, seconds: i32, limit: i64) -> Result
     .await
 }
 
-/// Compositions that an account has spent of its budget on this Korean day.
+/// Returns the compositions that an account has spent of its budget on this Korean day.
 ///
 /// # Errors
 /// Whatever the database said.

@@ -112,7 +112,7 @@ fn hangul_families(database: &Database) -> Vec<String> {
     families
 }
 
-/// Hangul letters of a text, without the filler, which nobody sees.
+/// Returns the Hangul letters of a text, without the filler, which is invisible.
 fn hangul_of(text: &str) -> BTreeSet<char> {
     text.chars().filter(|c| matches!(c, '가'..='힣' | 'ㄱ'..='\u{3163}' | '\u{3165}'..='\u{318e}')).collect()
 }

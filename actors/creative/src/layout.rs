@@ -38,7 +38,7 @@ pub fn text_width(s: &str) -> f64 {
 const COUNTER_PAIRS: [(char, char); 4] = [('년', '월'), ('월', '일'), ('시', '분'), ('분', '초')];
 /// Words that say which half of the day the number behind them means.
 const HALVES_OF_DAY: [&str; 6] = ["오전", "오후", "새벽", "아침", "저녁", "밤"];
-/// What is counted by a number that stands alone before it: `3 명`.
+/// Counters that stand apart from their number: `3 명`.
 const COUNTERS: [&str; 16] =
     ["년", "월", "일", "시", "분", "초", "명", "개", "원", "만원", "잔", "회", "번", "장", "위", "%"];
 
@@ -119,7 +119,7 @@ fn break_word(word: &str, max: f64, lines: &mut Vec<String>) -> String {
 }
 
 /// The largest size from `max` down to `min` pixels (in steps of 2) at which the text fits the box with whole words; only a
-/// word that is wider than the box at the smallest size is broken. What does not fit then is cut with an ellipsis.
+/// word that is wider than the box at the smallest size is broken. Text that does not fit then is cut with an ellipsis.
 #[must_use]
 pub fn fit(text: &str, box_width: f64, box_height: f64, max: f64, min: f64) -> Fitted {
     let widest = box_width / min;

@@ -51,7 +51,7 @@ fn hostile_text_stays_text() {
     assert!(!svg.contains("<script") && svg.contains("&lt;script&gt;"));
 }
 
-/// What is no SVG is refused, and what is outside of one is never read; without fonts too.
+/// Bytes that are no SVG are refused, and files outside of one are never read; without fonts too.
 #[test]
 fn only_what_is_inside_a_picture_is_drawn() {
     let fonts = Fonts::none();

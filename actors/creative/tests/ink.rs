@@ -107,7 +107,7 @@ fn machine(test: &str) -> Option<Fonts> {
         return Some(fonts);
     }
     assert!(std::env::var_os("CI").is_none(), "{test}: no Hangul font: install one, as fonts-nanum");
-    // Not by the macro, whose output of a test that passes nobody sees.
+    // The macro would hide it: a test that passes shows no output.
     writeln!(std::io::stderr(), "skipped: {test}: no Hangul font").unwrap();
     None
 }
@@ -120,7 +120,7 @@ fn a_complete_family_is_chosen_by_its_ink() {
         loaded("complete", &[("NanumSquare", &odd), ("Noto Sans KR", &|_| false), ("NanumGothic", &|c| c == '뜌')]);
     assert_eq!(fonts.families(), ["Noto Sans KR", "NanumGothic", "NanumSquare"]);
     assert_eq!(holes(&fonts, &['훍', '펲', '뜌', '갂'], 700), NONE);
-    // A family that nobody listed may be the only complete one.
+    // A family outside of the list may be the only complete one.
     let fonts = loaded("unlisted", &[("NanumSquare", &odd), ("Whole Hangul", &|_| false)]);
     assert_eq!(fonts.hangul(), Some("Whole Hangul"));
 }
@@ -134,14 +134,14 @@ fn a_text_gets_a_family_that_draws_it() {
         assert_eq!(holes(&fonts, &text, 400), NONE, "{text:?}");
         assert_eq!(fonts.hole_in(&String::from_iter(text)), None);
     }
-    // Nobody draws all of this: it is drawn as well as possible, and the hole is known.
+    // No family draws all of this: it is drawn as well as possible, and the hole is known.
     assert_eq!(fonts.hole_in("갂뜌"), Some('뜌'));
     assert_eq!(holes(&fonts, &['갂', '뜌'], 400), ['뜌']);
     let empty = Fonts::load(Some(&folder("empty", &[])));
     assert_eq!((empty.hangul(), empty.hole_in("가")), (None, None));
 }
 
-/// Blank syllables: what the machine's fonts draw has ink, in both weights.
+/// Blank syllables: the fonts of this machine have ink for a sample of all syllables, in both weights.
 #[test]
 fn no_syllable_is_blank_with_the_fonts_of_this_machine() {
     let Some(fonts) = machine("no_syllable_is_blank_with_the_fonts_of_this_machine") else { return };

@@ -1,4 +1,4 @@
-//! Who may paint now: one composition at a time for an account, and a few of all accounts.
+//! Turns to paint: one composition at a time for an account, and a few of all accounts.
 
 use domain::ids::UserId;
 use std::collections::HashMap;
@@ -8,13 +8,12 @@ use storage::{Result, StorageError};
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard, Semaphore};
 use uuid::Uuid;
 
-/// Ten seconds at most for an edit, or a look, behind other compositions of the same account: past this nobody waits for the
-/// answer.
+/// Ten seconds that an edit or a look waits behind other compositions of the same account: later its answer is of no use.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 /// Four pictures are rasterised at once: each takes a core and some megabytes.
 const MAX_RASTERISED: usize = 4;
 
-/// The turns that somebody holds or waits for, by account or picture.
+/// Turns that are held or waited for, by account or picture.
 static TURNS: LazyLock<Mutex<HashMap<Uuid, Weak<Turn<()>>>>> = LazyLock::new(Mutex::default);
 static RASTERISED: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(MAX_RASTERISED)));
 
@@ -52,7 +51,7 @@ async fn wait_within(of: Uuid, limit: Duration) -> Result<CompositionPlace> {
 pub(super) async fn raster(fonts: creative::Fonts, svg: String) -> (Vec<u8>, &'static str) {
     let place = RASTERISED.clone().acquire_owned().await;
     crate::draw::blocking(move || {
-        // Held as long as the work goes on, whoever waits for it.
+        // The place is held until the work ends, even where its caller is gone.
         let _place = place;
         if fonts.hangul().is_some() {
             if let Some(hole) = fonts.hole_in(&svg) {

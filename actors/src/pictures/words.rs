@@ -1,4 +1,4 @@
-//! What a picture says: words that the owner wrote stay, the others follow the plan. Pure.
+//! Words of a picture: those that the owner wrote stay, the others follow the plan. Pure.
 
 use super::Composition;
 use domain::event::Event;
@@ -9,7 +9,7 @@ use storage::stores::Shop;
 /// Most characters of the small text.
 const MAX_BODY: usize = 120;
 
-/// What pictures say of a plan where the owner wrote nothing.
+/// Words of a plan, for pictures where the owner wrote none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PlanWords {
     pub(crate) headline: String,
@@ -41,7 +41,7 @@ impl PlanWords {
     }
 }
 
-/// What an owner changes in a picture; what is left out, or as it is shown, is not touched.
+/// Changes that an owner makes in a picture. A text that is left out, or sent as it is shown, is not touched.
 #[derive(Clone, Debug, Default)]
 pub struct ImageEdit {
     /// Big text.
@@ -71,7 +71,7 @@ impl ImageEdit {
     }
 }
 
-/// One text after an edit, and whether it is the owner's. What was sent as it is shown is not the owner's for that.
+/// Returns one text after an edit, and whether the owner wrote it. Sending a text as it is shown is no writing.
 fn words(given: Option<String>, shown: &str, own: bool, plan: Option<&str>) -> (String, bool) {
     match given.filter(|given| given != shown) {
         Some(given) => (given, true),

@@ -1,4 +1,4 @@
-//! Pictures: painted when somebody looks, within a budget, and deleted when nothing uses them.
+//! Pictures: painted when their owner looks, within a budget, and deleted when nothing uses them.
 
 use crate::support::{Api, owner, run, server, within};
 use actors::pictures::{MAX_COMPOSITIONS_PER_DAY, unguessable};
@@ -70,7 +70,7 @@ async fn is_deleted(api: &Api, url: &str) {
     within(SWEPT, "the file is deleted", || async { status(api, url).await == StatusCode::NOT_FOUND }).await;
 }
 
-/// Case H4: a title that nobody looked at is not painted; what is painted is the last one, once, however many look.
+/// Case H4: a title that no one looked at is not painted; the last one is painted once, however many requests look.
 #[test]
 fn pictures_follow_the_last_title_when_somebody_looks() {
     run(async {
@@ -112,7 +112,7 @@ fn an_approval_shows_the_last_title() {
         assert_eq!(api.get(&picture).await.is(200)["headline"], "마지막 제목");
         let card = api.get(&distribution).await.is(200)["channels"][0]["imageUrl"].as_str().unwrap().to_owned();
         assert_eq!(status(&api, &card).await, 200);
-        // What was refused painted nothing.
+        // A refused approval painted nothing.
         api.post(&format!("{event}/approve"), json!({})).await.fails(409, "wrong-state");
         assert_eq!(versions(&image).await, 2);
     });
@@ -167,7 +167,7 @@ fn a_spent_budget_binds_edits_and_looks_and_no_approval() {
     });
 }
 
-/// Case H4: with a draft its pictures go, and nobody else's.
+/// Case H4: with a draft its pictures go, and no other event's.
 #[test]
 fn pictures_of_a_deleted_draft_are_deleted() {
     run(async {
@@ -193,7 +193,7 @@ fn pictures_of_a_deleted_draft_are_deleted() {
     });
 }
 
-/// Case H4: what a publication shows stays, and so does the newest version; those between go an hour after the next.
+/// Case H4: versions that a publication shows stay, and so does the newest; those between go an hour after the next.
 #[test]
 fn a_publication_keeps_its_pictures() {
     run(async {
