@@ -87,7 +87,7 @@ mod tests {
         let held = wait(owner).await;
         drop(wait(other).await);
         drop(held);
-        assert!(!TURNS.lock().unwrap().get(&owner).is_some_and(|turn| turn.strong_count() > 0), "nobody holds it");
+        assert!(TURNS.lock().unwrap().get(&owner).is_none_or(|turn| turn.strong_count() == 0), "nobody holds it");
     }
 
     #[tokio::test]

@@ -60,22 +60,22 @@ mod tests {
     use super::*;
     use std::future::pending;
 
-    const USUAL: Duration = Duration::from_secs(10);
+    const USUAL: Duration = Duration::from_millis(100);
 
     /// Low list: a body that is slow to come has the usual time; what is granted counts once it is granted.
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn only_what_waits_takes_longer() {
         let begun = Instant::now();
         assert_eq!(Patience::default().within(USUAL, pending::<()>()).await, None);
-        assert_eq!(begun.elapsed().as_secs(), 10, "nobody granted more");
+        assert!((USUAL..USUAL * 7).contains(&begun.elapsed()), "nobody granted more");
         let (patience, begun) = (Patience::default(), Instant::now());
         let waiting = async {
-            tokio::time::sleep(Duration::from_secs(2)).await;
-            patience.grant(Duration::from_secs(60));
+            tokio::time::sleep(USUAL / 5).await;
+            patience.grant(USUAL * 6);
             pending::<()>().await;
         };
         assert_eq!(patience.within(USUAL, waiting).await, None);
-        assert_eq!(begun.elapsed().as_secs(), 70);
+        assert!(begun.elapsed() >= USUAL * 7, "what was granted counts");
         assert!(patience.is_asked());
         let fast = Patience::default();
         assert_eq!(fast.within(USUAL, async { 7 }).await, Some(7));

@@ -5,7 +5,6 @@ use crate::support::{owner_at, pending_at, run, signup_body, start, within};
 use domain::channel::{Mode, Upstream};
 use serde_json::json;
 use simulator::Simulator;
-use std::io::Write;
 use std::time::Duration;
 use transport::config::UpstreamSettings;
 

@@ -24,14 +24,15 @@ async fn execute(text: String) {
 async fn schedule_deletion(name: &str) {
     let name = name.to_owned();
     let scheduled =
-        store().run(move |c| Box::pin(async move { storage::objects::schedule_deletion(c, &name, 0).await }));
-    scheduled.await.unwrap();
+        store().run(move |c| Box::pin(async move { storage::objects::schedule_deletion(c, &name, 0).await })).await;
+    scheduled.unwrap();
 }
 
 /// Versions that are stored of a picture.
 async fn versions(image: &str) -> i64 {
     let image = image.to_owned();
-    let counted = store().run(move |c| {
+    let counted = store();
+    let counted = counted.run(move |c| {
         Box::pin(async move {
             let count = sql("select count(*) as n from events.images where id = ?::uuid").bind::<Text, _>(image);
             count.first::<Number>(c).await
