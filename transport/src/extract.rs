@@ -160,7 +160,7 @@ fn shape(path: &str, message: &str) -> FieldError {
         return FieldError::new(join(path, name), "required");
     }
     let code = if message.starts_with(LIST_TOO_LONG) {
-        "too-long"
+        "too-many"
     } else if message.starts_with("unknown variant") || message.starts_with("invalid value") {
         "invalid-value"
     } else {

@@ -20,12 +20,12 @@ fn a_list_without_an_end_is_refused_and_repetitions_are_one() {
         assert_eq!(before["status"], "failed");
         let begun = Instant::now();
         let endless = json!({"channels": vec!["WOORI_TV"; 90_000]});
-        let refused = api.post(&format!("{path}/retry"), endless.clone()).await.fails(422, "too-long");
+        let refused = api.post(&format!("{path}/retry"), endless.clone()).await.fails(422, "too-many");
         assert_eq!(refused["errors"][0]["field"], "channels");
         let draft = api.draft().await;
-        api.put(&format!("/api/events/{draft}/channels"), endless).await.fails(422, "too-long");
+        api.put(&format!("/api/events/{draft}/channels"), endless).await.fails(422, "too-many");
         let pictures = json!({"imageIds": vec![uuid::Uuid::now_v7(); 20_000]});
-        api.put(&format!("/api/events/{draft}/content"), pictures).await.fails(422, "too-long");
+        api.put(&format!("/api/events/{draft}/content"), pictures).await.fails(422, "too-many");
         assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
         let unknown = json!({"channels": ["WOORI_TV", "MARS"]});
         api.post(&format!("{path}/retry"), unknown).await.fails(422, "invalid-value");
