@@ -5,8 +5,8 @@ mod places;
 pub(crate) mod sweep;
 mod words;
 
-pub use words::ImageEdit;
 pub(crate) use words::PlanWords;
+pub use words::{ImageEdit, MAX_BODY};
 
 use crate::system::Shared;
 use bytes::Bytes;

@@ -21,6 +21,8 @@ const ISSUER: &str = "madang";
 const AUDIENCE: &str = "madang-api";
 const KID: &str = "a1";
 const TYP: &str = "at+jwt";
+/// Characters of a refresh token: 16 bytes of the login, 4 of the generation and 32 that sign them, in base64.
+pub const REFRESH_TOKEN_CHARS: usize = 70;
 /// The longest password bcrypt takes whole, in bytes.
 pub const PASSWORD_MAX_BYTES: usize = 71;
 /// The shortest password, in characters.
@@ -317,6 +319,7 @@ mod tests {
         let tokens = Tokens::new(Keyring::ephemeral(), EPOCH);
         let id = SessionId::new();
         let token = tokens.refresh(id, 3);
+        assert_eq!(token.len(), REFRESH_TOKEN_CHARS);
         assert_eq!(tokens.check_refresh(&token), Some((id, 3)));
         let mut bytes = URL_SAFE_NO_PAD.decode(&token).unwrap();
         bytes[19] ^= 1;

@@ -5,6 +5,7 @@ mod distinct;
 use crate::address::client_address;
 use crate::auth::Session;
 use crate::error::{ApiResult, FieldError, Problem};
+use crate::gateway::MAX_WAIT;
 use crate::http::bodies::LIST_TOO_LONG;
 use crate::state::App;
 use axum::body::Bytes;
@@ -15,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use distinct::Distinct;
-use domain::rule::Broken;
+use domain::rule::{Broken, within};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
@@ -23,6 +24,14 @@ use serde_json::Value;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::time::Duration;
+
+/// Rows of a page unless told.
+const DEFAULT_LIMIT: i64 = 20;
+/// Rows of a page at most.
+pub(crate) const MAX_LIMIT: i64 = 100;
+/// Characters of a cursor: an id in its longest spelling, in base64.
+pub(crate) const MAX_CURSOR: usize = 64;
 
 /// A JSON body of a type. Malformed JSON is 400; a wrong shape is 422 with the field; a body that does not say that it is JSON
 /// is 415.
@@ -77,8 +86,13 @@ impl FromRequest<App> for RawBody {
 /// Reads a body. An empty one is an empty object.
 pub(crate) fn parse<T: DeserializeOwned + JsonSchema>(bytes: &[u8]) -> Result<T, Problem> {
     let bytes = if bytes.iter().all(u8::is_ascii_whitespace) { b"{}" } else { bytes };
+    // serde takes a list of its fields' values for an object, which no document says.
+    let is_object = bytes.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{');
     let may_have_nul = memchr::memmem::find(bytes, b"\\u0000").is_some();
-    if !may_have_nul && let Ok(good) = serde_json::from_slice(bytes) {
+    if is_object
+        && !may_have_nul
+        && let Ok(good) = serde_json::from_slice(bytes)
+    {
         return Ok(good);
     }
     // Once more for the syntax, so that a shape error in front does not hide a syntax error behind it.
@@ -88,6 +102,9 @@ pub(crate) fn parse<T: DeserializeOwned + JsonSchema>(bytes: &[u8]) -> Result<T,
     serde_json::from_slice::<Distinct>(bytes).map_err(|e| malformed(e).said("duplicate-key"))?;
     if let Some(at) = nul_in(&value) {
         return Err(Problem::field(at.trim_start_matches('.'), "invalid-characters"));
+    }
+    if !value.is_object() {
+        return Err(Problem::field("body", "invalid-type"));
     }
     serde_path_to_error::deserialize(&value).map_err(|e| {
         let first = shape(&e.path().to_string(), &e.inner().to_string());
@@ -237,8 +254,19 @@ impl Query {
 
     /// `limit`, 1 to 100, default 20.
     pub(crate) fn limit(&self) -> ApiResult<i64> {
-        let Some(text) = self.0.get("limit") else { return Ok(20) };
-        text.parse().ok().filter(|n| (1..=100).contains(n)).ok_or_else(|| Problem::field("limit", "limit-invalid"))
+        let Some(text) = self.0.get("limit") else { return Ok(DEFAULT_LIMIT) };
+        text.parse()
+            .ok()
+            .filter(|n| (1..=MAX_LIMIT).contains(n))
+            .ok_or_else(|| Problem::field("limit", "limit-invalid"))
+    }
+
+    /// `wait`, 1 to 60 seconds; left out: none.
+    pub(crate) fn wait(&self) -> ApiResult<Duration> {
+        let Some(text) = self.get("wait") else { return Ok(Duration::ZERO) };
+        let seconds: u32 = text.parse().map_err(|_| Problem::field("wait", "invalid-value"))?;
+        within("out-of-range", seconds, 1..=MAX_WAIT.as_secs() as i64).map_err(|e| Problem::field("wait", e))?;
+        Ok(Duration::from_secs(seconds.into()))
     }
 
     /// `true` or `false`; left out: `false`.
@@ -251,6 +279,9 @@ impl Query {
     pub(crate) fn cursor<T: FromStr>(&self) -> ApiResult<Option<T>> {
         let Some(text) = self.get("cursor") else { return Ok(None) };
         let invalid = || Problem::field("cursor", "cursor-invalid");
+        if text.len() > MAX_CURSOR {
+            return Err(invalid());
+        }
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid())?;
         let key = String::from_utf8(bytes).map_err(|_| invalid())?;
         key.parse().map(Some).map_err(|_| invalid())
@@ -265,7 +296,7 @@ pub(crate) fn cursor(key: impl std::fmt::Display) -> String {
 /// A page: one row more than asked for says that there is a next one.
 pub(crate) fn page<T>(mut rows: Vec<T>, limit: i64, key: impl Fn(&T) -> String, body: impl Fn(T) -> Value) -> Value {
     let more = rows.len() as i64 > limit;
-    rows.truncate(usize::try_from(limit).unwrap_or(20));
+    rows.truncate(usize::try_from(limit).unwrap_or_default());
     let next = rows.last().filter(|_| more).map(|last| cursor(key(last)));
     serde_json::json!({"items": rows.into_iter().map(body).collect::<Vec<_>>(), "nextCursor": next})
 }
@@ -353,6 +384,8 @@ mod tests {
             ("{}", &[("name", "required"), ("innerPart", "required")][..]),
             ("", &[("name", "required"), ("innerPart", "required")]),
             ("[]", &[("body", "invalid-type")]),
+            (r#"["a",{"kind":"SIMPLE","n":1},null]"#, &[("body", "invalid-type")]),
+            ("null", &[("body", "invalid-type")]),
             (r#"{"name":"a"}"#, &[("innerPart", "required")]),
             (r#"{"name":"a","innerPart":null}"#, &[("innerPart", "invalid-type")]),
             (

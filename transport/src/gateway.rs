@@ -18,7 +18,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::time::{Duration, Instant};
 
-pub(crate) use idempotency::{InFlight, anonymous as idempotent_anonymous, owner as idempotent_owner};
+pub(crate) use idempotency::{InFlight, MAX_KEY_BYTES, anonymous as idempotent_anonymous, owner as idempotent_owner};
 pub(crate) use meters::Meters;
 pub(crate) use patience::Patience;
 pub(crate) use refusal::early;
@@ -117,12 +117,11 @@ impl Asked {
     }
 }
 
-/// How long the request asks to be held.
-pub(crate) fn wait_asked(query: Option<&str>, headers: &HeaderMap) -> Duration {
+/// Returns how long a request prefers to be held. A preference that is not understood is passed over (RFC 7240, 2).
+pub(crate) fn wait_preferred(headers: &HeaderMap) -> Duration {
     let prefer = headers.get("prefer").and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let from_header = prefer.split([',', ';']).find_map(|p| p.trim().strip_prefix("wait="));
-    let from_query = query.unwrap_or_default().split('&').find_map(|p| p.strip_prefix("wait="));
-    let seconds = from_header.or(from_query).and_then(|s| s.parse::<u64>().ok()).unwrap_or(0);
+    let asked = prefer.split([',', ';']).find_map(|p| p.trim().strip_prefix("wait="));
+    let seconds = asked.and_then(|s| s.parse::<u64>().ok()).unwrap_or(0);
     Duration::from_secs(seconds).min(MAX_WAIT)
 }
 

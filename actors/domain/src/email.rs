@@ -4,7 +4,7 @@ use crate::text::shown;
 use email_address::{EmailAddress, Options};
 
 /// Bytes of the longest address that mail servers take (RFC 5321, section 4.5.3.1.3, without its angle brackets).
-const MAX_BYTES: usize = 254;
+pub const MAX_BYTES: usize = 254;
 /// Characters that an address has in quotes or comments only, which nobody's has.
 const QUOTING: &str = "<>()\"',;";
 

@@ -29,6 +29,10 @@ pub struct Prize {
     pub unit_value_won: i64,
 }
 
+/// Characters of a prize's name: it stands in one line of a page.
+pub const MAX_PRIZE_NAME: usize = 60;
+/// Characters of an option's id, which a model chooses.
+pub const MAX_OPTION_ID: usize = 64;
 /// The most kinds of prize an event has: as many as a page lists without scrolling twice.
 pub const MAX_PRIZE_KINDS: usize = 20;
 /// The most prizes of one kind.
@@ -61,7 +65,7 @@ pub fn check_prizes(prizes: &[Prize]) -> Result<Vec<Prize>, PrizeError> {
         .iter()
         .enumerate()
         .map(|(i, p)| {
-            let name = line(&p.name, 60).map_err(|e| bad(i, "name", e.into()))?;
+            let name = line(&p.name, MAX_PRIZE_NAME).map_err(|e| bad(i, "name", e.into()))?;
             within("out-of-range", p.quantity, 1..=MAX_PRIZE_QUANTITY.into()).map_err(|e| bad(i, "quantity", e))?;
             within("out-of-range", p.unit_value_won, 0..=MAX_PRIZE_WON).map_err(|e| bad(i, "unitValueWon", e))?;
             Ok(Prize { name, ..*p })
@@ -176,7 +180,7 @@ impl Proposal {
 }
 
 fn check_option(o: &mut EventOption) -> Result<(), String> {
-    o.id = line(&o.id, 64).map_err(|e| format!("id: {e}"))?;
+    o.id = line(&o.id, MAX_OPTION_ID).map_err(|e| format!("id: {e}"))?;
     o.title = line(&o.title, 40).map_err(|e| format!("title: {e}"))?;
     o.summary = paragraph(&o.summary, 300).map_err(|e| format!("summary: {e}"))?;
     o.mechanics = paragraph(&o.mechanics, 500).map_err(|e| format!("mechanics: {e}"))?;

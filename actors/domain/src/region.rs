@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use table::{DIVIDED, MERGED, Merged, PROVINCES, Province, RENAMED};
 
 /// Characters of a region. The longest in the table has 15; the rest is room for spaces.
-const MAX_CHARACTERS: usize = 60;
+pub const MAX_CHARACTERS: usize = 60;
 
 /// A 시도 and 시군구 under their names of today: `서울특별시 강남구`, `경기도 성남시 분당구`, `세종특별자치시`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]

@@ -28,7 +28,7 @@ pub enum TextError {
 }
 
 /// Characters that a search in titles reads. A title has at most 60.
-const MAX_SEARCH: usize = 200;
+pub const MAX_SEARCH: usize = 200;
 
 /// One line in its one form, of 1 to `max` characters.
 ///

@@ -6,8 +6,8 @@ use domain::time::last_day_ko;
 use storage::images::Image;
 use storage::stores::Shop;
 
-/// Most characters of the small text.
-const MAX_BODY: usize = 120;
+/// Characters of the small text, at most.
+pub const MAX_BODY: usize = 120;
 
 /// Words of a plan, for pictures where the owner wrote none.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -20,6 +20,8 @@ use std::time::Duration;
 use storage::idempotency::{self, Known};
 
 const KEY: &str = "idempotency-key";
+/// Bytes of a key: several times a UUID, which most clients send.
+pub(crate) const MAX_KEY_BYTES: usize = 255;
 /// How often a request that waits for the first one looks.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How often the claim of a request that is being handled is renewed: one whose server died is void after 15 s.
@@ -91,7 +93,7 @@ struct Keyed {
 
 impl Keyed {
     async fn read(app: &App, who: &str, key: &HeaderValue, request: Request) -> ApiResult<Self> {
-        let key = key.to_str().ok().filter(|k| (1..=255).contains(&k.len()));
+        let key = key.to_str().ok().filter(|k| (1..=MAX_KEY_BYTES).contains(&k.len()));
         let key = key.ok_or_else(|| Problem::field("Idempotency-Key", "idempotency-key-invalid"))?;
         let path = request.uri().path().to_owned();
         let route = request.extensions().get::<MatchedPath>().map_or(path.clone(), |p| p.as_str().to_owned());

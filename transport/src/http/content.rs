@@ -15,7 +15,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use creative::Palette;
 use domain::channel::{Platform, Style};
-use domain::event::command::MAX_IMAGES;
+use domain::event::command::{MAX_IMAGES, MAX_TITLE};
 use domain::event::{Event, Rejection};
 use domain::ids::{EventId, ImageId};
 use domain::rule::{Broken, within};
@@ -116,11 +116,11 @@ pub(crate) async fn edit(
         return Err(Problem::new(StatusCode::PRECONDITION_FAILED, "stale"));
     }
     let mut check = Check::default();
-    let headline = check.take("headline", body.headline.map(|h| line(&h, 60)).transpose());
+    let headline = check.take("headline", body.headline.map(|h| line(&h, MAX_TITLE)).transpose());
     let text = check.take(
         "body",
         body.body
-            .map(|b| match paragraph(&b, 120) {
+            .map(|b| match paragraph(&b, pictures::MAX_BODY) {
                 Err(TextError::Empty) => Ok(String::new()),
                 read => read,
             })
@@ -144,7 +144,7 @@ pub(crate) async fn edit(
 }
 
 /// Five colours: as many as a palette may have.
-const MAX_COLOURS: usize = 5;
+pub(crate) const MAX_COLOURS: usize = 5;
 
 fn palette(given: PaletteBody) -> Result<String, &'static str> {
     let text = match given {

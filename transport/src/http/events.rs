@@ -294,6 +294,7 @@ pub(crate) async fn approve(
     patience: Patience,
     query: Query,
 ) -> ApiResult {
+    let wait = query.wait()?;
     let approval = app.handles.events.get(id).approve(who.user, version).await?;
     app.audit(
         Some(who),
@@ -302,7 +303,6 @@ pub(crate) async fn approve(
         format!("event:{id}"),
         json!({"distribution": approval.distribution}),
     );
-    let wait = crate::gateway::wait_asked(query.get("wait").map(|w| format!("wait={w}")).as_deref(), &HeaderMap::new());
     patience.grant(wait);
     let ended = !wait.is_zero() && super::distribution::wait_ended(&app, approval.distribution, wait).await?;
     let event = if ended { owned(&app, who, id).await? } else { approval.event };

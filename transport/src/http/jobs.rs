@@ -29,7 +29,7 @@ pub(crate) async fn one(
     headers: HeaderMap,
 ) -> ApiResult {
     let conditional = headers.contains_key("if-none-match");
-    let wait = crate::gateway::wait_asked(None, &headers);
+    let wait = crate::gateway::wait_preferred(&headers);
     patience.grant(wait);
     let news = Reader::new();
     let _subscription = app.handles.hub.subscribe(&Topic::Job(id), &news, 1);

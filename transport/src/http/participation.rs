@@ -4,6 +4,7 @@ use super::bodies::Enter;
 use super::events::owned;
 use crate::error::{ApiResult, Problem, prefers_english};
 use crate::extract::{Body, Check, Id, Origin, Owner, Query, page};
+use crate::gateway::MAX_KEY_BYTES;
 use crate::state::App;
 use axum::Json;
 use axum::extract::State;
@@ -64,7 +65,7 @@ pub(crate) async fn enter(
         Some(v) => v
             .to_str()
             .ok()
-            .filter(|k| (1..=255).contains(&k.len()))
+            .filter(|k| (1..=MAX_KEY_BYTES).contains(&k.len()))
             .map(|k| Some(k.to_owned()))
             .ok_or("idempotency-key-invalid"),
     };

@@ -23,9 +23,9 @@ pub(crate) struct StoreFields {
 }
 
 /// Characters of a shop's name: it stands on the smallest picture.
-const MAX_NAME: usize = 60;
+pub(crate) const MAX_NAME: usize = 60;
 /// Characters of an address: the longest of a road has about 100, with floor and building.
-const MAX_ADDRESS: usize = 200;
+pub(crate) const MAX_ADDRESS: usize = 200;
 
 fn industry(code: &str) -> Result<String, &'static str> {
     industry_of(code).map(|i| i.code.to_owned()).ok_or("industry-invalid")

@@ -1,6 +1,7 @@
 //! The public proof of a draw, and its verification from nothing but itself.
 
 use super::{ALGORITHM, Hash, Leaf, commitment, key, merkle_root, pick, places, root};
+use crate::event::command::{MAX_VISIT_WEIGHT, MIN_VISIT_WEIGHT};
 use crate::event::state::{hex, hex32};
 use crate::ids::EventId;
 use crate::offer::{MAX_PRIZE_KINDS, MAX_PRIZE_QUANTITY, Prize};
@@ -135,7 +136,7 @@ pub(super) fn same(holds: bool, what: &'static str) -> Result<(), ProofError> {
 /// Checks what no hash covers: sizes that no draw has, and a weight that means the same as none.
 fn check_rules(rules: &Rules) -> Result<(), ProofError> {
     let prizes = rules.prizes.len() <= MAX_PRIZE_KINDS && rules.prizes.iter().all(|p| p.quantity <= MAX_PRIZE_QUANTITY);
-    let weight = rules.visit_weight.is_none_or(|w| (2..=10).contains(&w));
+    let weight = rules.visit_weight.is_none_or(|w| (MIN_VISIT_WEIGHT..=MAX_VISIT_WEIGHT).contains(&w));
     if prizes && weight && rules.alternates <= MAX_ALTERNATES { Ok(()) } else { Err(ProofError::Malformed("rules")) }
 }
 

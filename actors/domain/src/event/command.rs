@@ -18,6 +18,11 @@ pub const MAX_TITLE: usize = 60;
 /// The most pictures of an event: three styles for three platforms.
 pub const MAX_IMAGES: usize = 9;
 
+/// Tickets of an entry made in the shop, at least: every other entry has one.
+pub const MIN_VISIT_WEIGHT: u8 = 2;
+/// Tickets of an entry made in the shop, at most: with more, the other entries hardly have a chance.
+pub const MAX_VISIT_WEIGHT: u8 = 10;
+
 /// What the owner says when choosing an option; what is left out comes from the option.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlanInput {
@@ -178,7 +183,8 @@ fn plan(event: &Event, input: PlanInput, now: Instant) -> Result<Vec<Fact>, Reje
     let own_weight = if keeps_title { event.visit_weight } else { None };
     let visit_weight = visit_weight.unwrap_or(own_weight);
     if let Some(weight) = visit_weight {
-        within("out-of-range", weight, 2..=10).map_err(|e| invalid("visitBonus.weight", e))?;
+        let allowed = i64::from(MIN_VISIT_WEIGHT)..=i64::from(MAX_VISIT_WEIGHT);
+        within("out-of-range", weight, allowed).map_err(|e| invalid("visitBonus.weight", e))?;
     }
     let (old_start, old_end) = if same_option { (event.starts_at, event.ends_at) } else { (None, None) };
     let start = starts_at.or(old_start).unwrap_or(now);
