@@ -2,15 +2,16 @@
 //! a test holds the list of operations to the router.
 
 mod operations;
+mod parameters;
 
 pub use operations::{OPERATIONS, Operation};
+use parameters::{parameters, takes_key};
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-/// POSTs that no key makes repeatable.
-const WITHOUT_KEY: [&str; 4] =
-    ["/api/users/login", "/api/users/token/refresh", "/api/users/logout", "/api/realtime/tickets"];
+/// The one operation of owners that no rate limit refuses.
+const UNCOUNTED: &str = "/api/users/logout";
 
 fn says(status: u16) -> &'static str {
     match status {
@@ -27,6 +28,7 @@ fn says(status: u16) -> &'static str {
         410 => "Over",
         412 => "Changed meanwhile",
         413 => "The body is too large",
+        414 => "The address is too long",
         415 => "The body does not say that it is JSON",
         422 => "A field breaks a rule",
         425 => "Not begun",
@@ -55,7 +57,7 @@ pub fn document() -> Value {
     schemas.insert("Problem".into(), problem());
     json!({
         "openapi": "3.1.0",
-        "info": {"title": "Madang", "version": env!("CARGO_PKG_VERSION"), "description": "Promotional events for small shops: make, publish, watch, draw."},
+        "info": {"title": "Madang", "version": env!("CARGO_PKG_VERSION"), "description": "Promotional events for small shops: make, publish, watch, draw. Whole numbers are written without a fraction."},
         "paths": paths,
         "components": {
             "schemas": schemas,
@@ -66,16 +68,7 @@ pub fn document() -> Value {
 
 fn operation(o: &Operation, taken: &mut SchemaGenerator, given: &mut SchemaGenerator) -> Value {
     let id: String = format!("{}{}", o.method, o.path.replace("/api", "").replace(['/', '{', '}', '.', '-'], "_"));
-    let mut statuses: Vec<u16> = o.statuses.to_vec();
-    if o.owner {
-        statuses.extend([401, 429]);
-    }
-    if o.takes.is_some() {
-        statuses.extend([400, 413, 415, 422]);
-    }
-    if o.method != "get" {
-        statuses.push(403);
-    }
+    let statuses = statuses(o);
     let mut responses: Map<String, Value> =
         statuses.into_iter().map(|status| (status.to_string(), response(o, status, given))).collect();
     let mut other = response(o, 503, given);
@@ -92,46 +85,25 @@ fn operation(o: &Operation, taken: &mut SchemaGenerator, given: &mut SchemaGener
     body
 }
 
-/// What path, query and headers may say.
-fn parameters(o: &Operation) -> Vec<Value> {
-    let parameter = |place: &str, name: &str, schema: Value, says: &str| json!({"name": name, "in": place, "required": place == "path", "schema": schema, "description": says});
-    let (text, whole) =
-        (|| json!({"type": "string"}), |most: u32| json!({"type": "integer", "minimum": 1, "maximum": most}));
-    let in_path = o.path.split('/').filter_map(|p| p.strip_prefix('{')?.strip_suffix('}'));
-    let mut all: Vec<Value> = in_path.map(|name| parameter("path", name, text(), "")).collect();
-    all.extend(o.query.iter().map(|name| {
-        let (schema, says) = match *name {
-            "cursor" => (text(), "nextCursor of the page before"),
-            "limit" => (whole(100), "20 unless told"),
-            "wait" => (whole(60), "Holds so many seconds until it ended"),
-            "status" => (text(), "A status, or drafting, upcoming, running, ended"),
-            "q" => (text(), "A part of the title"),
-            "all" => (json!({"type": "boolean"}), "Those that were read, too"),
-            "channel" => (text(), "One of the six channels, QR or DIRECT"),
-            "v" => (text(), "A visit token, for the QR code in the shop"),
-            _ => (json!({"type": "boolean"}), ""),
-        };
-        parameter("query", name, schema, says)
-    }));
-    if o.statuses.contains(&412) {
-        all.push(parameter(
-            "header",
-            "If-Match",
-            text(),
-            "The version that this is made on; without it the last write wins",
-        ));
+/// Every status that an operation answers: its own, and those of what stands before its handler.
+fn statuses(o: &Operation) -> Vec<u16> {
+    let mut statuses = [o.statuses, &[414, 503]].concat();
+    if o.owner {
+        statuses.push(401);
     }
-    if o.statuses.contains(&304) {
-        all.push(parameter("header", "If-None-Match", text(), "The version that is there already"));
+    if o.owner && o.path != UNCOUNTED {
+        statuses.push(429);
     }
-    if (o.method, o.path) == ("get", "/api/jobs/{id}") {
-        all.push(parameter("header", "Prefer", text(), "wait=25 holds until it ended or, with If-None-Match, changed"));
+    if o.takes.is_some() {
+        statuses.extend([400, 422]);
     }
-    if o.method == "post" && !WITHOUT_KEY.contains(&o.path) {
-        all.push(parameter("header", "Idempotency-Key", text(), "Repeats are answered as the first was, for 24 h"));
+    if o.method != "get" {
+        statuses.extend([403, 413, 415]);
     }
-    all.push(parameter("header", "Accept-Language", text(), "ko (unless told) or en: the language of problems"));
-    all
+    if takes_key(o) {
+        statuses.push(422);
+    }
+    statuses
 }
 
 fn response(o: &Operation, status: u16, given: &mut SchemaGenerator) -> Value {
@@ -234,6 +206,10 @@ mod tests {
         assert!(document["components"]["schemas"]["Signup"]["properties"]["businessNumber"].is_object());
         assert!(!document.to_string().contains("#/$defs/"), "references stay inside components");
         for o in OPERATIONS {
+            let says = |status: u16| statuses(o).contains(&status);
+            assert!(says(404) || !o.path.contains('{'), "{} may name nothing", o.path);
+            assert!(says(422) || o.query.is_empty(), "the query of {} may break a rule", o.path);
+            assert_eq!(says(403) && says(415), o.method != "get", "{} {} changes something", o.method, o.path);
             let answered = o.statuses.iter().any(|s| matches!(s, 200..=202));
             assert_eq!(answered, o.gives.is_some() || o.file.is_some(), "{} {} says what it answers", o.method, o.path);
         }

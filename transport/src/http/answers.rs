@@ -5,7 +5,6 @@
 
 mod customers;
 
-use super::bodies::PrizeBody as Prize;
 use chrono::{DateTime, NaiveDate, Utc};
 pub(crate) use customers::*;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -35,7 +34,7 @@ codes! {
     Platform = domain::channel::Platform, Tier = domain::offer::Tier, JobKind = domain::job::JobKind,
     JobStatus = domain::job::JobStatus, DistributionStatus = domain::distribution::DistributionStatus,
     PublicationStatus = domain::distribution::PublicationStatus, ErrorClass = domain::distribution::ErrorClass,
-    PassedOnWhy = domain::draw::PassedOnWhy,
+    PassedOnWhy = domain::draw::PassedOnWhy, Season = domain::time::Season,
 }
 
 /// A page of a list.
@@ -106,6 +105,15 @@ pub(crate) struct Industry {
     code: String,
     name_ko: String,
     name_en: String,
+}
+
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Prize {
+    name: String,
+    quantity: u32,
+    /// What one costs the shop.
+    unit_value_won: i64,
 }
 
 #[derive(JsonSchema)]

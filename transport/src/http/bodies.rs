@@ -1,22 +1,28 @@
 //! Bodies that requests bring. Unknown fields are refused.
 
+mod reading;
+mod texts;
+
+use super::answers as a;
+use super::content::MAX_COLOURS;
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::channel::{Channel, Platform, Style};
+use domain::draw::proof::MAX_ALTERNATES;
 use domain::entry::Consents;
-use domain::offer::Prize;
+use domain::event::command::{MAX_IMAGES, MAX_VISIT_WEIGHT, MIN_VISIT_WEIGHT};
+use domain::offer::{MAX_PRIZE_KINDS, MAX_PRIZE_QUANTITY, MAX_PRIZE_WON, Prize};
+pub(crate) use reading::LIST_TOO_LONG;
+use reading::{maybe_object, maybe_objects, object, present, present_object, short_list};
 use schemars::JsonSchema;
-use serde::de::{Error, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use std::fmt;
-use std::marker::PhantomData;
+use serde::Deserialize;
+use texts as t;
+pub(crate) use texts::BLANK_LINE;
 use uuid::Uuid;
 
 /// Channels in one list, repetitions included: several times as many as there are.
 const MAX_CHANNELS_LISTED: usize = 32;
 /// Pictures in one list: several times as many as an event takes, which its own rule says better.
 const MAX_PICTURES_LISTED: usize = 100;
-/// How a longer list is refused: `extract` knows the words.
-pub(crate) const LIST_TOO_LONG: &str = "a list longer than allowed";
 
 /// A field that may be left out or null.
 pub(crate) type Maybe<T> = Option<T>;
@@ -24,27 +30,34 @@ pub(crate) type Maybe<T> = Option<T>;
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Signup {
+    #[schemars(with = "t::Email")]
     pub(crate) email: String,
-    /// At least 8 characters, at most 71 bytes.
+    #[schemars(with = "t::Password")]
     pub(crate) password: String,
     /// The owner's name, as registered with the tax office.
+    #[schemars(with = "t::PersonName")]
     pub(crate) name: String,
-    /// `010` and eight digits, however written or pasted.
+    #[schemars(with = "t::Phone")]
     pub(crate) phone: String,
+    #[schemars(with = "t::BusinessNumber")]
     pub(crate) business_number: String,
+    /// From 1900 to today.
     pub(crate) opened_on: NaiveDate,
+    #[serde(deserialize_with = "object")]
     pub(crate) store: NewStore,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct NewStore {
+    #[schemars(with = "t::ShopName")]
     pub(crate) name: String,
-    /// A code of `GET /api/industries`.
+    #[schemars(with = "t::Industry")]
     pub(crate) industry: String,
-    /// 시도 and 시군구, under any name they have or had: `서울 강남구`, `광주광역시 북구`. Answers have today's.
+    #[schemars(with = "t::Region")]
     pub(crate) region: String,
     #[serde(default)]
+    #[schemars(with = "Option<t::Address>")]
     pub(crate) address: Maybe<String>,
 }
 
@@ -52,61 +65,33 @@ pub(crate) struct NewStore {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct EditStore {
     #[serde(default)]
+    #[schemars(with = "Option<t::ShopName>")]
     pub(crate) name: Maybe<String>,
     #[serde(default)]
+    #[schemars(with = "Option<t::Industry>")]
     pub(crate) industry: Maybe<String>,
     #[serde(default)]
+    #[schemars(with = "Option<t::Region>")]
     pub(crate) region: Maybe<String>,
     /// `null` removes it.
     #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Option<t::Address>")]
     pub(crate) address: Option<Option<String>>,
-}
-
-/// Tells `null` from absent.
-fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(d: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(d).map(Some)
-}
-
-/// Reads a list, and no more of it than it may have: a longer one costs nothing but its reading.
-fn short_list<'de, const MAX: usize, T, D>(d: D) -> Result<Vec<T>, D::Error>
-where
-    T: Deserialize<'de>,
-    D: Deserializer<'de>,
-{
-    d.deserialize_seq(ShortList::<MAX, T>(PhantomData))
-}
-
-struct ShortList<const MAX: usize, T>(PhantomData<T>);
-
-impl<'de, const MAX: usize, T: Deserialize<'de>> Visitor<'de> for ShortList<MAX, T> {
-    type Value = Vec<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut given: A) -> Result<Vec<T>, A::Error> {
-        let mut list = Vec::new();
-        while let Some(one) = given.next_element()? {
-            if list.len() == MAX {
-                return Err(A::Error::custom(LIST_TOO_LONG));
-            }
-            list.push(one);
-        }
-        Ok(list)
-    }
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Login {
+    #[schemars(with = "t::LoginEmail")]
     pub(crate) email: String,
+    #[schemars(with = "t::LoginPassword")]
     pub(crate) password: String,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Refresh {
+    #[schemars(with = "t::RefreshToken")]
     pub(crate) refresh_token: String,
 }
 
@@ -114,15 +99,17 @@ pub(crate) struct Refresh {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct EditMe {
     #[serde(default)]
+    #[schemars(with = "Option<t::PersonName>")]
     pub(crate) name: Maybe<String>,
     #[serde(default)]
+    #[schemars(with = "Option<t::Phone>")]
     pub(crate) phone: Maybe<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct NewEvent {
-    /// `NEW_CUSTOMERS`, `REVISIT`, `SALES` or `AWARENESS`.
+    #[schemars(with = "a::Objective")]
     pub(crate) objective: String,
     /// The shop; the oldest one when left out.
     #[serde(default)]
@@ -133,7 +120,9 @@ pub(crate) struct NewEvent {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct EditEvent {
     #[serde(default)]
+    #[schemars(with = "Option<t::Title>")]
     pub(crate) title: Maybe<String>,
+    /// Later than the present end, and within 366 days of the start.
     #[serde(default)]
     pub(crate) ends_at: Maybe<DateTime<Utc>>,
 }
@@ -141,70 +130,92 @@ pub(crate) struct EditEvent {
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct VisitBonus {
-    /// 2 to 10.
+    /// Tickets in the draw of an entry made in the shop.
+    #[schemars(range(min = MIN_VISIT_WEIGHT, max = MAX_VISIT_WEIGHT))]
     pub(crate) weight: u8,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Plan {
+    #[schemars(with = "t::OptionId")]
     pub(crate) option_id: String,
     #[serde(default)]
     pub(crate) job_id: Maybe<Uuid>,
     #[serde(default)]
+    #[schemars(with = "Option<t::Title>")]
     pub(crate) title: Maybe<String>,
+    /// Within 366 days from now.
     #[serde(default)]
     pub(crate) starts_at: Maybe<DateTime<Utc>>,
+    /// After the start and now, and within 366 days of the start.
     #[serde(default)]
     pub(crate) ends_at: Maybe<DateTime<Utc>>,
-    #[serde(default)]
-    #[schemars(with = "Option<Vec<PrizeBody>>")]
+    #[serde(default, deserialize_with = "maybe_objects")]
+    #[schemars(with = "Option<Vec<PrizeBody>>", length(min = 1, max = MAX_PRIZE_KINDS))]
     pub(crate) prizes: Maybe<Vec<Prize>>,
     /// `null` removes it.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present_object")]
     pub(crate) visit_bonus: Option<Option<VisitBonus>>,
 }
 
 /// A prize, for the document only.
 #[derive(JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(rename = "Prize")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "PlannedPrize")]
 #[allow(dead_code, reason = "its shape is the document's")]
-pub(crate) struct PrizeBody {
+struct PrizeBody {
+    #[schemars(with = "t::PrizeName")]
     name: String,
+    #[schemars(range(min = 1, max = MAX_PRIZE_QUANTITY))]
     quantity: u32,
+    #[schemars(range(min = 0, max = MAX_PRIZE_WON))]
     unit_value_won: i64,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Content {
-    /// 1 to 9 pictures of the event.
+    /// Pictures of the event; one that is named again counts once.
     #[serde(deserialize_with = "short_list::<MAX_PICTURES_LISTED, _, _>")]
+    #[schemars(length(min = 1, max = MAX_IMAGES))]
     pub(crate) image_ids: Vec<Uuid>,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Channels {
+    /// One that is named again counts once.
     #[serde(deserialize_with = "short_list::<MAX_CHANNELS_LISTED, _, _>")]
-    #[schemars(with = "Vec<String>")]
+    #[schemars(with = "Vec<a::Channel>", length(min = 1, max = MAX_CHANNELS_LISTED))]
     pub(crate) channels: Vec<Channel>,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("anyOf" = [
+    {"required": ["eventId"], "properties": {"eventId": {"type": "string"}}},
+    {
+        "required": ["industry", "region", "objective"],
+        "properties": {"industry": {"type": "string"}, "region": {"type": "string"}, "objective": {"type": "string"}},
+    },
+]))]
 pub(crate) struct Recommend {
+    /// With it, industry, region and objective are the event's.
     #[serde(default)]
     pub(crate) event_id: Maybe<Uuid>,
     #[serde(default)]
+    #[schemars(with = "Option<t::Industry>")]
     pub(crate) industry: Maybe<String>,
     #[serde(default)]
+    #[schemars(with = "Option<t::Region>")]
     pub(crate) region: Maybe<String>,
     #[serde(default)]
+    #[schemars(with = "Option<a::Objective>")]
     pub(crate) objective: Maybe<String>,
-    /// `SPRING`, `SUMMER`, `AUTUMN` or `WINTER`; the present one when left out.
+    /// The present one when left out.
     #[serde(default)]
+    #[schemars(with = "Option<a::Season>")]
     pub(crate) season: Maybe<String>,
 }
 
@@ -212,11 +223,13 @@ pub(crate) struct Recommend {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct MakeImages {
     pub(crate) event_id: Uuid,
+    /// All where none is named.
     #[serde(default)]
-    #[schemars(with = "Option<Vec<String>>")]
+    #[schemars(with = "Option<Vec<a::Style>>", length(max = MAX_IMAGES))]
     pub(crate) styles: Maybe<Vec<Style>>,
+    /// All where none is named.
     #[serde(default)]
-    #[schemars(with = "Option<Vec<String>>")]
+    #[schemars(with = "Option<Vec<a::Platform>>", length(max = MAX_IMAGES))]
     pub(crate) platforms: Maybe<Vec<Platform>>,
 }
 
@@ -224,8 +237,10 @@ pub(crate) struct MakeImages {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct EditImage {
     #[serde(default)]
+    #[schemars(with = "Option<t::Title>")]
     pub(crate) headline: Maybe<String>,
     #[serde(default)]
+    #[schemars(with = "Option<t::PictureText>")]
     pub(crate) body: Maybe<String>,
     /// The name of a palette, a colour `#rrggbb`, or up to five of them.
     #[serde(default)]
@@ -235,34 +250,39 @@ pub(crate) struct EditImage {
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub(crate) enum PaletteBody {
-    One(String),
-    Several(Vec<String>),
+    One(#[schemars(with = "t::PaletteName")] String),
+    Several(#[schemars(with = "Vec<t::Colour>", length(min = 1, max = MAX_COLOURS))] Vec<String>),
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Confirm {
-    #[schemars(with = "String")]
+    #[schemars(with = "a::Channel")]
     pub(crate) channel: Channel,
     pub(crate) posted: bool,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+// The rule says itself that consents are missing, in its own words.
+#[schemars(extend("required" = ["name", "phone", "consents"]))]
 pub(crate) struct Enter {
+    #[schemars(with = "t::PersonName")]
     pub(crate) name: String,
-    /// `010` and eight digits, however written or pasted.
+    #[schemars(with = "t::Phone")]
     pub(crate) phone: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "maybe_object")]
     #[schemars(with = "ConsentsBody")]
     pub(crate) consents: Maybe<ConsentsBody>,
-    /// One of the channels, `QR` or `DIRECT` (default).
+    /// `DIRECT` when left out.
     #[serde(default)]
+    #[schemars(with = "Option<a::Source>")]
     pub(crate) channel: Maybe<String>,
-    /// The six digits shown in the shop, however written, or the token of its QR code.
     #[serde(default)]
+    #[schemars(with = "Option<t::VisitClaim>")]
     pub(crate) visit_code: Maybe<String>,
     #[serde(default)]
+    #[schemars(with = "Option<t::NoticeVersion>")]
     pub(crate) notice_version: Maybe<String>,
 }
 
@@ -271,7 +291,7 @@ pub(crate) struct Enter {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Consents")]
 pub(crate) struct ConsentsBody {
-    #[schemars(with = "bool")]
+    #[schemars(with = "bool", extend("const" = true))]
     privacy: Maybe<bool>,
     marketing: Maybe<bool>,
     night: Maybe<bool>,
@@ -287,10 +307,11 @@ impl From<ConsentsBody> for Consents {
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Draw {
-    /// 0 to 100.
     #[serde(default)]
+    #[schemars(range(min = 0, max = MAX_ALTERNATES))]
     pub(crate) alternates: Maybe<u32>,
-    /// 64 hex digits from the owner's browser.
+    /// 32 random bytes from the owner's browser, in hex.
     #[serde(default)]
+    #[schemars(with = "Option<t::Digest>")]
     pub(crate) external: Maybe<String>,
 }

@@ -113,7 +113,9 @@ pub const OPERATIONS: &[Operation] = &[
     get("/api/events", "Events, newest first", &[200, 422])
         .query(&["status", "q", "cursor", "limit"])
         .gives(of::<a::Page<a::Event>>),
-    post("/api/events", "Begin an event by its objective", &[201, 422]).takes(of::<b::NewEvent>).gives(of::<a::Event>),
+    post("/api/events", "Begin an event by its objective", &[201, 404, 422])
+        .takes(of::<b::NewEvent>)
+        .gives(of::<a::Event>),
     get("/api/events/{id}", "An event", &[200, 304, 404]).gives(of::<a::Event>),
     patch("/api/events/{id}", "Change the title, or move the end later", &[200, 404, 409, 412, 422])
         .takes(of::<b::EditEvent>)

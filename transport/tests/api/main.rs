@@ -22,6 +22,7 @@ mod entries;
 mod gate;
 mod input;
 mod journey;
+mod limits;
 mod lists;
 mod live;
 mod modes;
