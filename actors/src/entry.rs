@@ -96,6 +96,13 @@ pub(crate) struct BroughtVisit {
     pub(crate) address: AddressTag,
 }
 
+impl BroughtVisit {
+    /// Returns whether it can be guessed: six digits, rather than a token.
+    pub(crate) fn is_typed(&self) -> bool {
+        matches!(self.claim, VisitClaim::Typed(_))
+    }
+}
+
 /// Who waits for an entry, and its place among those in flight.
 pub(crate) struct Ticket {
     pub(crate) reply: oneshot::Sender<Result<Entered, EnterError>>,

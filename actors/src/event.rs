@@ -12,7 +12,7 @@ pub(crate) mod pages;
 mod returning;
 mod timing;
 
-use crate::entry::{Brought, EntryMeta, Pending};
+use crate::entry::{Brought, BroughtVisit, EntryMeta, Pending};
 use crate::events::Events;
 use crate::system::Shared;
 use bytes::Bytes;
@@ -21,12 +21,12 @@ use domain::dashboard::{Commit, Figures, Tally};
 use domain::entry::ErasureGuard;
 use domain::event::{Command, Event, Rejection, Who};
 use domain::ids::{DistributionId, EventId, UserId};
-use domain::visit_guard::{AddressTag, PhoneIndex, VisitGuard};
+use domain::visit_guard::VisitGuard;
 use pages::{Known, Page, Public};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use storage::StorageError;
 use storage::entries::Gate;
@@ -103,8 +103,8 @@ pub(crate) enum Msg {
     Delete { owner: UserId, reply: Reply<()> },
     /// An entry, with the visit code it came with; answered through its own port.
     Enter(Box<Pending>, Brought),
-    /// Forgive a wrong visit code, of this phone and address: it came with a repetition of what was stored before.
-    ForgiveVisitCode(PhoneIndex, AddressTag),
+    /// Judge the visit code of an entry that repeats nothing stored; answered through the entry's own port.
+    JudgeVisit(Box<Pending>, BroughtVisit),
     /// The journal stored entries.
     Committed(Commit),
     /// A commit was not told of: the log has it.
@@ -171,7 +171,7 @@ pub(crate) struct State {
     gate: Option<(Instant, Gate)>,
     visit_guard: VisitGuard,
     /// The owner was told, or is being told, that somebody tries visit codes.
-    guessing_told: bool,
+    guessing_told: Arc<AtomicBool>,
     erasures: ErasureGuard,
     hits: BTreeMap<Source, i64>,
     drawing: Vec<(DrawRequest, Reply<bool>)>,
@@ -249,7 +249,7 @@ impl Actor for EventActor {
             returning: returning::Pace::default(),
             gate: None,
             visit_guard: VisitGuard::default(),
-            guessing_told: false,
+            guessing_told: Arc::default(),
             erasures: ErasureGuard::default(),
             hits: BTreeMap::new(),
             drawing: Vec::new(),
@@ -280,7 +280,7 @@ impl Actor for EventActor {
                 answer(reply, result);
             }
             Msg::Enter(pending, brought) => s.enter(&myself, *pending, brought).await,
-            Msg::ForgiveVisitCode(phone, address) => s.visit_guard.forgive(&phone, &address),
+            Msg::JudgeVisit(pending, visit) => s.enter_judged(*pending, &visit),
             Msg::Committed(commit) => s.committed(&myself, &commit),
             Msg::Overlooked => s.overlooked(&myself),
             Msg::Shut => s.shut(&myself),

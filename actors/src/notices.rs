@@ -25,11 +25,14 @@ impl Handles {
     }
 }
 
-/// Tells an owner something about an event, unless the owner was told so of this event before.
-pub(crate) async fn tell_once(shared: &Shared, notice: NewNotice, event: EventId) {
+/// Tells an owner something about an event, unless the owner was told so of this event before. Returns false when nothing
+/// was stored because the database did not take it.
+pub(crate) async fn tell_once(shared: &Shared, notice: NewNotice, event: EventId) -> bool {
     let owner = notice.owner;
     let stored = shared.store.tx(move |c| Box::pin(async move { insert_once(c, notice, event).await })).await;
+    let told = stored.is_ok();
     publish_told(shared, owner, stored);
+    told
 }
 
 /// Publishes a notice, if one was stored.

@@ -1,4 +1,4 @@
-//! Guards typed visit codes against guessing: six digits are found by half a million tries, and phones are free to invent.
+//! Guards typed visit codes against guessing: three of a million codes are good at a time, and phones are free to invent.
 //!
 //! Past a limit typed codes are not judged any more: the entry counts without the bonus, and nobody learns whether the
 //! code was right. Tokens of 128 bits need no guard. Everything here has a bound and is forgotten within the day.
@@ -11,7 +11,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 pub const WRONG_PER_PHONE: usize = 5;
 /// Wrong codes per address and minute: one shop's Wi-Fi has many customers.
 pub const WRONG_PER_ADDRESS: usize = 20;
-/// Wrong codes per event and minute: at that pace six digits hold for weeks.
+/// Wrong codes per event and minute: of a million codes three are good at a time, so a right guess takes about a week
+/// at that pace.
 pub const WRONG_PER_EVENT: usize = 30;
 /// Phones whose wrong codes are remembered.
 const MAX_PHONES: usize = 10_000;
@@ -30,7 +31,6 @@ pub type PhoneIndex = [u8; 16];
 #[derive(Clone, Debug)]
 struct WrongTry {
     at: Instant,
-    phone: PhoneIndex,
     address: AddressTag,
 }
 
@@ -71,7 +71,7 @@ impl VisitGuard {
         if self.recent.len() >= MAX_RECENT {
             self.recent.pop_front();
         }
-        self.recent.push_back(WrongTry { at: now, phone, address });
+        self.recent.push_back(WrongTry { at: now, address });
         if self.phones.len() >= MAX_PHONES && !self.phones.contains_key(&phone) {
             self.make_room(now);
         }
@@ -85,17 +85,6 @@ impl VisitGuard {
         self.forget(now);
         if self.right.len() < MAX_RIGHT {
             self.right.insert(address);
-        }
-    }
-
-    /// Takes a wrong code back: it was a repetition of what was stored before.
-    pub fn forgive(&mut self, phone: &PhoneIndex, address: &AddressTag) {
-        if let Some(all) = self.phones.get_mut(phone) {
-            all.pop();
-        }
-        let last = self.recent.iter().rposition(|t| t.phone == *phone && t.address == *address);
-        if let Some(last) = last {
-            self.recent.remove(last);
         }
     }
 
@@ -167,8 +156,6 @@ mod tests {
         }
         assert!(!guard.judges(&phone(99), &address(8), at(1)), "thirty per event and minute");
         assert!(guard.judges(&phone(99), &address(7), at(1)), "who was right today is judged");
-        guard.forgive(&phone(3), &address(103));
-        assert!(guard.judges(&phone(99), &address(8), at(1)), "a repetition was no try");
     }
 
     #[test]

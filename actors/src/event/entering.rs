@@ -4,10 +4,11 @@ use super::{EventError, GATE_TTL, Msg, State, visit_key};
 use crate::entry::{Brought, BroughtVisit, EnterError, Entered, Pending};
 use crate::system::Shared;
 use domain::event::{Event, Status};
-use domain::visit_code::{VisitClaim, accepts};
+use domain::visit_code::accepts;
 use domain::visit_guard::PhoneIndex;
 use ractor::ActorRef;
 use serde_json::json;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 use storage::entries::{Gate, flag};
 use storage::notices::NewNotice;
@@ -24,20 +25,22 @@ enum VisitVerdict {
 
 /// What this very request was answered before, if it was: whatever became of the event or the code since, a repetition
 /// hears the same.
-async fn stored_before(shared: &Shared, pending: &Pending) -> Option<Entered> {
-    let (event, phone, key) = (pending.row.event, pending.row.phone_index, pending.row.request_key?);
+async fn stored_before(shared: &Shared, pending: &Pending) -> storage::Result<Option<Entered>> {
+    let (event, phone) = (pending.row.event, pending.row.phone_index);
+    let Some(key) = pending.row.request_key else { return Ok(None) };
     let found = shared
         .store
         .run(move |c| Box::pin(async move { storage::entries::stored_by(c, event, phone, key).await }))
-        .await
-        .ok()??;
-    let receipt = crate::entry::receipt(&shared.keys, found.id);
-    Some(Entered { entry_no: found.entry_no, receipt, entered_at: found.entered_at })
+        .await?;
+    Ok(found.map(|found| {
+        let receipt = crate::entry::receipt(&shared.keys, found.id);
+        Entered { entry_no: found.entry_no, receipt, entered_at: found.entered_at }
+    }))
 }
 
 impl State {
     /// Takes an entry to the journal, unless the event is known not to take any.
-    pub(super) async fn enter(&mut self, myself: &ActorRef<Msg>, mut pending: Pending, brought: Brought) {
+    pub(super) async fn enter(&mut self, myself: &ActorRef<Msg>, pending: Pending, brought: Brought) {
         let status = match self.loaded() {
             Ok(l) => l.event.status,
             Err(EventError::NotFound) => return pending.refuse_or(Err(EnterError::NotFound)),
@@ -54,18 +57,32 @@ impl State {
         if self.erasures.exhausted(&pending.row.phone_index, crate::system::now()) {
             return self.refuse_unless_stored(pending, EnterError::ErasedTooOften);
         }
-        if let Some(visit) = brought.visit {
-            match self.judge(&pending.row.phone_index, &visit) {
-                VisitVerdict::Wrong => return self.wrong_code(myself, pending, &visit),
-                VisitVerdict::Unjudged => self.tell_of_guessing(),
-                VisitVerdict::Visited => {
-                    if let Some(weight) = self.loaded().ok().and_then(|l| l.event.visit_weight) {
-                        pending.row.weight = i16::from(weight);
-                    }
-                    pending.row.flags |= flag::VISITED;
+        match brought.visit {
+            Some(visit) if visit.is_typed() && pending.row.request_key.is_some() => {
+                self.judge_unless_stored(myself, pending, visit);
+            }
+            Some(visit) => self.enter_judged(pending, &visit),
+            None => self.submit(pending),
+        }
+    }
+
+    /// Judges what a customer saw in the shop, and takes the entry to the journal unless it is wrong.
+    pub(super) fn enter_judged(&mut self, mut pending: Pending, visit: &BroughtVisit) {
+        match self.judge(&pending.row.phone_index, visit) {
+            // A repetition may come with a token that was good when it was first sent.
+            VisitVerdict::Wrong => return self.refuse_unless_stored(pending, EnterError::VisitCodeInvalid),
+            VisitVerdict::Unjudged => self.tell_of_guessing(),
+            VisitVerdict::Visited => {
+                if let Some(weight) = self.loaded().ok().and_then(|l| l.event.visit_weight) {
+                    pending.row.weight = i16::from(weight);
                 }
+                pending.row.flags |= flag::VISITED;
             }
         }
+        self.submit(pending);
+    }
+
+    fn submit(&self, pending: Pending) {
         match self.args.events.journal() {
             Some(journal) => journal.submit(pending),
             None => pending.refuse_or(Err(EnterError::Overloaded)),
@@ -76,15 +93,14 @@ impl State {
     fn refuse_unless_stored(&self, pending: Pending, refusal: EnterError) {
         let shared = self.shared.clone();
         self.shared.tracker.spawn(async move {
-            let result = stored_before(&shared, &pending).await.ok_or(refusal);
-            pending.refuse_or(result);
+            let stored = stored_before(&shared, &pending).await.ok().flatten();
+            pending.refuse_or(stored.ok_or(refusal));
         });
     }
 
     /// Judges a code or token; a typed one only while not too many were wrong.
     fn judge(&mut self, phone: &PhoneIndex, visit: &BroughtVisit) -> VisitVerdict {
-        let now = crate::system::now();
-        let typed = matches!(visit.claim, VisitClaim::Typed(_));
+        let (now, typed) = (crate::system::now(), visit.is_typed());
         if typed && !self.visit_guard.judges(phone, &visit.address, now) {
             return VisitVerdict::Unjudged;
         }
@@ -99,31 +115,33 @@ impl State {
         VisitVerdict::Wrong
     }
 
-    /// A repetition may come with a code that was good when it was first sent: it is no wrong try after all.
-    fn wrong_code(&self, myself: &ActorRef<Msg>, pending: Pending, visit: &BroughtVisit) {
-        if pending.row.request_key.is_none() {
-            return pending.refuse_or(Err(EnterError::VisitCodeInvalid));
-        }
-        let (shared, myself, phone) = (self.shared.clone(), myself.clone(), pending.row.phone_index);
-        let counted = matches!(visit.claim, VisitClaim::Typed(_)).then_some(visit.address);
+    /// Answers a repetition without judging its typed code, on the side; any other entry comes back to be judged. A code that
+    /// was judged first and forgiven afterwards could be guessed for ever under one stored key.
+    fn judge_unless_stored(&self, myself: &ActorRef<Msg>, pending: Pending, visit: BroughtVisit) {
+        let (shared, myself) = (self.shared.clone(), myself.clone());
         self.shared.tracker.spawn(async move {
-            let stored = stored_before(&shared, &pending).await;
-            if let (Some(_), Some(address)) = (&stored, counted) {
-                let _ = myself.cast(Msg::ForgiveVisitCode(phone, address));
+            match stored_before(&shared, &pending).await {
+                Ok(Some(stored)) => pending.refuse_or(Ok(stored)),
+                Ok(None) => {
+                    let _ = myself.cast(Msg::JudgeVisit(Box::new(pending), visit));
+                }
+                Err(_) => pending.refuse_or(Err(EnterError::Overloaded)),
             }
-            pending.refuse_or(stored.ok_or(EnterError::VisitCodeInvalid));
         });
     }
 
-    /// The owner hears once of an event that somebody tries its codes, on the side: entries wait for nothing of it.
+    /// The owner hears once of an event that somebody tries its codes, on the side: entries wait for nothing of it. A notice
+    /// that was not stored is told at the next unjudged code.
     fn tell_of_guessing(&mut self) {
-        if std::mem::replace(&mut self.guessing_told, true) {
+        let Ok(event) = self.loaded().map(|l| l.event.clone()) else { return };
+        if self.guessing_told.swap(true, Ordering::AcqRel) {
             return;
         }
-        let Ok(event) = self.loaded().map(|l| l.event.clone()) else { return };
-        let shared = self.shared.clone();
+        let (shared, told) = (self.shared.clone(), self.guessing_told.clone());
         self.shared.tracker.spawn(async move {
-            crate::notices::tell_once(&shared, guessing(&event), event.id).await;
+            if !crate::notices::tell_once(&shared, guessing(&event), event.id).await {
+                told.store(false, Ordering::Release);
+            }
         });
     }
 

@@ -12,6 +12,14 @@ async fn enter(api: &Api, slug: &str, n: usize, code: &str, from: &str) -> Answe
     api.send(api.request(Method::POST, &path).header("x-forwarded-for", from).json(&body)).await
 }
 
+/// Enters the n-th customer under an idempotency key.
+async fn enter_keyed(api: &Api, slug: &str, n: usize, code: &str, from: &str) -> Answer {
+    let body = json!({"name": "김손님", "phone": phone(n), "consents": {"privacy": true}, "visitCode": code});
+    let path = format!("/api/participation/events/{slug}/entries");
+    let request = api.request(Method::POST, &path).header("x-forwarded-for", from).header("idempotency-key", "again");
+    api.send(request.json(&body)).await
+}
+
 /// Which numbers count as visits.
 async fn visited(api: &Api, id: &str) -> Vec<i64> {
     let list = api.get(&format!("/api/events/{id}/participants?visited=true&limit=100")).await.is(200);
@@ -105,6 +113,39 @@ fn a_code_that_is_guessed_at_is_not_judged() {
             notices["items"].as_array().unwrap().iter().filter(told).count() == 1
         })
         .await;
+        own.running.stop().await;
+    });
+}
+
+/// Case H3: a repetition is answered without a look at its code. Nobody guesses under a stored key: neither wrong codes nor
+/// right ones are told, and a right one does not make its address one of the shop's.
+#[test]
+fn a_repetition_tells_nothing_of_its_code() {
+    run(async {
+        let own = behind_a_proxy().await;
+        let api = owner_at(&own.base).await;
+        let (id, slug) = api.live(json!({"visitBonus": {"weight": 5}})).await;
+        let (code, _) = shown(&api, &id).await;
+        let wrong = another(&code);
+        let first = enter_keyed(&api, &slug, 1, "", "192.0.2.1").await.is(201);
+        for _ in 0..12 {
+            assert_eq!(enter_keyed(&api, &slug, 1, wrong, "192.0.2.1").await.is(201), first);
+        }
+        let (code, _) = shown(&api, &id).await;
+        assert_eq!(enter_keyed(&api, &slug, 1, &code, "192.0.2.1").await.is(201), first);
+        // A key under which nothing is stored hides no try: five wrong ones of a phone, then its code is not judged.
+        for _ in 0..5 {
+            enter_keyed(&api, &slug, 2, wrong, "192.0.2.2").await.fails(422, "visit-code-invalid");
+        }
+        enter_keyed(&api, &slug, 2, &code, "192.0.2.2").await.is(201);
+        // Thirty wrong ones of the event: the address of the repetitions is a stranger's.
+        for n in 0..25 {
+            let from = format!("198.51.100.{n}");
+            enter(&api, &slug, 1_000 + n, wrong, &from).await.fails(422, "visit-code-invalid");
+        }
+        let (code, _) = shown(&api, &id).await;
+        enter(&api, &slug, 3, &code, "192.0.2.1").await.is(201);
+        assert_eq!(visited(&api, &id).await, Vec::<i64>::new());
         own.running.stop().await;
     });
 }
