@@ -167,9 +167,12 @@ pub async fn forfeit(c: &mut Conn, event: EventId, entry_no: i64, why: PassedOnW
         return Ok(None);
     };
     let no = 1 + drawn.iter().filter_map(|w| w.passed_on_no).max().unwrap_or(0);
+    // The order is public by its instants: a clock that was set back does not change it.
+    let last = drawn.iter().filter_map(|w| w.forfeited_at).max();
     sql("update participation.winners
-            set rank = null, prize = null, forfeited_at = clock_timestamp(), passed_on_no = ?, passed_on_why = ?
+            set rank = null, prize = null, forfeited_at = greatest(clock_timestamp(), ?), passed_on_no = ?, passed_on_why = ?
           where draw_id = ? and position = ?")
+    .bind::<t::Nullable<t::Timestamptz>, _>(last)
     .bind::<t::Integer, _>(no)
     .bind::<t::Text, _>(why.code())
     .bind::<t::Uuid, _>(draw.id)

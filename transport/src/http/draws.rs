@@ -2,7 +2,7 @@
 
 use super::bodies::Draw as NewDraw;
 use super::events::owned;
-use super::finished::{FinishedBody, SendAsIs};
+use super::finished::{FinishedBody, SendAsIs, turn_to_make};
 use super::participation::by_slug;
 use super::published::DrawBodies;
 use crate::error::{ApiResult, Problem};
@@ -115,8 +115,10 @@ pub(super) async fn bodies_of(app: &App, event: &Arc<Event>) -> ApiResult<DrawBo
     let numbers = drawn.iter().map(|w| w.entry_no).collect();
     let rows =
         app.store().run(move |c| Box::pin(async move { storage::entries::by_number(c, id, numbers).await })).await?;
+    let turn = turn_to_make().await;
     let (entries, keys) = (app.handles.entries(id).await?, app.handles.shared.keys.clone());
     let made = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
         let phones = masked(&keys, &rows)?;
         let proof = proof(&entries.leaves, &event, &draw, &drawn)?;
         let list = serde_json::to_string(&owners(&draw, &drawn, &phones, &proof)).map_err(corrupt)?;
@@ -165,7 +167,15 @@ fn held(drawn: &[Winner]) -> Vec<&Winner> {
     winners
 }
 
-/// The same with masked phones.
+/// What was passed on, in order. A node of before the numbers, which serves beside this one during an upgrade, gives none:
+/// the instant decides first.
+fn gone(drawn: &[Winner]) -> Vec<&Winner> {
+    let mut gone: Vec<&Winner> = drawn.iter().filter(|w| w.forfeited_at.is_some()).collect();
+    gone.sort_by_key(|w| (w.forfeited_at, w.passed_on_no, w.entry_no));
+    gone
+}
+
+/// The holders with masked phones.
 fn holders(drawn: &[Winner], phones: &HashMap<i64, String>) -> Vec<Value> {
     held(drawn)
         .iter()
@@ -192,10 +202,9 @@ pub(crate) fn published(proof: DrawProof, drawn: &[Winner]) -> storage::Result<P
         entry_no: w.entry_no as u64,
         masked_phone: None,
     };
-    let mut gone: Vec<&Winner> = drawn.iter().filter(|w| w.forfeited_at.is_some()).collect();
-    gone.sort_by_key(|w| (w.passed_on_no.unwrap_or(i32::MAX), w.forfeited_at, w.entry_no));
     let passed_on = |w: &&Winner| Some(PassedOn { entry_no: w.entry_no as u64, why: w.why(), at: w.forfeited_at? });
-    let (holders, passed_on) = (held(drawn).iter().map(holder).collect(), gone.iter().filter_map(passed_on).collect());
+    let holders = held(drawn).iter().map(holder).collect();
+    let passed_on = gone(drawn).iter().filter_map(passed_on).collect();
     PublishedDraw::new(proof, holders, passed_on).map_err(corrupt)
 }
 
@@ -222,4 +231,32 @@ pub(crate) fn proof(leaves: &[Leaf], event: &Event, d: &Draw, drawn: &[Winner]) 
         leaves: leaves.iter().map(|l| (l.weight, hex(&l.receipt_hash))).collect(),
         alternates,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// During a rolling upgrade the nodes of before pass prizes on without a number.
+    #[test]
+    fn what_was_passed_on_goes_by_its_instant() {
+        let at = |seconds| chrono::DateTime::from_timestamp(1_800_000_000 + seconds, 0);
+        let drawn = |(entry_no, forfeited_at, passed_on_no)| Winner {
+            position: 1,
+            entry_no,
+            drawn_rank: None,
+            rank: None,
+            prize: None,
+            forfeited_at,
+            passed_on_no,
+            passed_on_why: None,
+        };
+        let all = [(9, at(3), None), (8, at(4), Some(2)), (7, at(2), Some(1)), (6, None, None), (5, at(1), None)]
+            .map(drawn)
+            .to_vec();
+        assert_eq!(gone(&all).iter().map(|w| w.entry_no).collect::<Vec<_>>(), [5, 7, 9, 8]);
+        // Those of one transaction of before went by entry number, and have their numbers in that order.
+        let together = [(3, at(1), Some(2)), (2, at(1), Some(1)), (1, at(1), None)].map(drawn).to_vec();
+        assert_eq!(gone(&together).iter().map(|w| w.entry_no).collect::<Vec<_>>(), [1, 2, 3]);
+    }
 }

@@ -8,9 +8,18 @@ use http_body_util::{BodyExt, Full};
 use sha2::{Digest, Sha256};
 use std::convert::Infallible;
 use std::sync::Arc;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_http::compression::CompressionLayer;
+
+/// Bodies that are made or compressed at a time, in the whole process: each takes one processor and tens of megabytes, for
+/// seconds where the draw is large.
+static MAKING: Semaphore = Semaphore::const_new(1);
+
+/// Waits until nobody else makes or compresses a body.
+pub(super) async fn turn_to_make() -> Option<SemaphorePermit<'static>> {
+    MAKING.acquire().await.ok()
+}
 
 /// How long caches may show a body without asking again.
 const CACHED: &str = "public, max-age=60";
@@ -72,7 +81,8 @@ impl FinishedBody {
     /// Answers a request for it: with the best coding that is accepted, or 304.
     pub(crate) async fn answer(self: &Arc<Self>, headers: &HeaderMap) -> Response {
         let (known, mut coding, mut bytes) = (self.is_known(headers), accepted(headers), self.plain.clone());
-        if !known && coding != Coding::Identity {
+        // A 304 has the tag of what would be sent (RFC 9110, 15.4.5): a short body is sent as it is.
+        if coding != Coding::Identity {
             match self.coded(coding).await {
                 Some(coded) => bytes = coded,
                 None => coding = Coding::Identity,
@@ -123,8 +133,14 @@ impl FinishedBody {
         let making = tokio::spawn(async move {
             let cell = if coding == Coding::Brotli { &body.brotli } else { &body.gzip };
             let plain = body.plain.clone();
-            let compressed =
-                || async move { tokio::task::spawn_blocking(move || compress(plain, coding)).await.ok().flatten() };
+            let compressed = || async move {
+                let turn = turn_to_make().await;
+                let made = tokio::task::spawn_blocking(move || {
+                    let _turn = turn;
+                    compress(plain, coding)
+                });
+                made.await.ok().flatten()
+            };
             cell.get_or_init(compressed).await.clone()
         });
         making.await.ok().flatten()
@@ -215,6 +231,25 @@ mod tests {
         }
         let plain = body.answer(&HeaderMap::new()).await;
         assert_eq!(plain.into_body().collect().await.unwrap().to_bytes(), text.as_bytes());
+    }
+
+    /// A short body has one representation, and its 304 the tag of that.
+    #[tokio::test]
+    async fn a_304_has_the_tag_of_what_would_be_sent() {
+        for text in ["[]".to_owned(), "마당".repeat(100)] {
+            let body = Arc::new(FinishedBody::new(text.into_bytes()));
+            for coding in ["br", "gzip", "identity"] {
+                let mut asked = asking(header::ACCEPT_ENCODING, coding);
+                let sent = body.answer(&asked).await.headers()[header::ETAG].clone();
+                asked.insert(header::IF_NONE_MATCH, sent.clone());
+                let fresh = Arc::new(FinishedBody::new(body.plain.to_vec()));
+                for body in [&body, &fresh] {
+                    let again = body.answer(&asked).await;
+                    assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+                    assert_eq!(again.headers()[header::ETAG], sent, "{coding}");
+                }
+            }
+        }
     }
 
     #[tokio::test]

@@ -16,7 +16,7 @@ use storage::draws::DrawVersion;
 
 /// Bytes of finished bodies kept over all events, their codings included: some six draws of 100,000 entries.
 const MAX_KEPT_BYTES: usize = 256 * 1024 * 1024;
-/// What another node changed is seen within this: a change here is seen at once.
+/// Between two looks at the database: what another node changed is seen by then, a change here at once.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What is read of a draw.
@@ -49,14 +49,19 @@ struct KeptBodies {
 struct DrawSlot {
     /// Rises with each change that this process made.
     changes: AtomicU64,
+    /// The number of the last request for it, over all events.
+    last_request: AtomicU64,
     /// One at a time makes them.
-    turn: tokio::sync::Mutex<()>,
+    turn: Arc<tokio::sync::Mutex<()>>,
     kept: Mutex<Option<KeptBodies>>,
 }
 
 /// Finished bodies by event.
 #[derive(Default)]
-pub(crate) struct PublishedDraws(Mutex<HashMap<EventId, Arc<DrawSlot>>>);
+pub(crate) struct PublishedDraws {
+    slots: Mutex<HashMap<EventId, Arc<DrawSlot>>>,
+    requests: AtomicU64,
+}
 
 impl PublishedDraws {
     /// Returns the bodies of an event's draw.
@@ -64,13 +69,25 @@ impl PublishedDraws {
     /// # Errors
     /// 404 before the draw, or the database does not answer.
     pub(crate) async fn of(&self, app: &App, event: &Arc<Event>) -> ApiResult<Arc<DrawBodies>> {
-        let slot = self.0.lock().expect("nobody panics holding it").entry(event.id).or_default().clone();
+        let slot = self.slot(event.id);
+        if let Some(current) = slot.current(event.revision) {
+            return Ok(current);
+        }
+        let turn = match slot.turn.clone().try_lock_owned() {
+            Ok(turn) => turn,
+            // Another reader looks already: until it knows more, what is kept is as good as a moment ago.
+            Err(_) => match slot.unchanged(event.revision) {
+                Some(kept) => return Ok(kept.bodies),
+                None => slot.turn.clone().lock_owned().await,
+            },
+        };
         if let Some(current) = slot.current(event.revision) {
             return Ok(current);
         }
         // In a task of its own: readers who leave do not have it begun anew by the next.
         let (app, event, id) = (app.clone(), event.clone(), event.id);
         let making = app.tracker.clone().spawn(async move {
+            let _turn = turn;
             let made = slot.make(&app, &event).await;
             match &made {
                 Ok(bodies) => app.published.make_room(event.id, bodies.size()),
@@ -85,29 +102,53 @@ impl PublishedDraws {
         })
     }
 
+    fn slot(&self, event: EventId) -> Arc<DrawSlot> {
+        let slot = self.slots.lock().expect("nobody panics holding it").entry(event).or_default().clone();
+        slot.last_request.store(self.requests.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        slot
+    }
+
     /// Something was passed on: who reads after this sees it.
     pub(crate) fn changed(&self, event: EventId) {
-        if let Some(slot) = self.0.lock().expect("nobody panics holding it").get(&event) {
+        if let Some(slot) = self.slots.lock().expect("nobody panics holding it").get(&event) {
             slot.changes.fetch_add(1, Ordering::AcqRel);
         }
     }
 
     /// Forgets an event without a draw, unless somebody else found one meanwhile.
     fn forget(&self, event: EventId) {
-        let mut slots = self.0.lock().expect("nobody panics holding it");
+        let mut slots = self.slots.lock().expect("nobody panics holding it");
         if slots.get(&event).is_some_and(|slot| slot.size() == 0) {
             slots.remove(&event);
         }
     }
 
-    /// Forgets the others when this one does not fit beside them.
+    /// Forgets the least recently read of the others until this one fits beside the rest.
     fn make_room(&self, event: EventId, size: usize) {
-        let mut slots = self.0.lock().expect("nobody panics holding it");
-        let others: usize = slots.iter().filter(|(id, _)| **id != event).map(|(_, slot)| slot.size()).sum();
-        if others + size > MAX_KEPT_BYTES {
-            slots.retain(|id, _| *id == event);
+        let mut slots = self.slots.lock().expect("nobody panics holding it");
+        let others = slots.iter().filter(|(id, _)| **id != event);
+        let others = others.map(|(id, slot)| (slot.last_request.load(Ordering::Relaxed), *id, slot.size())).collect();
+        for gone in evicted(others, MAX_KEPT_BYTES.saturating_sub(size)) {
+            slots.remove(&gone);
         }
     }
+}
+
+/// Chooses what goes so that the rest fits into so many bytes: the least recently read first. Each is the number of its
+/// last request, its event and its bytes; one without bytes is being made, and stays.
+fn evicted(mut kept: Vec<(u64, EventId, usize)>, room: usize) -> Vec<EventId> {
+    let mut total: usize = kept.iter().map(|(.., size)| size).sum();
+    kept.retain(|(.., size)| *size > 0);
+    kept.sort_unstable_by_key(|(request, ..)| *request);
+    let mut gone = Vec::new();
+    for (_, event, size) in kept {
+        if total <= room {
+            break;
+        }
+        total -= size;
+        gone.push(event);
+    }
+    gone
 }
 
 impl DrawSlot {
@@ -119,29 +160,57 @@ impl DrawSlot {
         self.kept().map_or(0, |kept| kept.bodies.size())
     }
 
-    /// Returns what is kept, if nothing can have changed since it was looked at.
-    fn current(&self, revision: i64) -> Option<Arc<DrawBodies>> {
+    /// Returns what is kept, if this process knows of no change since.
+    fn unchanged(&self, revision: i64) -> Option<KeptBodies> {
         let changes = self.changes.load(Ordering::Acquire);
-        let fresh =
-            |k: &KeptBodies| k.changes == changes && k.version.revision >= revision && k.looked.elapsed() < LOOK_AGAIN;
-        self.kept().filter(fresh).map(|k| k.bodies)
+        self.kept().filter(|k| k.changes == changes && k.version.revision >= revision)
     }
 
-    /// Looks at the draw, and makes the bodies where it changed.
+    /// Returns the same, if no other node can have changed it for long either.
+    fn current(&self, revision: i64) -> Option<Arc<DrawBodies>> {
+        self.unchanged(revision).filter(|k| k.looked.elapsed() < LOOK_AGAIN).map(|k| k.bodies)
+    }
+
+    fn keep(&self, kept: KeptBodies) -> Arc<DrawBodies> {
+        let bodies = kept.bodies.clone();
+        *self.kept.lock().expect("nobody panics holding it") = Some(kept);
+        bodies
+    }
+
+    /// Looks at the draw, and makes the bodies where it changed. While the database is away, what is kept is sent on. The
+    /// caller holds the turn.
     async fn make(&self, app: &App, event: &Arc<Event>) -> ApiResult<Arc<DrawBodies>> {
-        let _turn = self.turn.lock().await;
-        if let Some(current) = self.current(event.revision) {
-            return Ok(current);
-        }
         let (id, changes) = (event.id, self.changes.load(Ordering::Acquire));
-        let version = app.store().run(move |c| Box::pin(async move { storage::draws::version(c, id).await })).await?;
-        let version = version.ok_or_else(Problem::not_found)?;
+        let look = app.store().run(move |c| Box::pin(async move { storage::draws::version(c, id).await }));
+        let version = match look.await {
+            Ok(version) => version.ok_or_else(Problem::not_found)?,
+            Err(e) => {
+                return match self.unchanged(event.revision).filter(|_| e.is_passing()) {
+                    Some(kept) => Ok(self.keep(KeptBodies { looked: Instant::now(), ..kept })),
+                    None => Err(e.into()),
+                };
+            }
+        };
         let bodies = match self.kept().filter(|k| k.version == version) {
             Some(same) => same.bodies,
             None => Arc::new(bodies_of(app, event).await?),
         };
-        let kept = KeptBodies { version, changes, looked: Instant::now(), bodies: bodies.clone() };
-        *self.kept.lock().expect("nobody panics holding it") = Some(kept);
-        Ok(bodies)
+        Ok(self.keep(KeptBodies { version, changes, looked: Instant::now(), bodies }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Case H2: one event more costs the one that was read longest ago, not all.
+    #[test]
+    fn the_least_recently_read_goes() {
+        let events: Vec<EventId> = (0..4).map(|n| EventId(uuid::Uuid::from_u128(n))).collect();
+        let kept = vec![(7, events[0], 40), (3, events[1], 30), (9, events[2], 0), (5, events[3], 30)];
+        assert_eq!(evicted(kept.clone(), 100), Vec::<EventId>::new());
+        assert_eq!(evicted(kept.clone(), 99), [events[1]]);
+        assert_eq!(evicted(kept.clone(), 69), [events[1], events[3]]);
+        assert_eq!(evicted(kept, 0), [events[1], events[3], events[0]], "what is being made stays");
     }
 }

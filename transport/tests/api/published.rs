@@ -1,9 +1,11 @@
 //! What is published of a draw: finished bytes for everybody, and a file from which its holders follow.
 
-use crate::support::{Api, anonymous, owner, phone, run};
+use crate::support::{Api, anonymous, at, owner, owner_at, phone, run, start};
 use domain::draw::{FileFormat, PublishedDraw, verify_published};
+use futures_util::future::join_all;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// An event with so many entries, closed; its id and slug, and the receipts by number.
 async fn closed(api: &Api, entries: usize) -> (String, String, Vec<String>) {
@@ -108,5 +110,26 @@ fn holders_follow_from_what_was_passed_on() {
         changed["holders"][0]["entryNo"] = json!(winner);
         let read: PublishedDraw = serde_json::from_value(changed).unwrap();
         assert!(verify_published(&read).is_err());
+    });
+}
+
+/// Case H2: what is in memory is sent while the database is away, to however many ask.
+#[test]
+fn a_draw_in_memory_needs_no_database() {
+    run(async {
+        let own = start(|_| {}).await;
+        let api = owner_at(&own.base).await;
+        let (id, slug, _) = closed(&api, 3).await;
+        api.post(&format!("/api/events/{id}/draws"), json!({})).await.is(201);
+        let public = at(&own.base);
+        let file = format!("/api/participation/events/{slug}/draw");
+        let before = public.get(&file).await.is(200);
+        own.running.handles().shared.store.clone().close().await;
+        // Past a second it would be looked at again.
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+        for answer in join_all((0..20).map(|_| public.get(&file))).await {
+            assert_eq!(answer.is(200), before);
+        }
+        own.running.stop().await;
     });
 }
