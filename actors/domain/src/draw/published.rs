@@ -263,19 +263,33 @@ pub fn verify_published(draw: &PublishedDraw) -> Result<FileFormat, ProofError> 
     }
     match (holders, passed_on) {
         (Some(holders), Some(passed_on)) => {
-            same(proof.rules.alternates as usize == proof.alternates.len(), "rules.alternates")?;
-            let numbers: Vec<u64> = passed_on.iter().map(|p| p.entry_no).collect();
-            same(holders_after(proof, &numbers)? == *holders, "holders")?;
-            let root = digest_of(&proof.root, "root")?;
-            let found = hex(&passed_on_hash(&root, passed_on));
-            same(hash.as_ref().is_none_or(|hash| *hash == found), "passedOnHash")?;
-            Ok(FileFormat::Current)
+            let hash = hash.as_ref().ok_or(ProofError::Malformed("passedOnHash"))?;
+            key.as_ref().ok_or(ProofError::Malformed("key"))?;
+            verify_current(proof, holders, passed_on, hash).map(|()| FileFormat::Current)
         }
         (None, Some(_)) => Err(ProofError::Malformed("holders")),
-        (_, None) if hash.is_some() => Err(ProofError::Malformed("passedOn")),
+        // Files of before have neither: somebody took what was passed on out of one of today.
+        (_, None) if key.is_some() || hash.is_some() => Err(ProofError::Malformed("passedOn")),
         (None, None) => Ok(FileFormat::Older),
         (Some(holders), None) => verify_older(proof, holders).map(|()| FileFormat::Older),
     }
+}
+
+/// Checks what a file of today says beyond its proof.
+fn verify_current(proof: &DrawProof, holders: &[Holder], passed_on: &[PassedOn], hash: &str) -> Result<(), ProofError> {
+    same(proof.rules.alternates as usize == proof.alternates.len(), "rules.alternates")?;
+    // The root covers the weights as they are; only the rules say which there may be.
+    let bonus = proof.rules.visit_weight.map_or(1, u32::from);
+    same(proof.leaves.iter().all(|(weight, _)| *weight <= 1 || *weight == bonus), "leaves")?;
+    // The hash covers microseconds: what is finer, and a leap second, is not read.
+    let mut nanos = passed_on.iter().map(|p| p.at.timestamp_subsec_nanos());
+    if nanos.any(|nanos| nanos >= 1_000_000_000 || nanos % 1_000 != 0) {
+        return Err(ProofError::Malformed("passedOn"));
+    }
+    let numbers: Vec<u64> = passed_on.iter().map(|p| p.entry_no).collect();
+    same(holders_after(proof, &numbers)? == *holders, "holders")?;
+    let root = digest_of(&proof.root, "root")?;
+    same(*hash == hex(&passed_on_hash(&root, passed_on)), "passedOnHash")
 }
 
 /// Checks the holders of a file of before: each rank once, with its prize, by its winner or an alternate.

@@ -81,7 +81,9 @@ fn others(value: &Value) -> Vec<Value> {
             all.extend(
                 PassedOnWhy::parse(text).map(|_| PassedOnWhy::ALL.iter().map(|why| json!(why))).into_iter().flatten(),
             );
-            all.extend(text.parse::<Instant>().ok().map(|at| json!(at + chrono::Duration::seconds(1))));
+            let instant = text.parse::<Instant>().ok();
+            let later = [chrono::Duration::seconds(1), chrono::Duration::nanoseconds(1)];
+            all.extend(instant.into_iter().flat_map(|at| later.map(|more| json!(at + more))));
             all
         }
         Value::Null => vec![json!("ab".repeat(32)), json!(1), json!(2), json!(3), json!("010-****-1234")],
@@ -160,6 +162,62 @@ fn other_holders_another_order_and_unknown_fields_are_refused() {
     let mut text = good.to_string();
     text.insert_str(1, "\"round\":1,");
     assert!(serde_json::from_str::<PublishedDraw>(&text).is_err(), "a name twice");
+}
+
+/// A weight that the rules do not name was given by the server, not by a visit. Files of before, of which one test vector is,
+/// are read as they are.
+#[test]
+fn weights_are_those_of_the_rules() {
+    for (weights, good) in [([1, 3, 0, 1], true), ([1, 2, 0, 1], false), ([1, 3, 0, 10], false)] {
+        let mut proof = proof_of(&weights, &[1], 1, None, [1; 32]);
+        proof.rules.alternates = proof.alternates.len() as u32;
+        assert_eq!(verify(&proof), Ok(()), "{weights:?}");
+        let holders = holders_after(&proof, &[]).unwrap();
+        let file = PublishedDraw::new(proof, holders, Vec::new()).unwrap();
+        let expected = if good { Ok(FileFormat::Current) } else { Err(ProofError::Mismatch("leaves")) };
+        assert_eq!(verify_published(&file), expected, "{weights:?}");
+    }
+}
+
+/// A file of today holds everything or is none.
+#[test]
+fn a_file_of_today_with_something_missing_is_none_of_before() {
+    let good = json!(file_of(&[1; 9], &[2], 3, None, &[0, 1]));
+    let new = ["key", "holders", "passedOn", "passedOnHash"];
+    for kept in 0..15u32 {
+        let mut file = good.clone();
+        for (bit, name) in new.iter().enumerate() {
+            if kept & (1 << bit) == 0 {
+                file.as_object_mut().unwrap().remove(*name);
+            }
+        }
+        // With none of them it is the proof alone.
+        assert_eq!(check(&file).is_ok(), kept == 0, "{kept:04b}: {file}");
+    }
+}
+
+/// The hash covers microseconds: no second spelling of an instant goes unnoticed.
+#[test]
+fn instants_have_microseconds() {
+    let good = json!(file_of(&[1; 9], &[2], 3, None, &[0]));
+    let at = good["passedOn"][0]["at"].as_str().unwrap().trim_end_matches('Z').to_owned();
+    for (other, holds) in
+        [(format!("{at}Z"), true), (format!("{at}.0000001Z"), false), (format!("{at}.000000001Z"), false)]
+    {
+        let mut file = good.clone();
+        file["passedOn"][0]["at"] = json!(other);
+        assert_eq!(check(&file).is_ok(), holds, "{other}");
+    }
+    // 23:59:60 is the instant of 00:00:00 to the hash.
+    let midnight: Instant = "2027-01-16T00:00:00Z".parse().unwrap();
+    let mut file = file_of(&[1; 9], &[2], 3, None, &[0]);
+    file.passed_on.as_mut().unwrap()[0].at = midnight;
+    let root = digest_of(&file.proof.root, "root").unwrap();
+    file.passed_on_hash = Some(hex(&passed_on_hash(&root, file.passed_on.as_ref().unwrap())));
+    let mut file = json!(file);
+    assert_eq!(check(&file), Ok(FileFormat::Current));
+    file["passedOn"][0]["at"] = json!("2027-01-15T23:59:60Z");
+    assert!(check(&file).is_err());
 }
 
 /// Of files of before nothing proves the masked phones, nor who of those drawn moved up; and where fewer entered than were
