@@ -23,6 +23,15 @@ pub fn secure_folder(path: &Path) -> Result<bool> {
     secure(path).map_err(|why| StorageError::Other(format!("folder {}: {why}", path.display())))
 }
 
+/// Judges a folder as [`secure_folder`] does, and changes nothing. One that is missing is made by a start.
+///
+/// # Errors
+/// It belongs to another user, is shared by design, or is no folder.
+pub fn check_folder(path: &Path) -> Result<()> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    check(path).map_err(|why| StorageError::Other(format!("folder {}: {why}", path.display())))
+}
+
 /// Makes the folder and those above it. Returns false when it was there.
 fn make(path: &Path) -> std::io::Result<bool> {
     let mut builder = std::fs::DirBuilder::new();
@@ -40,14 +49,11 @@ fn make(path: &Path) -> std::io::Result<bool> {
     }
 }
 
+/// What a folder is, if it can be this installation's alone.
 #[cfg(unix)]
-fn secure(path: &Path) -> Result<bool, String> {
+fn judge(path: &Path) -> Result<std::fs::Metadata, String> {
     use std::os::unix::fs::MetadataExt;
     let failed = |e: std::io::Error| e.to_string();
-    if make(path).map_err(failed)? {
-        set_mode(path, 0o700).map_err(failed)?;
-        return Ok(false);
-    }
     let found = std::fs::metadata(path).map_err(failed)?;
     let real = path.canonicalize().map_err(failed)?;
     if !found.is_dir() {
@@ -56,13 +62,49 @@ fn secure(path: &Path) -> Result<bool, String> {
     if found.mode() & 0o1000 != 0 || real.parent().is_none() {
         return Err("is shared by all users of this machine; name a folder for Madang alone".into());
     }
-    let not_ours =
-        || format!("belongs to another user (uid {}); start as that user, or name another folder", found.uid());
+    Ok(found)
+}
+
+#[cfg(unix)]
+fn not_ours(path: &Path, found: &std::fs::Metadata) -> String {
+    let (uid, new) = (std::os::unix::fs::MetadataExt::uid(found), path.join("madang"));
+    format!(
+        "belongs to another user (uid {uid}); start as that user, or name a new folder, such as {}, which is made",
+        new.display()
+    )
+}
+
+#[cfg(unix)]
+fn check(path: &Path) -> Result<(), String> {
+    if !path.try_exists().map_err(|e| e.to_string())? {
+        return Ok(());
+    }
+    let found = judge(path)?;
+    let ours = std::os::unix::fs::MetadataExt::uid(&found) == rustix::process::geteuid().as_raw();
+    if ours { Ok(()) } else { Err(not_ours(path, &found)) }
+}
+
+#[cfg(not(unix))]
+fn check(_: &Path) -> Result<(), String> {
+    Ok(())
+}
+
+#[cfg(unix)]
+fn secure(path: &Path) -> Result<bool, String> {
+    use std::os::unix::fs::MetadataExt;
+    let failed = |e: std::io::Error| e.to_string();
+    if make(path).map_err(failed)? {
+        set_mode(path, 0o700).map_err(failed)?;
+        return Ok(false);
+    }
+    let found = judge(path)?;
     match own_uid(path) {
-        Ok(uid) if uid != found.uid() => return Err(not_ours()),
+        Ok(uid) if uid != found.uid() => return Err(not_ours(path, &found)),
         Ok(_) => {}
         // Only its owner may change the mode of a folder that cannot be written.
-        Err(e) if e.kind() == ErrorKind::PermissionDenied => set_mode(path, 0o700).map_err(|_| not_ours())?,
+        Err(e) if e.kind() == ErrorKind::PermissionDenied => {
+            set_mode(path, 0o700).map_err(|_| not_ours(path, &found))?;
+        }
         Err(e) => return Err(e.to_string()),
     }
     let open_to_others = found.mode() & 0o077 != 0;
@@ -83,7 +125,7 @@ pub(crate) fn set_mode(path: &Path, mode: u32) -> std::io::Result<()> {
     std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode))
 }
 
-/// The user whose files this process makes. The standard library has no call for it: a new file says it.
+/// The user whose files this process makes. A new file says it, for a shared file system may give them to another user.
 #[cfg(unix)]
 fn own_uid(folder: &Path) -> std::io::Result<u32> {
     use std::os::unix::fs::MetadataExt;
@@ -129,7 +171,7 @@ impl Unfinished {
             Err(_) => return Ok(false),
         }
         #[cfg(unix)]
-        File::open(folder_of(&self.path))?.sync_all()?;
+        unless_unsupported(File::open(folder_of(&self.path))?.sync_all())?;
         Ok(true)
     }
 }
@@ -140,25 +182,46 @@ impl Drop for Unfinished {
     }
 }
 
+/// Some network file systems cannot sync a folder, and sync the name with the file.
+#[cfg(unix)]
+fn unless_unsupported(synced: std::io::Result<()>) -> std::io::Result<()> {
+    match synced {
+        Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
+        outcome => outcome,
+    }
+}
+
 /// The folder of a file; that of a bare name is the working folder.
 fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Says what is wrong with the mode of a file of secrets, if group or others may do anything with it.
+/// Says what is wrong with the mode of a file of secrets, if group or others may do anything with it. A secret that a
+/// container's system mounts for this process is none of those: root's, and readable by one of this process's groups.
 #[must_use]
 pub fn open_to_others(path: &Path) -> Option<OpenFile> {
     #[cfg(unix)]
     {
+        use rustix::process::{getegid, geteuid, getgroups};
         use std::os::unix::fs::MetadataExt;
-        let mode = std::fs::metadata(path).ok()?.mode() & 0o777;
-        (mode & 0o077 != 0).then_some(OpenFile { mode })
+        let found = std::fs::metadata(path).ok()?;
+        let mut groups = vec![getegid().as_raw()];
+        groups.extend(getgroups().unwrap_or_default().into_iter().map(rustix::process::Gid::as_raw));
+        let mode = found.mode() & 0o777;
+        let given = is_given(mode, (found.uid(), found.gid()), geteuid().as_raw(), &groups);
+        (mode & 0o077 != 0 && !given).then_some(OpenFile { mode })
     }
     #[cfg(not(unix))]
     {
         let _ = path;
         None
     }
+}
+
+/// Did root give a file to one of our groups, to read? We cannot close it ourselves; a file of our own we can.
+#[cfg(unix)]
+fn is_given(mode: u32, (owner, group): (u32, u32), own: u32, groups: &[u32]) -> bool {
+    mode & 0o037 == 0 && owner == 0 && own != 0 && groups.contains(&group)
 }
 
 /// The mode of a file of secrets that others may read or write.
@@ -225,6 +288,7 @@ mod tests {
         for (path, says) in [(&shared, "shared by all users"), (&file, "no folder")] {
             let why = secure_folder(path).unwrap_err().to_string();
             assert!(why.contains(says) && why.contains(&path.display().to_string()) && !why.contains('\n'), "{why}");
+            assert_eq!(check_folder(path).unwrap_err().to_string(), why, "a check says what a start says");
         }
         assert_eq!(mode(&shared), 0o1777);
         assert!(secure_folder(Path::new("/")).is_err());
@@ -243,6 +307,7 @@ mod tests {
         set_mode(&theirs, 0o777).unwrap();
         let why = secure_folder(&theirs).unwrap_err().to_string();
         assert!(why.contains("another user (uid 65534)") && !why.contains('\n'), "{why}");
+        assert_eq!(check_folder(&theirs).unwrap_err().to_string(), why, "a check says what a start says");
         assert_eq!(mode(&theirs), 0o777);
     }
 
@@ -260,6 +325,44 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"one");
         assert_eq!(mode(&path), 0o600);
         assert_eq!(std::fs::read_dir(all.path()).unwrap().count(), 1);
+    }
+
+    /// A check changes nothing.
+    #[test]
+    fn a_check_leaves_a_folder_as_it_is() {
+        let all = tempfile::tempdir().unwrap();
+        let (open, missing) = (all.path().join("open"), all.path().join("missing"));
+        std::fs::create_dir(&open).unwrap();
+        set_mode(&open, 0o755).unwrap();
+        check_folder(&open).unwrap();
+        check_folder(&missing).unwrap();
+        assert_eq!((mode(&open), missing.exists()), (0o755, false));
+    }
+
+    /// Containers get their secrets as root's, readable by a group of the process.
+    #[test]
+    fn a_secret_that_is_given_to_our_group_is_no_open_file() {
+        let (own, groups) = (1_000, [1_000, 2_000]);
+        for (mode, owner, group, given) in [
+            (0o440, 0, 2_000, true),
+            (0o640, 0, 1_000, true),
+            (0o440, 0, 3_000, false),
+            (0o444, 0, 2_000, false),
+            (0o660, 0, 2_000, false),
+            (0o440, 1_001, 2_000, false),
+            (0o640, 1_000, 1_000, false),
+        ] {
+            assert_eq!(is_given(mode, (owner, group), own, &groups), given, "{mode:o} {owner}:{group}");
+        }
+        assert!(!is_given(0o640, (0, 0), 0, &[0]), "root closes its own");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_synced_is_no_error() {
+        let system = |code| unless_unsupported(Err(std::io::Error::from_raw_os_error(code)));
+        // EINVAL and EIO.
+        assert!(system(22).is_ok() && system(5).is_err() && unless_unsupported(Ok(())).is_ok());
+        assert!(unless_unsupported(Err(ErrorKind::Unsupported.into())).is_ok());
     }
 
     #[test]

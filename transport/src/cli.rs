@@ -234,6 +234,7 @@ pub async fn run() -> i32 {
 /// Reads the settings as a start does; touches nothing.
 fn check(flags: &Flags) -> Result<(), CliError> {
     let settings = Settings::load(&flags.pairs())?;
+    crate::boot::keys::check(&settings)?;
     for line in settings.warnings(&settings.public_url(settings.listen)) {
         println!("warning: {line}");
     }

@@ -4,6 +4,7 @@ use super::{BootError, secure_data_folder};
 use crate::config::Settings;
 use std::path::{Path, PathBuf};
 use storage::crypto::{Keyring, NewKeys};
+use storage::private::OpenFile;
 use storage::{Store, canary, private};
 
 /// The keys file as a start found it.
@@ -48,13 +49,34 @@ pub(crate) fn existing(settings: &Settings) -> Result<Keyring, BootError> {
     Ok(Keyring::open(&path, false)?)
 }
 
-/// Refuses a keys file that group or others can read; in development it is closed to them.
-fn guard(path: &Path, production: bool) -> Result<(), BootError> {
-    let Some(open) = private::open_to_others(path) else { return Ok(()) };
-    let file = path.display();
-    if production {
-        return Err(format!("keys file {file}: {open}; chmod 600 {file}").into());
+/// Judges data folder and keys file as [`find`] does, and changes nothing.
+///
+/// # Errors
+/// What [`find`] would refuse.
+pub(crate) fn check(settings: &Settings) -> Result<(), BootError> {
+    private::check_folder(&settings.data_dir).map_err(|e| format!("MADANG_DATA_DIR: {e}"))?;
+    judge(&settings.keys_file(), settings.production).map(drop)
+}
+
+/// Refuses a keys file that group or others can read, in production; in development it says what is to be closed.
+fn judge(path: &Path, production: bool) -> Result<Option<OpenFile>, BootError> {
+    let open = private::open_to_others(path);
+    match open.filter(|_| production) {
+        Some(open) => {
+            let file = path.display();
+            let why = format!(
+                "keys file {file}: {open}; chmod 600 {file} (a mounted secret: mode 0440, with a group of Madang's)"
+            );
+            Err(why.into())
+        }
+        None => Ok(open),
     }
+}
+
+/// The same; in development the file is closed to them.
+fn guard(path: &Path, production: bool) -> Result<(), BootError> {
+    let Some(open) = judge(path, production)? else { return Ok(()) };
+    let file = path.display();
     match open.close(path) {
         Ok(()) => tracing::warn!("keys file {file}: {open}; it is 0600 now"),
         Err(e) => tracing::warn!("keys file {file}: {open}, and that cannot be changed: {e}"),

@@ -1,4 +1,5 @@
-//! What settings must be, each for itself and together. `madang config check` and every start judge by this alone.
+//! What settings must be, each for itself and together. `madang config check` and every start judge by this, and of data
+//! folder and keys file by `boot::keys`.
 
 use super::addresses::{host, public, root, web};
 use super::{ConfigError, Settings, UpstreamSettings, bad};
@@ -113,9 +114,7 @@ impl Settings {
         if self.production && !keys.is_file() {
             return Err(bad(format!("MADANG_KEYS_FILE: {} must exist in production", keys.display())));
         }
-        // An empty one is left where the disk was full at the first start; development makes its keys anew.
-        let empty = std::fs::read_to_string(&keys).is_ok_and(|text| text.trim().is_empty());
-        if keys.exists() && (self.production || !empty) {
+        if keys.exists() {
             Keyring::open(&keys, false).map_err(|e| bad(format!("MADANG_KEYS_FILE: {e}")))?;
         }
         Ok(())

@@ -122,6 +122,40 @@ fn config_check_refuses_what_stops_the_start() {
     }
 }
 
+/// Cases H1 and O12: folder and keys file that a start refuses, a check refuses in the same words.
+#[cfg(unix)]
+#[test]
+fn config_check_refuses_the_folder_and_the_keys_that_stop_the_start() {
+    let chmod = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let both = |set: &[(&str, &str)], words: &str| {
+        let (fine, checked) = run(folder, &["config", "check"], set);
+        assert!(!fine && checked.contains(words), "{set:?}: {checked}");
+        assert_eq!(checked.trim_end().lines().count(), 1, "{checked}");
+        let (fine, started) = run(folder, &["serve"], set);
+        assert!(!fine && started.contains(checked.trim_end()), "a start says what a check says: {started}");
+    };
+    let (shared, keys, empty) = (folder.join("shared"), folder.join("k.json"), folder.join("empty.json"));
+    std::fs::create_dir(&shared).unwrap();
+    chmod(&shared, 0o1777);
+    both(&[("MADANG_DATA_DIR", "shared")], "shared by all users");
+    std::fs::write(&empty, "").unwrap();
+    both(&[("MADANG_KEYS_FILE", "empty.json")], "it is empty");
+    storage::crypto::Keyring::open(&keys, true).unwrap();
+    let set = [("MADANG_ENV", "production"), ("MADANG_NTS_MODE", "OFF"), ("MADANG_KEYS_FILE", "k.json")];
+    assert!(run(folder, &["config", "check"], &set).0);
+    for open in [0o644, 0o640] {
+        chmod(&keys, open);
+        both(&set, "chmod 600 k.json");
+    }
+    let (fine, text) = run(folder, &["config", "check"], &[("MADANG_KEYS_FILE", "k.json")]);
+    assert!(fine, "in development a start closes it: {text}");
+    assert_eq!(std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&keys).unwrap()) & 0o777, 0o640);
+}
+
 /// The neighbours: what works stays accepted, and what is hardly meant is said.
 #[test]
 fn config_check_accepts_what_works() {
