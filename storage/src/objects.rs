@@ -32,6 +32,18 @@ impl Objects {
     /// The folder cannot be made or read.
     pub fn folder(path: &Path) -> Result<Self> {
         std::fs::create_dir_all(path).map_err(failed)?;
+        Self::open(path)
+    }
+
+    /// Objects in a folder that is there. `None`: there is no folder, so no object.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn existing(path: &Path) -> Result<Option<Self>> {
+        if path.try_exists().map_err(failed)? { Self::open(path).map(Some) } else { Ok(None) }
+    }
+
+    fn open(path: &Path) -> Result<Self> {
         let store = LocalFileSystem::new_with_prefix(path).map_err(failed)?.with_fsync(true);
         Ok(Self { store: Arc::new(store), folder: path.to_owned() })
     }

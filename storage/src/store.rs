@@ -109,6 +109,21 @@ impl Store {
     /// The server cannot be reached (why, in one line), or a migration fails.
     pub async fn connect(url: &str) -> Result<Self> {
         migrations::apply(url, Kind::Server).await?;
+        let store = Self::open_server(url).await?;
+        store.ensure_partitions().await?;
+        Ok(store)
+    }
+
+    /// Connects to a server and changes nothing there.
+    ///
+    /// # Errors
+    /// The server cannot be reached, or migrations are pending.
+    pub async fn connect_as_it_is(url: &str) -> Result<Self> {
+        migrations::refuse_pending(url, Kind::Server).await?;
+        Self::open_server(url).await
+    }
+
+    async fn open_server(url: &str) -> Result<Self> {
         let address = Address::parse(url).map_err(unusable)?;
         Self::open(&address.limited(url), Kind::Server).await
     }
@@ -131,8 +146,36 @@ impl Store {
         let url = database.url();
         migrations::apply(&url, Kind::Embedded).await?;
         let store = Self::open(&url, Kind::Embedded).await?;
+        store.ensure_partitions().await?;
         *store.inner.embedded.lock().expect("nobody panics holding it") = Some(database);
         Ok(store)
+    }
+
+    /// Opens the embedded database in a folder and changes nothing of what it holds.
+    ///
+    /// # Errors
+    /// There is none in the folder, it is held by another process, or migrations are pending.
+    #[cfg(feature = "embedded")]
+    pub async fn embedded_as_it_is(folder: &std::path::Path) -> Result<Self> {
+        if !folder.is_dir() {
+            return Err(StorageError::Other(format!("embedded database in {}: there is none", folder.display())));
+        }
+        let database = crate::embedded::Embedded::open(folder.to_owned()).await?;
+        let url = database.url();
+        let opened = match migrations::refuse_pending(&url, Kind::Embedded).await {
+            Ok(()) => Self::open(&url, Kind::Embedded).await,
+            Err(e) => Err(e),
+        };
+        match opened {
+            Ok(store) => {
+                *store.inner.embedded.lock().expect("nobody panics holding it") = Some(database);
+                Ok(store)
+            }
+            Err(e) => {
+                database.stop().await;
+                Err(e)
+            }
+        }
     }
 
     async fn open(url: &str, kind: Kind) -> Result<Self> {
@@ -161,7 +204,6 @@ impl Store {
         if kind == Kind::Server {
             store.hear_language().await?;
         }
-        store.ensure_partitions().await?;
         Ok(store)
     }
 

@@ -144,6 +144,17 @@ pub(crate) async fn store(settings: &Settings) -> Result<Store, BootError> {
     Err("DATABASE_URL is unset and this binary was built without the embedded database".into())
 }
 
+/// The database of the settings as it is. Nothing is changed there.
+pub(crate) async fn store_as_it_is(settings: &Settings) -> Result<Store, BootError> {
+    if let Some(url) = &settings.database_url {
+        return Ok(Store::connect_as_it_is(url).await?);
+    }
+    #[cfg(feature = "embedded")]
+    return Ok(Store::embedded_as_it_is(&settings.data_dir.join("db")).await?);
+    #[cfg(not(feature = "embedded"))]
+    Err("DATABASE_URL is unset and this binary was built without the embedded database".into())
+}
+
 /// Closes the data folder to all other users of this machine.
 pub(crate) fn secure_data_folder(settings: &Settings) -> Result<(), BootError> {
     let folder = &settings.data_dir;

@@ -1,6 +1,6 @@
 //! `madang restored`: looks at a database that was restored from a backup, and begins its new life.
 
-use crate::boot::store;
+use crate::boot::{keys, store, store_as_it_is};
 use crate::config::Settings;
 use crate::http::draws::{proof, published};
 use clap::Args;
@@ -22,7 +22,7 @@ const LEAVING: Duration = Duration::from_secs(5);
 /// How to go about it.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// Only look; nothing is changed but that pending migrations are applied.
+    /// Only look; nothing is changed, and a database in which migrations are pending is refused.
     #[arg(long)]
     pub check: bool,
     /// Begin the new life whatever was found, and whoever is connected.
@@ -49,12 +49,18 @@ pub struct Found {
 /// # Errors
 /// A server uses the database, something in it is wrong, or it cannot be reached.
 pub async fn run(settings: &Settings, options: Options) -> Result<Found, RestoreError> {
-    let keys = crate::boot::keys::existing(settings)?;
+    let keys = match options.check {
+        true => keys::existing_as_they_are(settings)?,
+        false => keys::existing(settings)?,
+    };
     if let Some(url) = &settings.database_url {
         alone(url, options.anyway).await?;
     }
-    let objects = Objects::folder(&settings.data_dir.join("objects"))?;
-    let store = store(settings).await?;
+    let objects = Objects::existing(&settings.data_dir.join("objects"))?;
+    let store = match options.check {
+        true => store_as_it_is(settings).await?,
+        false => store(settings).await?,
+    };
     let look = Look { store: store.clone(), keys, objects, found: Found::default() };
     let done = match options.moved {
         true => moved(&store).await,
@@ -124,7 +130,8 @@ async fn look_and_begin(mut look: Look, options: Options) -> Result<Found, Resto
 struct Look {
     store: Store,
     keys: Keyring,
-    objects: Objects,
+    /// `None`: there is no folder of them.
+    objects: Option<Objects>,
     found: Found,
 }
 
@@ -171,7 +178,11 @@ impl Look {
             )
         });
         for name in self.store.run(move |c| Box::pin(async move { restore::objects(c, id).await })).await? {
-            if !self.objects.has(&name).await? {
+            let there = match &self.objects {
+                Some(objects) => objects.has(&name).await?,
+                None => false,
+            };
+            if !there {
                 self.found.missing.push(format!("event {id}: picture {name}"));
             }
         }

@@ -49,6 +49,15 @@ pub(crate) fn existing(settings: &Settings) -> Result<Keyring, BootError> {
     Ok(Keyring::open(&path, false)?)
 }
 
+/// The same, and nothing is changed.
+///
+/// # Errors
+/// As [`existing`].
+pub(crate) fn existing_as_they_are(settings: &Settings) -> Result<Keyring, BootError> {
+    check(settings)?;
+    Ok(Keyring::open(&settings.keys_file(), false)?)
+}
+
 /// Judges data folder and keys file as [`find`] does, and changes nothing.
 ///
 /// # Errors

@@ -127,6 +127,44 @@ fn what_is_wrong_with_a_restored_database_is_found() {
     });
 }
 
+/// A look changes nothing: neither modes nor folders, and no migration is applied.
+#[cfg(unix)]
+#[test]
+fn a_look_changes_nothing() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    run(async {
+        let database = Database::fresh().await;
+        let settings = settings(&database);
+        let running = started(&settings).await;
+        owner_at(&format!("http://{}", running.address)).await;
+        stopped(running, &settings).await;
+        let set = |path: &std::path::Path, mode| {
+            std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+        };
+        let (folder, keys) = (settings.data_dir.clone(), settings.keys_file());
+        std::fs::remove_dir_all(folder.join("objects")).unwrap();
+        set(&folder, 0o755);
+        set(&keys, 0o644);
+        let newest = "update __diesel_schema_migrations set version = 'x' || version
+                       where version = (select max(version) from __diesel_schema_migrations)";
+        for pending in [false, true] {
+            if pending {
+                sql(&database, newest).await;
+                process_ends(&settings).await;
+            }
+            for _ in 0..2 {
+                let looked = restored::run(&settings, CHECK).await;
+                assert_eq!(looked.is_err(), pending);
+                let why = looked.err().map_or_else(|| "1 migration(s)".to_owned(), |e| e.to_string());
+                assert!(why.contains("1 migration(s)") && !why.contains('\n'), "{why}");
+                process_ends(&settings).await;
+            }
+            let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().mode() & 0o777;
+            assert_eq!((mode(&folder), mode(&keys), folder.join("objects").exists()), (0o755, 0o644, false));
+        }
+    });
+}
+
 /// Nothing is missing, and everybody stays who they are.
 #[test]
 fn a_database_that_was_moved_goes_on() {
