@@ -7,14 +7,18 @@ use domain::event::Event;
 use domain::ids::EventId;
 use domain::visit_guard::AddressTag;
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// How long clicks of one address on one link are taken together.
 const TOGETHER: Duration = Duration::from_secs(10);
-/// Clicks of one address on one link that count meanwhile: people behind one Wi-Fi do click together, a loop goes on.
-const MAX_TOGETHER: u32 = 2;
-/// Addresses and links remembered; past it all are forgotten, and counted anew.
+/// Clicks of one browser of one address on one link that count meanwhile: people behind one Wi-Fi have the same phones, and
+/// click together when a QR code is shown to them; a loop goes on.
+const MAX_TOGETHER: u32 = 20;
+/// The same of all browsers of an address: a loop may call itself something else each time.
+const MAX_OF_ADDRESS: u32 = 200;
+/// Addresses, browsers and links remembered; past it all are forgotten, and counted anew.
 const MAX_REMEMBERED: usize = 50_000;
 
 /// Parts of the user agents of programs that look at links, in lower case. Browsers inside messengers and portals are
@@ -79,17 +83,39 @@ pub(crate) fn source_of(named: Option<&str>, event: &Event) -> Source {
     source.filter(|s| s.channel().is_none_or(|c| event.channels.contains(&c))).unwrap_or(Source::Direct)
 }
 
-/// Who clicked on what: address, event and source.
-type ClickKey = (AddressTag, EventId, Source);
+/// Who clicks: an address, and a keyed hash of what its browser calls itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Visitor {
+    address: AddressTag,
+    agent: u64,
+}
+
+/// Who clicked on what: address, browser (`None`: any of them), event and source.
+type ClickKey = (AddressTag, Option<u64>, EventId, Source);
 
 /// Clicks of the last moments: how many, and since when.
 #[derive(Default)]
-pub(crate) struct RecentClicks(Mutex<HashMap<ClickKey, (u32, Instant)>>);
+pub(crate) struct RecentClicks {
+    seen: Mutex<HashMap<ClickKey, (u32, Instant)>>,
+    hasher: RandomState,
+}
 
 impl RecentClicks {
+    /// Tells visitors of one address apart by their browsers.
+    pub(crate) fn visitor(&self, address: AddressTag, headers: &HeaderMap) -> Visitor {
+        let agent = headers.get(header::USER_AGENT).map(|agent| agent.as_bytes()).unwrap_or_default();
+        Visitor { address, agent: self.hasher.hash_one(agent) }
+    }
+
     /// Notes a click; returns whether it counts.
-    pub(crate) fn count(&self, by: AddressTag, event: EventId, source: Source, now: Instant) -> bool {
-        let mut recent = self.0.lock().expect("nobody panics holding it");
+    pub(crate) fn count(&self, by: Visitor, event: EventId, source: Source, now: Instant) -> bool {
+        self.note((by.address, Some(by.agent), event, source), now) <= MAX_TOGETHER
+            && self.note((by.address, None, event, source), now) <= MAX_OF_ADDRESS
+    }
+
+    /// Returns how many there were of late, with this one.
+    fn note(&self, key: ClickKey, now: Instant) -> u32 {
+        let mut recent = self.seen.lock().expect("nobody panics holding it");
         let lately = |since: Instant| now.saturating_duration_since(since) < TOGETHER;
         if recent.len() >= MAX_REMEMBERED {
             recent.retain(|_, (_, since)| lately(*since));
@@ -97,12 +123,12 @@ impl RecentClicks {
                 recent.clear();
             }
         }
-        let (clicks, since) = recent.entry((by, event, source)).or_insert((0, now));
+        let (clicks, since) = recent.entry(key).or_insert((0, now));
         if !lately(*since) {
             (*clicks, *since) = (0, now);
         }
         *clicks = clicks.saturating_add(1);
-        *clicks <= MAX_TOGETHER
+        *clicks
     }
 }
 
@@ -181,17 +207,33 @@ mod tests {
         assert!(!is_visit(&Method::GET, &none, StatusCode::NOT_FOUND));
     }
 
+    fn agent(name: &str) -> HeaderMap {
+        HeaderMap::from_iter([(header::USER_AGENT, HeaderValue::from_str(name).unwrap())])
+    }
+
+    /// Case 27.
     #[test]
-    fn a_loop_counts_twice_and_everybody_fits() {
+    fn a_loop_ends_counting_and_everybody_fits() {
         let (recent, begun, event) = (RecentClicks::default(), Instant::now(), EventId::new());
-        let counted = |after: u64, source| recent.count([1; 8], event, source, begun + Duration::from_secs(after));
-        assert_eq!((0..50).filter(|_| counted(0, Source::Naver)).count(), 2);
+        let by = |address| recent.visitor(address, &HeaderMap::new());
+        let counted = |after: u64, source| recent.count(by([1; 8]), event, source, begun + Duration::from_secs(after));
+        assert_eq!((0..50).filter(|_| counted(0, Source::Naver)).count(), 20);
         assert!(counted(0, Source::Qr), "another link");
-        assert!(recent.count([2; 8], event, Source::Naver, begun), "another address");
+        assert!(recent.count(by([2; 8]), event, Source::Naver, begun), "another address");
         assert!(!counted(9, Source::Naver) && counted(10, Source::Naver));
         for n in 0..120_000u64 {
-            recent.count(n.to_be_bytes(), event, Source::Qr, begun);
+            recent.count(by(n.to_be_bytes()), event, Source::Qr, begun);
         }
-        assert!(recent.0.lock().unwrap().len() <= MAX_REMEMBERED);
+        assert!(recent.seen.lock().unwrap().len() <= MAX_REMEMBERED);
+    }
+
+    /// Case 27: a carrier or a shop's Wi-Fi has one address for many.
+    #[test]
+    fn visitors_behind_one_address_count() {
+        let (recent, begun, event) = (RecentClicks::default(), Instant::now(), EventId::new());
+        let counted = |name: &str| recent.count(recent.visitor([1; 8], &agent(name)), event, Source::Qr, begun);
+        let phones = |n: u32| format!("Mozilla/5.0 (Linux; Android 13; SM-S{n})");
+        assert_eq!((0..100).filter(|n| counted(&phones(n / 5))).count(), 100, "twenty kinds of phones, five of each");
+        assert_eq!((0..500).filter(|n| counted(&format!("loop {n}"))).count(), 100, "a loop of many names ends too");
     }
 }

@@ -44,7 +44,8 @@ async fn customer(
     let event = crate::http::participation::by_slug(&app, &slug).await?;
     let page = file("event.html", &headers);
     if clicks::is_visit(&method, &headers, page.status()) {
-        let (source, by) = (clicks::source_of(query.get("c"), &event), app.handles.address_tag(origin));
+        let source = clicks::source_of(query.get("c"), &event);
+        let by = app.clicks.visitor(app.handles.address_tag(origin), &headers);
         if app.clicks.count(by, event.id, source, Instant::now()) {
             app.handles.events.get(event.id).hit(source).await;
         }

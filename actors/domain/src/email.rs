@@ -28,6 +28,12 @@ pub fn parse(s: &str) -> Result<String, EmailError> {
     }
 }
 
+/// Reads an address as versions before this form did. Accounts of then are found by it.
+#[must_use]
+pub fn former(s: &str) -> String {
+    s.trim().to_lowercase()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

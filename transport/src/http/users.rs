@@ -96,9 +96,13 @@ pub(crate) async fn signup(State(app): State<App>, Origin(origin): Origin, Body(
 async fn sign_up(app: &App, origin: IpAddr, body: Signup) -> ApiResult {
     // First of all: whatever else is wrong, who has an account should log in.
     if let Ok(address) = email(&body.email) {
-        let keys = app.handles.shared.keys.clone();
-        let taken =
-            app.store().run(move |c| Box::pin(async move { storage::users::email_taken(c, &keys, &address).await }));
+        let (keys, former) = (app.handles.shared.keys.clone(), domain::email::former(&body.email));
+        let taken = app.store().run(move |c| {
+            Box::pin(async move {
+                let taken = storage::users::email_taken(c, &keys, &address).await?;
+                Ok(taken || (former != address && storage::users::email_taken(c, &keys, &former).await?))
+            })
+        });
         if taken.await? {
             return Err(Problem::conflict("email-taken"));
         }

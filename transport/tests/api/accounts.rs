@@ -1,11 +1,12 @@
 //! Accounts under attack: queues, limits, budgets and quotas, each on a server of its own.
 
 use crate::support::{
-    Answer, Api, Server, admin, at, email, owner, owner_at, run, signup_body, special, start, within,
+    Answer, Api, Server, admin, anonymous, at, business_number, email, owner, owner_at, run, server, signup_body,
+    special, start, within,
 };
 use diesel::QueryableByName;
 use diesel::sql_types::BigInt;
-use diesel_async::RunQueryDsl;
+use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -190,7 +191,7 @@ fn many_guesses_at_once_are_five() {
 #[test]
 fn a_common_password_is_refused() {
     run(async {
-        let api = at(&crate::support::server().base);
+        let api = anonymous();
         let mut body = signup_body();
         let own = body["email"].as_str().unwrap().to_owned();
         let local = own.split('@').next().unwrap().to_uppercase();
@@ -489,5 +490,29 @@ fn what_an_owner_does_is_recorded() {
         let edited = recorded(&own, "profile-edited").await;
         assert_eq!(edited[0]["detail"], json!({"name": true, "phone": false}), "what changed, never to what");
         own.running.stop().await;
+    });
+}
+
+/// Accounts whose address was stored as it was written, before addresses had one form, are found by what their owners type.
+#[test]
+fn an_account_of_before_is_found_as_it_was_written() {
+    run(async {
+        for mark in ["\u{1109}\u{1161}장", "o\u{200b}wner"] {
+            let typed = format!("{mark}{}", email());
+            let mut account = signup_body();
+            account["email"] = json!(typed);
+            let api = anonymous();
+            let made = api.post("/api/users/signup", account.clone()).await.is(201);
+            let shared = &server().running.handles().shared;
+            let index = domain::event::state::hex(&shared.keys.index("email", &typed));
+            let id = made["user"]["id"].as_str().unwrap();
+            let before = format!("update identity.users set email_index = '\\x{index}' where id = '{id}'");
+            shared.store.run(move |c| Box::pin(async move { Ok(c.batch_execute(&before).await?) })).await.unwrap();
+            let login = |typed: &str| json!({"email": typed, "password": "correct horse"});
+            let found = api.post("/api/users/login", login(&format!(" {typed} "))).await;
+            assert!(found.is(200)["accessToken"].is_string(), "{mark:?}");
+            account["businessNumber"] = json!(business_number());
+            api.post("/api/users/signup", account).await.fails(409, "email-taken");
+        }
     });
 }

@@ -19,15 +19,16 @@ use storage::notices::NewNotice;
 use storage::users::LoginCredentials;
 
 pub(crate) async fn login(State(app): State<App>, Origin(origin): Origin, Body(body): Body<Login>) -> ApiResult {
-    // An address that the rules of before took is found as it was written.
-    let address = email(&body.email).unwrap_or_else(|_| body.email.trim().to_lowercase());
+    // An account of before is found as it was written then.
+    let former = domain::email::former(&body.email);
+    let address = email(&body.email).unwrap_or_else(|_| former.clone());
     let keys = LoginKeys::of(&app.handles.shared.keys, &address, origin);
     if let Some(refusal) = app.logins.blocked(&keys) {
         // The account is looked up for the record only, once an hour.
-        let known = if app.logins.records(&keys) { Some(look_up(&app, address, &keys).await?) } else { None };
+        let known = if app.logins.records(&keys) { Some(look_up(&app, [address, former], &keys).await?) } else { None };
         return Err(refused(&app, origin, refusal, known.map(|k| k.map(|k| UserId(k.id)))));
     }
-    let known = look_up(&app, address, &keys).await?;
+    let known = look_up(&app, [address, former], &keys).await?;
     let (id, at_home) = (known.as_ref().map(|k| UserId(k.id)), known.as_ref().is_some_and(|k| k.at_home));
     let attempt = match app.logins.begin(keys, at_home).await {
         Ok(attempt) => attempt,
@@ -61,11 +62,18 @@ pub(crate) async fn login(State(app): State<App>, Origin(origin): Origin, Body(b
     }
 }
 
-async fn look_up(app: &App, email: String, keys: &LoginKeys) -> ApiResult<Option<LoginCredentials>> {
+/// Finds the account under the first of these forms that one has.
+async fn look_up(app: &App, [email, former]: [String; 2], keys: &LoginKeys) -> ApiResult<Option<LoginCredentials>> {
     let (ring, address) = (app.handles.shared.keys.clone(), keys.address);
-    let found = app
-        .store()
-        .run(move |c| Box::pin(async move { storage::users::login_credentials(c, &ring, &email, address).await }));
+    let found = app.store().run(move |c| {
+        Box::pin(async move {
+            let found = storage::users::login_credentials(c, &ring, &email, address).await?;
+            if found.is_some() || former == email {
+                return Ok(found);
+            }
+            storage::users::login_credentials(c, &ring, &former, address).await
+        })
+    });
     Ok(found.await?)
 }
 
