@@ -133,6 +133,11 @@ impl Address {
         }
     }
 
+    /// Says in one line why no connection came about in time: no name server or no host answers, or PostgreSQL does not.
+    pub(crate) async fn explain_silence(&self, within: Duration) -> String {
+        self.probe(&format!("no answer within {within:?}")).await
+    }
+
     /// Tries each host once more, for the client does not say what happened to it.
     async fn probe(&self, said: &str) -> String {
         let mut reasons = Vec::new();
@@ -317,6 +322,19 @@ fn decoded(what: &str, text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Case 23: a host that takes connections and says nothing is named, and so is one that nobody finds.
+    #[tokio::test]
+    async fn the_cause_of_silence_is_said() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = silent.local_addr().unwrap().port();
+        let url = format!("postgres://u:geheim@127.0.0.1:{port}/x");
+        let error = crate::store::connect_once(&url, Duration::from_millis(200)).await.err().unwrap().to_string();
+        assert!(error.contains(&format!("127.0.0.1:{port} takes connections, but: no answer within 200ms")), "{error}");
+        assert!(!error.contains("geheim") && !error.contains('\n'));
+        let unknown = Address::parse("postgres://u:p@db.invalid/x").unwrap();
+        assert!(unknown.explain_silence(PROBE).await.contains("db.invalid: unknown host"));
+    }
 
     /// Case 23: whatever stops a connection by its address is named.
     #[test]

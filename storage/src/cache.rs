@@ -32,6 +32,8 @@ pub mod ttl {
     pub const JOB: Duration = Duration::from_secs(3_600);
     /// CK-05 `analytics:dashboard:{event}`.
     pub const DASHBOARD: Duration = Duration::from_secs(300);
+    /// The longest of them: past it nothing is left in Redis of what was written before.
+    pub(super) const LONGEST: Duration = BUSINESS;
 }
 
 /// The most entries the in-process cache holds: 50 MB at the design's sizes.
@@ -122,6 +124,15 @@ impl Cache {
         match self {
             Self::Memory(_) => true,
             Self::Redis { doubts, .. } => !doubts.is_refusing(),
+        }
+    }
+
+    /// Were more keys in doubt than are remembered? Then everything misses, until the oldest value has expired.
+    #[must_use]
+    pub fn distrusts_everything(&self) -> bool {
+        match self {
+            Self::Memory(_) => false,
+            Self::Redis { doubts, .. } => doubts.has_overflowed(),
         }
     }
 
@@ -277,5 +288,8 @@ async fn clear(client: &Client, prefix: &str, doubts: &Doubts) {
             Ok(()) => doubts.settle(&key, write),
             Err(e) => return refused(doubts, &e),
         }
+    }
+    if doubts.recover(Instant::now()) {
+        tracing::info!("what Redis holds is believed again");
     }
 }

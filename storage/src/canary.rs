@@ -9,8 +9,8 @@ use crate::restore;
 use crate::sql::{Id, sql, types as t};
 use crate::store::Conn;
 use diesel::QueryableByName;
+use domain::event::state::hex;
 use domain::ids::UserId;
-use std::fmt::Write;
 
 /// What the canary is sealed as.
 const FIELD: &str = "epoch.canary";
@@ -82,25 +82,29 @@ async fn opens_accounts(c: &mut Conn, keys: &Keyring) -> Result<bool> {
     Ok(newest.is_empty())
 }
 
-/// Covers the data keys by being sealed, and the index keys by what it holds: new ones beside the old change nothing.
+/// Covers the data keys by being sealed, index keys and signing key by what it holds: new ones beside the old change nothing.
 fn seal(keys: &Keyring) -> Vec<u8> {
     let kid = keys.active_index();
-    let text = format!("{kid}|{}", index(keys, kid).unwrap_or_default());
+    let text = format!("{kid}|{}|{}", index(keys, kid).unwrap_or_default(), signature(keys));
     keys.seal(FIELD, ROW, text.as_bytes())
 }
 
 fn opens(keys: &Keyring, sealed: &[u8]) -> bool {
     let Ok(text) = keys.open_text(FIELD, ROW, sealed) else { return false };
-    text.split_once('|').is_some_and(|(kid, found)| index(keys, kid).is_some_and(|index| index == found))
+    let Some((kid, found)) = text.split_once('|') else { return false };
+    // The first canaries had no signature.
+    let (found, signed) = found.split_once('|').map_or((found, None), |(found, signed)| (found, Some(signed)));
+    index(keys, kid).is_some_and(|index| index == found) && signed.is_none_or(|signed| signed == signature(keys))
 }
 
 /// What an index key makes of a fixed text, in hexadecimal.
 fn index(keys: &Keyring, kid: &str) -> Option<String> {
-    let index = keys.phone_index(kid, ROW, ROW).ok()?;
-    Some(index.iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    }))
+    keys.phone_index(kid, ROW, ROW).ok().map(|index| hex(&index))
+}
+
+/// What the signing key makes of it.
+fn signature(keys: &Keyring) -> String {
+    hex(&keys.mac("canary", &[ROW.as_bytes()])[..16])
 }
 
 #[cfg(test)]
@@ -119,6 +123,11 @@ mod tests {
         assert!(!opens(&keys, &wrong_index), "the same data keys, other index keys");
         let gone = keys.seal(FIELD, ROW, format!("i9|{}", index(&keys, "i1").unwrap()).as_bytes());
         assert!(!opens(&keys, &gone), "an index key that is not there any more");
+        let text = |signature: &str| format!("i1|{}{signature}", index(&keys, "i1").unwrap());
+        let stored = |signature: &str| keys.seal(FIELD, ROW, text(signature).as_bytes());
+        assert!(opens(&keys, &stored("")), "one of before it was signed");
+        assert!(opens(&keys, &stored(&format!("|{}", signature(&keys)))));
+        assert!(!opens(&keys, &stored(&format!("|{}", signature(&others)))), "another signing key");
         assert!(!opens(&keys, b""));
     }
 }

@@ -547,7 +547,7 @@ pub(crate) async fn connect_once(url: &str, within: Duration) -> Result<Conn> {
     match tokio::time::timeout(within, begin_session(&url, &address)).await {
         Ok(Ok(c)) => Ok(c),
         Ok(Err(e)) => Err(StorageError::Unreachable(address.explain(&e).await)),
-        Err(_) => Err(StorageError::Unreachable(format!("no answer within {within:?}"))),
+        Err(_) => Err(StorageError::Unreachable(address.explain_silence(within).await)),
     }
 }
 

@@ -4,11 +4,12 @@
 //! writes again. A key is in doubt from the beginning of a write until Redis has acknowledged it or the key's deletion; what is
 //! in doubt misses. While writes are refused nothing is believed: another process may have failed to write as well.
 
+use super::ttl;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-/// Keys remembered, some 10 MB. Past it nothing is believed until the process ends.
+/// Keys remembered, some 10 MB. Past it nothing is believed until every value of then has expired.
 const MAX_KEYS: usize = 100_000;
 /// Nothing is believed for this long after a refused write: three rounds of every other process that deletes what it doubts.
 const DISTRUST: Duration = Duration::from_secs(6);
@@ -24,7 +25,8 @@ struct State {
     keys: HashMap<String, Doubt>,
     /// Number of the last write.
     writes: u64,
-    overflow: bool,
+    /// When a key in doubt was last not remembered.
+    overflowed_at: Option<Instant>,
     refused_at: Option<Instant>,
     refusing: bool,
 }
@@ -71,7 +73,12 @@ impl Doubts {
         if state.keys.len() < MAX_KEYS || state.keys.contains_key(key) {
             state.keys.insert(key.to_owned(), Doubt { write: number, under_way: true });
         } else {
-            state.overflow = true;
+            if state.overflowed_at.replace(Instant::now()).is_none() {
+                tracing::error!(
+                    keys = MAX_KEYS,
+                    "more keys in doubt than are remembered: nothing of Redis is believed"
+                );
+            }
         }
         Write { doubts: self, key, number }
     }
@@ -111,7 +118,25 @@ impl Doubts {
     /// Is anything in Redis to be believed?
     pub(super) fn trusts(&self, now: Instant) -> bool {
         let state = self.lock();
-        !state.overflow && !state.refusing && state.refused_at.is_none_or(|at| now.duration_since(at) >= DISTRUST)
+        state.overflowed_at.is_none()
+            && !state.refusing
+            && state.refused_at.is_none_or(|at| now.duration_since(at) >= DISTRUST)
+    }
+
+    /// Were more keys in doubt than are remembered?
+    pub(super) fn has_overflowed(&self) -> bool {
+        self.lock().overflowed_at.is_some()
+    }
+
+    /// Believes again, once no key is in doubt and no value is left that a forgotten key may have. Returns true when it does.
+    pub(super) fn recover(&self, now: Instant) -> bool {
+        let mut state = self.lock();
+        let expired = state.overflowed_at.is_some_and(|at| now.saturating_duration_since(at) > ttl::LONGEST);
+        let recovers = expired && state.keys.is_empty();
+        if recovers {
+            state.overflowed_at = None;
+        }
+        recovers
     }
 
     /// Does Redis refuse writes?
@@ -164,7 +189,16 @@ mod tests {
     fn more_keys_than_are_remembered_are_none_to_believe() {
         let doubts = Doubts::default();
         (0..=MAX_KEYS).for_each(|n| drop(doubts.write(&n.to_string())));
+        let now = Instant::now();
         assert_eq!(doubts.len(), MAX_KEYS);
-        assert!(!doubts.trusts(Instant::now()));
+        assert!(!doubts.trusts(now) && doubts.has_overflowed());
+        let all = [ttl::BUSINESS, ttl::RECOMMENDATION, ttl::IMAGE, ttl::JOB, ttl::DASHBOARD];
+        assert_eq!(all.iter().max(), Some(&ttl::LONGEST));
+        let later = now + ttl::LONGEST + Duration::from_secs(1);
+        assert!(!doubts.recover(later), "keys are in doubt still");
+        doubts.failed(MAX_KEYS).iter().for_each(|(key, write)| doubts.settle(key, *write));
+        assert!(!doubts.recover(now), "values of then are left");
+        assert!(doubts.recover(later) && !doubts.recover(later), "told once");
+        assert!(doubts.trusts(later) && !doubts.has_overflowed());
     }
 }

@@ -20,24 +20,32 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// Listens in the database's own folder, which no other user may enter. Where that path is too long, a folder for this
-    /// database alone is made among the temporary ones. The caller holds the database's lock: what an earlier process left
-    /// is removed.
+    /// Listens in the database's own folder, which no other user may enter. Where that path is too long, or its file system
+    /// takes no sockets (shared folders of Docker Desktop, CIFS), a folder for this database alone is made among the
+    /// temporary ones. The caller holds the database's lock: what an earlier process left is removed.
     pub(super) fn listen(database: &Path) -> Result<(Self, UnixListener)> {
         let folder = std::path::absolute(database)?;
-        let socket = if fits(&folder) {
-            Self { folder, temporary: false }
-        } else {
-            Self { folder: temporary_folder(&folder)?, temporary: true }
-        };
-        let file = socket.file();
+        if fits(&folder) {
+            match (Self { folder: folder.clone(), temporary: false }).bind() {
+                Ok(listening) => return Ok(listening),
+                Err(e) => {
+                    tracing::info!(error = %e, "the data folder takes no socket: it is among the temporary files")
+                }
+            }
+        }
+        Self { folder: temporary_folder(&folder)?, temporary: true }.bind()
+    }
+
+    /// Replaces what an earlier process left. Only this user may connect; on an error nothing is left.
+    fn bind(self) -> Result<(Self, UnixListener)> {
+        let file = self.file();
         match std::fs::remove_file(&file) {
             Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
             _ => {}
         }
         let listener = UnixListener::bind(&file)?;
         crate::private::set_mode(&file, 0o600)?;
-        Ok((socket, listener))
+        Ok((self, listener))
     }
 
     /// The socket's file.
@@ -161,6 +169,20 @@ mod tests {
         assert!(other.folder != folder && mode(&other.folder) == 0o700);
         drop(other);
         std::fs::remove_dir(&folder).unwrap();
+    }
+
+    /// A folder that takes no socket gets one elsewhere, as a shared folder of a virtual machine does.
+    #[test]
+    fn a_folder_without_sockets_gets_a_private_folder_elsewhere() {
+        let all = tempfile::tempdir().unwrap();
+        std::fs::create_dir(all.path().join(NAME)).unwrap();
+        let (socket, listener) = Socket::listen(all.path()).unwrap();
+        let (file, folder) = (socket.file(), socket.folder.clone());
+        assert!(!file.starts_with(all.path()) && mode(&folder) == 0o700 && mode(&file) == 0o600);
+        socket.wake();
+        listener.accept().unwrap();
+        drop(socket);
+        assert!(!folder.exists() && all.path().join(NAME).is_dir(), "nothing is left, nothing else is removed");
     }
 
     /// The shortest and the longest folder that still holds its socket.

@@ -22,7 +22,8 @@ pub(crate) async fn readyz(State(app): State<App>) -> Response {
     let database = app.ready.load(Ordering::Relaxed);
     let shared = &app.handles.shared;
     let mut degraded = Vec::new();
-    if !shared.cache.is_connected() || !shared.cache.takes_writes() {
+    let cache = &shared.cache;
+    if !cache.is_connected() || !cache.takes_writes() || cache.distrusts_everything() {
         degraded.push("redis");
     }
     if clock_differs() {
