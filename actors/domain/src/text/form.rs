@@ -8,9 +8,9 @@ use unicode_segmentation::UnicodeSegmentation;
 
 /// Combining marks in a row. Vietnamese and Thai write two and pointed Arabic three; more only hides the lines around.
 const MAX_MARKS: usize = 4;
-/// Bytes per character that people see, on average over a text: a gesture with its skin tone has 8, an old Hangul
-/// syllable 9. It bounds what a single one can carry.
-const MAX_BYTES_PER_CHARACTER: usize = 12;
+/// Bytes per character that people see, on average over a text: a family of four has 25, a kiss with two skin tones, the
+/// longest emoji that fonts have, 35. It bounds what a single one can carry.
+const MAX_BYTES_PER_CHARACTER: usize = 35;
 
 const JOINER: char = '\u{200d}';
 const TEXT_STYLE: char = '\u{fe0e}';
@@ -18,15 +18,16 @@ const EMOJI_STYLE: char = '\u{fe0f}';
 const KEYCAP: char = '\u{20e3}';
 
 /// Does a character show nothing? Keyboards and pasting add most of these by themselves: zero-width spaces, soft
-/// hyphens, direction marks, byte order marks. Fillers and the empty Braille cell only pretend to be a text.
+/// hyphens, direction marks, byte order marks. Fillers and the empty Braille cell only pretend to be a text; so do the blanks
+/// and controls of Egyptian hieroglyphs and the musical note without a head.
 #[rustfmt::skip]
 fn is_invisible(c: char) -> bool {
     matches!(
         c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
             | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202c}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
-            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffc}' | '\u{1bca0}'..='\u{1bca3}'
-            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffc}' | '\u{13430}'..='\u{1345f}'
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d159}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}'
     )
 }
 
@@ -175,6 +176,10 @@ mod tests {
         assert_eq!(line(&"강".repeat(15), 14), Err(TextError::TooLong { max: 14 }));
         assert_eq!(line(&"👍🏽".repeat(40), 40), Ok("👍🏽".repeat(40)));
         assert_eq!(line(&"👍🏽".repeat(41), 40), Err(TextError::TooLong { max: 40 }));
+        for emoji in ["👨‍👩‍👧‍👦", "👩🏻‍❤️‍💋‍👨🏿"] {
+            assert_eq!(line(&emoji.repeat(60), 60), Ok(emoji.repeat(60)), "{emoji}");
+            assert_eq!(line(&emoji.repeat(61), 60), Err(TextError::TooLong { max: 60 }), "{emoji}");
+        }
         // A single character that people see may carry a book.
         assert_eq!(line(&"\u{1100}".repeat(5_000), 40), Err(TextError::TooLong { max: 40 }));
         assert_eq!(line(&"👩\u{200d}".repeat(500), 40), Err(TextError::TooLong { max: 40 }));
@@ -194,6 +199,42 @@ mod tests {
             assert_eq!(line(lone, 40), Err(TextError::Marks), "{lone:?}");
         }
         assert_eq!(line(&format!("홍{}", "\u{301}".repeat(30)), 40), Err(TextError::Marks));
+    }
+
+    /// Case 19: every Default_Ignorable_Code_Point and every format character (Cf) of Unicode 16, but those that draw a sign.
+    #[test]
+    fn nothing_that_unicode_ignores_is_a_text() {
+        const IGNORED: &[(u32, u32)] = &[
+            (0xad, 0xad),
+            (0x34f, 0x34f),
+            (0x61c, 0x61c),
+            (0x115f, 0x1160),
+            (0x17b4, 0x17b5),
+            (0x180b, 0x180f),
+            (0x200b, 0x200f),
+            (0x202a, 0x202e),
+            (0x2060, 0x206f),
+            (0x2800, 0x2800),
+            (0x3164, 0x3164),
+            (0xfe00, 0xfe0f),
+            (0xfeff, 0xfeff),
+            (0xffa0, 0xffa0),
+            (0xfff0, 0xfffb),
+            (0x13430, 0x1345f),
+            (0x1bca0, 0x1bca3),
+            (0x1d159, 0x1d159),
+            (0x1d173, 0x1d17a),
+            (0xe0000, 0xe0fff),
+        ];
+        for c in IGNORED.iter().flat_map(|(first, last)| *first..=*last).filter_map(char::from_u32) {
+            assert!(is_unseen(c), "{:x}", u32::from(c));
+            let expected = if is_override(c) { TextError::Control } else { TextError::Empty };
+            assert_eq!(line(&format!(" {c}{c}"), 40), Err(expected), "{:x}", u32::from(c));
+        }
+        // Signs of numbers and verses, which are of this kind and show something.
+        for sign in ["\u{600}", "\u{605}", "\u{6dd}", "\u{8e2}", "\u{110bd}"] {
+            assert!(line(sign, 40).is_ok(), "{sign:?}");
+        }
     }
 
     #[test]
