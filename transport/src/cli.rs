@@ -207,10 +207,7 @@ pub async fn run() -> i32 {
         Command::Migrate => migrate(&cli.flags).await,
         Command::Restored(options) => match Settings::load(&cli.flags.pairs()) {
             Ok(settings) => {
-                // A look leaves the data folder as it is.
-                if !options.check {
-                    crate::home::move_cache(&settings);
-                }
+                crate::home::move_cache(&settings);
                 restored::run(&settings, options).await.map(drop)
             }
             Err(e) => Err(e.into()),

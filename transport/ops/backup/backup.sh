@@ -16,6 +16,7 @@ case "${DATABASE_URL#*://}" in *:*@*)
     ;;
 esac
 data="${MADANG_DATA_DIR:-./.madang}"
+[ ! -d "$data" ] || [ -x "$data" ] || { echo "$data: only Madang's user may enter it; make backups as that user" >&2; exit 1; }
 [ -d "$data/objects" ] || { echo "$data/objects: no such folder of pictures (MADANG_DATA_DIR)" >&2; exit 1; }
 umask 077
 mkdir -p "$folder"

@@ -93,11 +93,16 @@ export DATABASE_URL="postgres://postgres@127.0.0.1:$port/restored" MADANG_DATA_D
 same "$(count)" "$then" "entries of the dump"
 ! "$here/restore.sh" "$work/identity" "$backup" 2>/dev/null || fail "it was restored over what there is"
 ! "$madang" restored --check >"$work/keyless.log" 2>&1 || fail "it was fine without its keys"
+grep -q 'keys file' "$work/keyless.log" || { cat "$work/keyless.log"; fail "nothing said that the keys are missing"; }
 cp "$work/keys.json" "$work/restored/keys.json"
 ! timeout 60 "$madang" serve >"$work/serve.log" 2>&1 || fail "it was served unseen"
 grep -q 'madang restored' "$work/serve.log" || { cat "$work/serve.log"; fail "nothing said what to do"; }
+# A look changes nothing, not even who may enter the folder.
+chmod 755 "$work/restored"
 "$madang" restored --check
+same "$(stat -c %a "$work/restored")" 755 "mode of the folder after a look"
 "$madang" restored
+same "$(stat -c %a "$work/restored")" 700 "mode of the folder"
 serve
 demo "$customers" 3
 stop

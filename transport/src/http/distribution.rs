@@ -77,16 +77,16 @@ pub(crate) async fn retry(
 ) -> ApiResult {
     let d = owned(&app, who, id).await?;
     super::events::current(version, d.version)?;
-    let mut channels = body.channels;
-    // Each once: nothing is gained by naming one again.
+    // Each once: nothing is gained by naming one again. Errors name the place in the list that was sent.
     let mut named = HashSet::new();
-    channels.retain(|channel| named.insert(*channel));
+    let channels: Vec<_> =
+        body.channels.into_iter().enumerate().filter(|(_, channel)| named.insert(*channel)).collect();
     if channels.is_empty() {
         return Err(Problem::field("channels", "required"));
     }
     let event = app.handles.events.get(d.event).read().await?;
     let over = event.is_over(actors::system::now());
-    for (i, channel) in channels.iter().enumerate() {
+    for (i, channel) in &channels {
         let p = d.publication(*channel).ok_or_else(|| Problem::field(format!("channels[{i}]"), "invalid-value"))?;
         if d.recalling || !p.status.may_retry(*channel) {
             return Err(wrong_state(&d));
@@ -96,6 +96,7 @@ pub(crate) async fn retry(
             return Err(Rejection::WrongState(event.status).into());
         }
     }
+    let channels = channels.into_iter().map(|(_, channel)| channel).collect();
     if app.handles.retry(id, d.event, d.owner, channels).await?.is_empty() {
         return Err(wrong_state(&d));
     }

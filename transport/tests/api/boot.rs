@@ -221,7 +221,8 @@ fn a_read_only_database_is_not_ready() {
                     let name = name_of(&url);
                     administer(&format!(
                         "alter database {name} set default_transaction_read_only = {word};\
-                         select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"
+                         select pg_terminate_backend(pid) from pg_stat_activity
+                          where datname = '{name}' and backend_type = 'client backend' and usename = current_user"
                     ))
                     .await;
                 }

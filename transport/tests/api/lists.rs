@@ -29,6 +29,10 @@ fn a_list_without_an_end_is_refused_and_repetitions_are_one() {
         assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
         let unknown = json!({"channels": ["WOORI_TV", "MARS"]});
         api.post(&format!("{path}/retry"), unknown).await.fails(422, "invalid-value");
+        // The place is that of the list as it was sent.
+        let foreign = json!({"channels": ["WOORI_TV", "WOORI_TV", "WOORI_TV", "NAVER"]});
+        let refused = api.post(&format!("{path}/retry"), foreign).await.fails(422, "invalid-value");
+        assert_eq!(refused["errors"][0]["field"], "channels[3]");
         assert_eq!(api.get(&path).await.is(200)["version"], before["version"], "nothing was done");
         // Ten times the same one is one, and the other goes with it.
         simulator.heal();

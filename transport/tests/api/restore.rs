@@ -29,7 +29,9 @@ async fn stopped(running: Running, settings: &Settings) {
 async fn process_ends(settings: &Settings) {
     let Some(url) = &settings.database_url else { return };
     let mut c = AsyncPgConnection::establish(url).await.unwrap();
-    let others = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
+    let others = "select pg_terminate_backend(pid) from pg_stat_activity
+                   where datname = current_database() and pid <> pg_backend_pid()
+                     and backend_type = 'client backend' and usename = current_user";
     c.batch_execute(others).await.unwrap();
 }
 

@@ -59,7 +59,9 @@ async fn indexed() -> Server {
             c.batch_execute(&format!("alter database {name} {forbid}")).await.unwrap();
             // Connections that are open already keep their plans: they are closed, and opened anew.
             c.batch_execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()",
+                "select pg_terminate_backend(pid) from pg_stat_activity
+                  where datname = current_database() and pid <> pg_backend_pid()
+                    and backend_type = 'client backend' and usename = current_user",
             )
             .await
             .unwrap();
