@@ -43,6 +43,7 @@ fn two_servers_agree_on_an_event() {
         }
         here.post(&format!("/api/events/{id}/pause"), json!({})).await.is(200);
         there.enter(&slug, &phone(20)).await.fails(409, "event-paused");
+        within(Duration::from_secs(5), "the pause is heard of", || async { there.status(&id).await == "paused" }).await;
         there.post(&format!("/api/events/{id}/resume"), json!({})).await.is(200);
         within(Duration::from_secs(5), "the resumption is heard of", || async {
             here.enter(&slug, &phone(20)).await.status != 409
@@ -50,6 +51,7 @@ fn two_servers_agree_on_an_event() {
         .await;
         there.post(&format!("/api/events/{id}/close"), json!({})).await.is(200);
         here.enter(&slug, &phone(30)).await.fails(410, "event-ended");
+        within(Duration::from_secs(5), "the close is heard of", || async { here.status(&id).await == "closed" }).await;
         let draw = format!("/api/events/{id}/draws");
         let (first, second) = tokio::join!(here.post(&draw, json!({})), there.post(&draw, json!({})));
         assert_eq!(first.body["winners"], second.body["winners"], "one draw");
