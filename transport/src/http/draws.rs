@@ -240,7 +240,7 @@ mod tests {
     /// During a rolling upgrade the nodes of before pass prizes on without a number.
     #[test]
     fn what_was_passed_on_goes_by_its_instant() {
-        let at = |seconds| chrono::DateTime::from_timestamp(1_800_000_000 + seconds, 0);
+        let at = |seconds: i64| chrono::DateTime::from_timestamp(1_800_000_000 + seconds, 0);
         let drawn = |(entry_no, forfeited_at, passed_on_no)| Winner {
             position: 1,
             entry_no,
