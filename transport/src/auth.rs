@@ -14,6 +14,7 @@ use storage::crypto::Keyring;
 use subtle::ConstantTimeEq;
 use turns::Turns;
 pub(crate) use turns::{Class, Turn};
+use unicode_normalization::UnicodeNormalization;
 
 /// Seconds an access token lives.
 pub const ACCESS_SECONDS: i64 = 900;
@@ -27,6 +28,9 @@ pub const REFRESH_TOKEN_CHARS: usize = 70;
 pub const PASSWORD_MAX_BYTES: usize = 71;
 /// The shortest password, in characters.
 pub const PASSWORD_MIN_CHARS: usize = 8;
+
+/// A password that nobody has: it is hashed where there is nothing to compare with.
+const NOBODYS_PASSWORD: &str = "not a password anybody has";
 
 /// Who a request is from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,7 +180,7 @@ impl Passwords {
     pub fn new(cost: u32) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let begun = Instant::now();
-        let dummy = bcrypt::non_truncating_hash("not a password anybody has", cost).expect("the cost was checked");
+        let dummy = bcrypt::non_truncating_hash(NOBODYS_PASSWORD, cost).expect("the cost was checked");
         let pace = begun.elapsed();
         Self {
             cost,
@@ -202,6 +206,11 @@ impl Passwords {
         hashing.await.ok()?
     }
 
+    /// Would a login of this class be refused at once?
+    pub(crate) fn is_full(&self, class: Class) -> bool {
+        self.logins.is_full(class)
+    }
+
     /// A turn to [`Passwords::check`]; `None` when too many wait. A caller that hangs up leaves the queue.
     pub(crate) async fn login_turn(&self, class: Class) -> Option<Turn> {
         self.logins.turn(class).await
@@ -213,12 +222,26 @@ impl Passwords {
         let hash = hash.unwrap_or_else(|| self.dummy.to_string());
         let checking = tokio::task::spawn_blocking(move || {
             turn.begin();
-            bcrypt::non_truncating_verify(password, &hash).unwrap_or(false)
+            spellings(password).iter().any(|spelling| is_of(spelling, &hash))
         });
         // Waited for in any case: nobody learns from the time it takes who has an account.
         let same = checking.await.unwrap_or(false);
         known && same
     }
+}
+
+/// Compares a password with a hash. One that bcrypt does not take whole is wrong, and costs the same time as others.
+fn is_of(password: &str, hash: &str) -> bool {
+    let fits = password.len() <= PASSWORD_MAX_BYTES;
+    let judged = if fits { password } else { NOBODYS_PASSWORD };
+    bcrypt::non_truncating_verify(judged, hash).unwrap_or(false) && fits
+}
+
+/// Returns a password in the form that signups store and, where that differs, as it was typed: accounts of before have a hash
+/// of that. At most one hash more than others have.
+fn spellings(password: String) -> Vec<String> {
+    let composed: String = password.as_str().nfc().collect();
+    if composed == password || password.len() > PASSWORD_MAX_BYTES { vec![composed] } else { vec![composed, password] }
 }
 
 #[cfg(test)]
@@ -340,6 +363,47 @@ mod tests {
         };
         assert!(check("a".repeat(71), Some(hash.clone())).await);
         assert!(!check("a".repeat(70), Some(hash)).await);
-        assert!(!check("not a password anybody has".into(), None).await);
+        assert!(!check(NOBODYS_PASSWORD.into(), None).await);
+        let of_nobody = bcrypt::non_truncating_hash(NOBODYS_PASSWORD, 4).unwrap();
+        assert!(!check("a".repeat(72), Some(of_nobody)).await, "what is hashed in its place opens nothing");
+    }
+
+    /// A login with a password of any length costs a hash, so that guesses of long ones are no cheaper.
+    #[tokio::test]
+    async fn a_password_that_is_too_long_costs_a_hash() {
+        let passwords = Passwords::new(10);
+        let time = async |password: String| {
+            let turn = passwords.login_turn(Class::New).await.unwrap();
+            let begun = Instant::now();
+            assert!(!passwords.check(turn, password, None).await);
+            begun.elapsed()
+        };
+        let mut usual = Duration::MAX;
+        for _ in 0..3 {
+            usual = usual.min(time("wrong".into()).await);
+        }
+        for bytes in [72, 73, 10_000] {
+            let took = time("a".repeat(bytes)).await;
+            assert!(took >= usual / 2, "{bytes} bytes took {took:?}, others {usual:?}");
+        }
+    }
+
+    /// A keyboard may compose letters or not: a password is the same one, and those stored as they were typed stay good.
+    #[tokio::test]
+    async fn a_password_is_the_same_in_every_form() {
+        let passwords = Passwords::new(4);
+        let composed = "한국가게사장";
+        let decomposed: String = composed.nfd().collect();
+        let hash = |password: &str| bcrypt::non_truncating_hash(password, 4).unwrap();
+        let check = async |password: &str, hash: String| {
+            passwords.check(passwords.login_turn(Class::New).await.unwrap(), password.to_owned(), Some(hash)).await
+        };
+        assert!(decomposed.len() <= PASSWORD_MAX_BYTES && decomposed != composed);
+        for typed in [composed, decomposed.as_str()] {
+            assert!(check(typed, hash(composed)).await, "{typed:?}");
+        }
+        assert!(check(&decomposed, hash(&decomposed)).await, "an account of before");
+        assert!(!check("한국가게손님", hash(composed)).await);
+        assert_eq!(spellings("가".repeat(30).nfd().collect()).len(), 1, "one hash for what cannot be right");
     }
 }

@@ -25,24 +25,25 @@ const ROWS: &[&str] = &[
     "1234567890",
 ];
 
-/// The password, if an account with this e-mail may have it.
+/// The password in its one form, as it is hashed, if an account with this e-mail may have it.
 pub(crate) fn check(password: &str, email: &str) -> Result<String, &'static str> {
+    let password: String = password.nfc().collect();
     if password.chars().count() < PASSWORD_MIN_CHARS {
         Err("password-too-short")
     } else if password.len() > PASSWORD_MAX_BYTES {
         Err("password-too-long")
     } else if password.contains('\0') {
         Err("invalid-characters")
-    } else if is_common(password, email) {
+    } else if is_common(&password, email) {
         Err("password-common")
     } else {
-        Ok(password.to_owned())
+        Ok(password)
     }
 }
 
 /// Would a guesser try it first? Whatever its case, its width, and the spaces around it.
 fn is_common(password: &str, email: &str) -> bool {
-    let plain: String = password.nfc().collect::<String>().trim().to_lowercase();
+    let plain = password.trim().to_lowercase();
     let narrow: String = plain.nfkc().collect::<String>().trim().to_lowercase();
     is_own(&plain, email) || is_own(&narrow, email) || is_pattern(&plain) || is_pattern(&narrow) || is_listed(&narrow)
 }
@@ -150,6 +151,11 @@ mod tests {
             assert_eq!(check(bad, EMAIL), Err(code));
         }
         assert_eq!(check(&"가나".repeat(12), EMAIL), Err("password-too-long"));
+        for good in ["초록 대문 옆 가게", "caf\u{e9} du coin"] {
+            let decomposed: String = unicode_normalization::UnicodeNormalization::nfd(good).collect();
+            assert_ne!(decomposed, good);
+            assert_eq!(check(&decomposed, EMAIL).as_deref(), Ok(good), "one form, however it is typed");
+        }
     }
 
     proptest! {

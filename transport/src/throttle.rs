@@ -1,5 +1,6 @@
 //! Login attempts: five failures per account and address in a quarter of an hour (CT-18: throttled, never locked), and a
-//! slower limit per account whatever the address.
+//! slower limit per account whatever the address. An account that logs in from an address it knows is served first, a few
+//! times; an address that fails, or logs in, again and again is served last.
 
 use crate::address::limit_key;
 use crate::auth::Class;
@@ -9,11 +10,11 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use storage::crypto::Keyring;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 /// Failures of logins, and refusals of signups, are counted over this time.
 pub(crate) const WINDOW: Duration = Duration::from_secs(900);
-/// Accounts and addresses remembered; beyond it the oldest failures go.
+/// Pairs of account and address remembered at most. Beyond it the half that was quiet for longest is forgotten.
 const MAX_KEYS: usize = 100_000;
 
 /// What is known of one account from one address.
@@ -65,9 +66,7 @@ impl Throttle {
     fn enter(&self, key: [u8; 32]) -> bool {
         let mut map = self.seen.lock().expect("nobody panics holding it");
         if map.len() >= MAX_KEYS {
-            let now = Instant::now();
-            let lately = |tries: &Tries| tries.failures.last().is_some_and(|at| now.duration_since(*at) < WINDOW);
-            map.retain(|_, tries| tries.under_way > 0 || lately(tries));
+            tidy(&mut map, Instant::now());
         }
         let tries = map.entry(key).or_default();
         let free = tries.failures.len() + tries.under_way < self.failures;
@@ -106,10 +105,38 @@ impl Throttle {
     }
 }
 
+/// Makes room. Pairs with a try under way stay.
+fn tidy(map: &mut HashMap<[u8; 32], Tries>, now: Instant) {
+    let newest = |tries: &Tries| tries.failures.last().copied();
+    let lately = |tries: &Tries| newest(tries).is_some_and(|at| now.duration_since(at) < WINDOW);
+    map.retain(|_, tries| tries.under_way > 0 || lately(tries));
+    let mut all: Vec<Instant> = map.values().filter_map(newest).collect();
+    if map.len() < MAX_KEYS || all.is_empty() {
+        return;
+    }
+    let middle = all.len() / 2;
+    let cut = *all.select_nth_unstable(middle).1;
+    map.retain(|_, tries| tries.under_way > 0 || newest(tries).is_some_and(|at| at > cut));
+}
+
 /// Failures of an account over all addresses are counted over this time.
 const ACCOUNT_WINDOW: Duration = Duration::from_secs(3_600);
 /// Attempts of an address in [`WINDOW`] that were not right before it is served behind others: some typos, no list of guesses.
 const MAX_ADDRESS_FAILURES: usize = 10;
+/// Logins of an account in [`WINDOW`] that are served first: an owner and staff with all their devices. More are a program's.
+const MAX_PREFERRED_LOGINS: usize = 12;
+/// Right logins of an address in [`WINDOW`] before it is served behind others: those of a shopping centre's Wi-Fi, not of a
+/// program with accounts of its own. They weigh a fifth of failures.
+const MAX_ADDRESS_LOGINS: usize = 50;
+/// An address that an account logged in from is remembered here for this time, as the database remembers it.
+const HOME_WINDOW: Duration = Duration::from_secs(storage::sessions::KNOWN_ADDRESS_DAYS as u64 * 86_400);
+/// Failures of an address in [`RECORD_WINDOW`] that are recorded one by one. A list of guesses fills no table: the metric
+/// counts the rest.
+const MAX_RECORDED_FAILURES: usize = 60;
+/// Refusals of callers served last that are held at a time. Each holds a connection; more are answered at once.
+const MAX_HELD_REFUSALS: usize = 256;
+/// Time for which such a refusal is held. A caller that asks again at once asks once a second.
+const REFUSAL_HOLD: Duration = Duration::from_secs(1);
 /// Refused attempts of an account are recorded once in this time.
 const RECORD_WINDOW: Duration = Duration::from_secs(3_600);
 /// An owner hears of guesses once in this time.
@@ -149,8 +176,18 @@ pub(crate) struct Throttled {
 pub(crate) struct LoginLimits {
     pairs: Throttle,
     accounts: Tally<[u8; 32]>,
+    /// Failures by address.
     addresses: Tally<[u8; 32]>,
+    /// Right logins by address.
+    arrivals: Tally<[u8; 32]>,
+    /// Logins that were served first, by account.
+    preferred: Tally<[u8; 32]>,
+    /// Account and address, where the account logged in from there: as far as this server knows without the database.
+    homes: Tally<[u8; 32]>,
     records: Tally<[u8; 32]>,
+    /// Failures that were recorded, by address.
+    recorded: Tally<[u8; 32]>,
+    holds: Semaphore,
     notices: Tally<[u8; 32]>,
 }
 
@@ -161,6 +198,11 @@ impl LoginLimits {
             pairs: Throttle::new(failures),
             accounts: Tally::new(account_failures, ACCOUNT_WINDOW),
             addresses: Tally::new(MAX_ADDRESS_FAILURES, WINDOW),
+            arrivals: Tally::new(MAX_ADDRESS_LOGINS, WINDOW),
+            preferred: Tally::new(MAX_PREFERRED_LOGINS, WINDOW),
+            homes: Tally::new(1, HOME_WINDOW),
+            recorded: Tally::new(MAX_RECORDED_FAILURES, RECORD_WINDOW),
+            holds: Semaphore::new(MAX_HELD_REFUSALS),
             records: Tally::new(1, RECORD_WINDOW),
             notices: Tally::new(1, NOTICE_WINDOW),
         }
@@ -169,6 +211,30 @@ impl LoginLimits {
     /// Is an attempt refused whatever is known of the account? Saves the look at the database.
     pub(crate) fn blocked(&self, keys: &LoginKeys) -> Option<Throttled> {
         self.pairs.blocked(keys.pair, Instant::now()).map(|wait| Throttled { wait, by_account: false })
+    }
+
+    /// Is an attempt served behind all others, as far as is known without the database?
+    pub(crate) fn is_last(&self, keys: &LoginKeys) -> bool {
+        let now = Instant::now();
+        let at_home = self.homes.full(&keys.pair, now).is_some() && self.preferred.full(&keys.account, now).is_none();
+        !at_home && (self.addresses.full(&keys.address, now).is_some() || self.is_busy(keys, now))
+    }
+
+    /// Did many log in from this address lately?
+    fn is_busy(&self, keys: &LoginKeys, now: Instant) -> bool {
+        self.arrivals.full(&keys.address, now).is_some()
+    }
+
+    /// Remembers that an account logs in from an address.
+    pub(crate) fn remember_home(&self, keys: &LoginKeys) {
+        self.homes.add(keys.pair, Instant::now());
+    }
+
+    /// Holds the refusal of a caller that is served last.
+    pub(crate) async fn hold_refusal(&self) {
+        if let Ok(_place) = self.holds.try_acquire() {
+            tokio::time::sleep(REFUSAL_HOLD).await;
+        }
     }
 
     /// Begins an attempt. It counts as a failure until it ends otherwise. `at_home`: the account logged in from this address
@@ -180,24 +246,40 @@ impl LoginLimits {
         }
         self.pairs.begin(keys.pair).await.map_err(|wait| Throttled { wait, by_account: false })?;
         let now = Instant::now();
-        let mut attempt =
-            Attempt { limits: self.clone(), keys, class: Class::Known, counted: false, suspected: false, over: false };
+        let mut attempt = Attempt {
+            limits: self.clone(),
+            keys,
+            class: Class::Known,
+            counted: false,
+            suspected: false,
+            preferred: false,
+            over: false,
+        };
         attempt.counted = self.accounts.add(keys.account, now);
         if !attempt.counted && !at_home {
             return Err(by_account(self.accounts.full(&keys.account, now).unwrap_or_default()));
         }
         attempt.suspected = self.addresses.add(keys.address, now);
-        attempt.class = match (at_home, attempt.suspected) {
+        attempt.preferred = at_home && self.preferred.add(keys.account, now);
+        attempt.class = match (attempt.preferred, attempt.suspected && !self.is_busy(&keys, now)) {
             (true, _) => Class::Known,
             (false, true) => Class::New,
             (false, false) => Class::Failing,
         };
+        if at_home {
+            self.remember_home(&keys);
+        }
         Ok(attempt)
     }
 
     /// Is this refusal to be recorded? The first of an account in an hour is.
     pub(crate) fn records(&self, keys: &LoginKeys) -> bool {
         self.records.add(keys.account, Instant::now())
+    }
+
+    /// Is this failure to be recorded? So many of an address in an hour are.
+    pub(crate) fn records_failure(&self, keys: &LoginKeys) -> bool {
+        self.recorded.add(keys.address, Instant::now())
     }
 
     /// Is the owner to hear that somebody guesses? Once a day, when the limit of the account is reached.
@@ -217,16 +299,21 @@ pub(crate) struct Attempt {
     counted: bool,
     /// Counts towards the address's.
     suspected: bool,
+    /// Counts towards the account's logins that are served first.
+    preferred: bool,
     over: bool,
 }
 
 impl Attempt {
     /// Ends the attempt.
     pub(crate) fn end(mut self, right: bool) {
+        let now = Instant::now();
         self.over = true;
-        self.limits.pairs.ended(self.keys.pair, right, Instant::now());
+        self.limits.pairs.ended(self.keys.pair, right, now);
         if right {
             self.take_back();
+            self.limits.arrivals.add(self.keys.address, now);
+            self.limits.remember_home(&self.keys);
         }
     }
 
@@ -245,6 +332,9 @@ impl Drop for Attempt {
         if !self.over {
             self.limits.pairs.abandon(self.keys.pair);
             self.take_back();
+            if self.preferred {
+                self.limits.preferred.take_back(&self.keys.account);
+            }
         }
     }
 }
@@ -357,7 +447,73 @@ mod tests {
         let class = async |at_home| limits.begin(keys(99, 1), at_home).await.expect("no limit").class;
         assert_eq!(class(false).await, Class::Failing);
         assert_eq!(class(true).await, Class::Known);
+        assert!(limits.is_last(&keys(98, 1)), "known without the database");
+        limits.begin(keys(99, 1), true).await.expect("no limit").end(true);
+        assert!(!limits.is_last(&keys(99, 1)) && limits.is_last(&keys(98, 1)), "an account at home is not");
         drop(under_way);
         assert_eq!(class(false).await, Class::New);
+        assert!(!limits.is_last(&keys(98, 1)));
+    }
+
+    /// Accounts are free: logging in rightly again and again passes nobody for long.
+    #[tokio::test]
+    async fn right_logins_are_served_first_a_few_times() {
+        let limits = Arc::new(LoginLimits::new(5, 50));
+        let home = keys(1, 1);
+        for n in 0..MAX_PREFERRED_LOGINS {
+            drop(limits.begin(home, true).await.expect("no limit"));
+            let attempt = limits.begin(home, true).await.expect("no limit");
+            assert_eq!(attempt.class, Class::Known, "{n}: what was never made counts for nothing");
+            attempt.end(true);
+        }
+        let next = limits.begin(home, true).await.expect("no limit");
+        assert_eq!(next.class, Class::New);
+        next.end(true);
+        for account in 2..=MAX_ADDRESS_LOGINS - MAX_PREFERRED_LOGINS {
+            limits.begin(keys(account as u8, 1), true).await.expect("no limit").end(true);
+        }
+        let class = async |account| limits.begin(keys(account, 1), false).await.expect("no limit").class;
+        assert_eq!(class(200).await, Class::Failing, "many logged in from here");
+        assert!(limits.is_last(&keys(200, 1)) && !limits.is_last(&keys(200, 2)));
+        assert_eq!(limits.begin(keys(2, 1), true).await.expect("no limit").class, Class::Known, "at home, and seldom");
+    }
+
+    #[test]
+    fn failures_of_an_address_are_recorded_so_many_times() {
+        let limits = LoginLimits::new(5, 50);
+        let recorded = (0..=255).filter(|account| limits.records_failure(&keys(*account, 1))).count();
+        assert_eq!(recorded, MAX_RECORDED_FAILURES);
+        assert!(limits.records_failure(&keys(1, 2)), "another address");
+    }
+
+    #[tokio::test]
+    async fn refusals_are_held_up_to_a_number() {
+        let (limits, begun) = (LoginLimits::new(5, 50), Instant::now());
+        let holds = (0..=MAX_HELD_REFUSALS).map(|_| async {
+            limits.hold_refusal().await;
+            begun.elapsed()
+        });
+        let took = futures_util::future::join_all(holds).await;
+        let held = took.iter().filter(|took| **took >= REFUSAL_HOLD).count();
+        assert_eq!(held, MAX_HELD_REFUSALS, "and one more is answered at once");
+        assert_eq!(limits.holds.available_permits(), MAX_HELD_REFUSALS);
+    }
+
+    #[test]
+    fn memory_has_an_end() {
+        let (throttle, begun) = (Throttle::new(5), Instant::now());
+        let key = |n: usize| {
+            let mut key = [0; 32];
+            key[..8].copy_from_slice(&(n as u64).to_le_bytes());
+            key
+        };
+        assert!(throttle.enter(key(0)), "a try under way");
+        for n in 1..=MAX_KEYS + 10 {
+            assert!(throttle.enter(key(n)));
+            throttle.ended(key(n), false, begun + Duration::from_micros(n as u64));
+        }
+        let seen = throttle.seen.lock().unwrap();
+        assert!(seen.len() <= MAX_KEYS, "{}", seen.len());
+        assert!(seen.contains_key(&key(0)) && seen.contains_key(&key(MAX_KEYS + 10)) && !seen.contains_key(&key(1)));
     }
 }

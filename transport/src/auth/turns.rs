@@ -53,14 +53,19 @@ impl Queue {
             self.busy += 1;
             return Arrival::Now;
         }
-        let ahead: usize = self.waiting[..=class as usize].iter().map(VecDeque::len).sum();
-        if self.wait_behind(ahead) > self.bound {
+        if self.is_full(class) {
             return Arrival::Full;
         }
         let ticket = self.next;
         self.next += 1;
         self.waiting[class as usize].push_back(ticket);
         Arrival::Ticket(ticket)
+    }
+
+    /// Would a caller of this class wait for longer than the bound?
+    fn is_full(&self, class: Class) -> bool {
+        let ahead: usize = self.waiting[..=class as usize].iter().map(VecDeque::len).sum();
+        self.busy >= self.lanes && self.wait_behind(ahead) > self.bound
     }
 
     /// The longest wait behind so many others, at the present pace.
@@ -127,6 +132,11 @@ impl Turns {
         let turn = tokio::time::timeout(self.bound, granted).await;
         drop(place);
         turn.ok()?.ok()
+    }
+
+    /// Would a caller of this class be refused at once?
+    pub(crate) fn is_full(&self, class: Class) -> bool {
+        self.lock().queue.is_full(class)
     }
 
     fn end(&self, took: Option<Duration>) {
@@ -206,6 +216,7 @@ mod tests {
         let strangers = (0..100).filter(|_| queue.arrive(Class::New) != Arrival::Full).count();
         assert_eq!(strangers, 40, "two seconds of two lanes at ten turns a second each");
         assert_eq!(queue.arrive(Class::Failing), Arrival::Full);
+        assert!(queue.is_full(Class::New) && queue.is_full(Class::Failing) && !queue.is_full(Class::Known));
         let Arrival::Ticket(known) = queue.arrive(Class::Known) else { panic!("a known caller has a place") };
         assert_eq!(queue.end(Some(PACE)), Some(known), "and the very next turn");
     }

@@ -169,7 +169,8 @@ async fn store_account(
         created_at: now,
     };
     let (keys, stored) = (app.handles.shared.keys.clone(), shop.clone());
-    let address = LoginKeys::of(&keys, &a.email, origin).address;
+    let login_keys = LoginKeys::of(&keys, &a.email, origin);
+    let address = login_keys.address;
     let made = app
         .store()
         .tx(move |c| {
@@ -197,6 +198,7 @@ async fn store_account(
         }
         Err(e) => return Err(e.into()),
     }
+    app.logins.remember_home(&login_keys);
     app.handles.jobs.wake();
     let user = User {
         id,

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use transport::Settings;
 
 /// A server that believes `X-Forwarded-For`, so that a test can come from many addresses.
-async fn start_behind_proxy(change: impl FnOnce(&mut Settings)) -> Server {
+pub async fn start_behind_proxy(change: impl FnOnce(&mut Settings)) -> Server {
     start(|s| {
         s.trusted_proxies = transport::config::TrustedProxies::parse(&["127.0.0.1".into()]).unwrap();
         s.redis_url = None;
@@ -28,7 +28,7 @@ async fn post_from(api: &Api, address: &str, path: &str, body: &Value) -> Answer
     api.send(api.request(Method::POST, path).header("x-forwarded-for", address).json(body)).await
 }
 
-async fn login_from(api: &Api, address: &str, email: &Value, password: &str) -> Answer {
+pub async fn login_from(api: &Api, address: &str, email: &Value, password: &str) -> Answer {
     post_from(api, address, "/api/users/login", &json!({"email": email, "password": password})).await
 }
 
@@ -37,7 +37,7 @@ async fn signup_from(api: &Api, address: &str, body: &Value) -> Answer {
 }
 
 /// Records of the audit log with an action.
-async fn recorded(own: &Server, action: &str) -> Vec<Value> {
+pub async fn recorded(own: &Server, action: &str) -> Vec<Value> {
     let audit = admin(own, Method::GET, "/admin/audit?limit=100", None).await;
     let items = audit["items"].as_array().unwrap();
     items.iter().filter(|record| record["action"] == action).cloned().collect()
@@ -61,6 +61,11 @@ async fn kept_answers(own: &Server) -> i64 {
     });
     count.await.unwrap()
 }
+
+/// Time of an owner's login among strangers, with all its repetitions. A release build has two seconds (`starve` of the load
+/// tests holds it to that). Here a lane's hash and the owner's own take about a second each, unoptimised and four times as
+/// dear as usual, on a machine that runs other tests: twice that is far from the turn of a stranger all the same.
+const MAX_OWNER_LOGIN: Duration = Duration::from_secs(4);
 
 /// Case H6: strangers fill their queue and are told so at once; the owner, whose address is known, passes them.
 #[test]
@@ -96,8 +101,12 @@ fn a_hundred_strangers_do_not_keep_an_owner_out() {
         .await;
         for _ in 0..3 {
             let begun = Instant::now();
-            login_from(&api, home, &account["email"], "correct horse").await.is(200);
-            assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+            // Busy is no answer for an owner at the counter: what counts is the time until the login is made.
+            while login_from(&api, home, &account["email"], "correct horse").await.status != 200 {
+                assert!(begun.elapsed() < MAX_OWNER_LOGIN, "{:?}", begun.elapsed());
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            assert!(begun.elapsed() < MAX_OWNER_LOGIN, "{:?}", begun.elapsed());
         }
         let begun = Instant::now();
         signup_from(&api, "198.51.100.2", &signup_body()).await.is(201);

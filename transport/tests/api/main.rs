@@ -25,6 +25,7 @@ mod journey;
 mod limits;
 mod lists;
 mod live;
+mod logins;
 mod modes;
 mod ops;
 mod origins;

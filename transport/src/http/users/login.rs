@@ -1,7 +1,7 @@
 //! Logging in: known and unknown accounts take the same way, the same time and get the same words.
 
 use super::{email, token_pair};
-use crate::auth::Session;
+use crate::auth::{Class, Session};
 use crate::error::{ApiResult, Problem};
 use crate::extract::{Body, Origin};
 use crate::http::bodies::Login;
@@ -28,6 +28,11 @@ pub(crate) async fn login(State(app): State<App>, Origin(origin): Origin, Body(b
         let known = if app.logins.records(&keys) { Some(look_up(&app, [address, former], &keys).await?) } else { None };
         return Err(refused(&app, origin, refusal, known.map(|k| k.map(|k| UserId(k.id)))));
     }
+    // Before the look-up: callers that are refused again and again must not keep the database from others.
+    if app.logins.is_last(&keys) && app.passwords.is_full(Class::Failing) {
+        app.logins.hold_refusal().await;
+        return Err(Problem::overloaded("overloaded"));
+    }
     let known = look_up(&app, [address, former], &keys).await?;
     let (id, at_home) = (known.as_ref().map(|k| UserId(k.id)), known.as_ref().is_some_and(|k| k.at_home));
     let attempt = match app.logins.begin(keys, at_home).await {
@@ -40,7 +45,14 @@ pub(crate) async fn login(State(app): State<App>, Origin(origin): Origin, Body(b
             return Err(refused(&app, origin, refusal, record));
         }
     };
-    let turn = app.passwords.login_turn(attempt.class).await.ok_or_else(|| Problem::overloaded("overloaded"))?;
+    let Some(turn) = app.passwords.login_turn(attempt.class).await else {
+        let is_last = attempt.class == Class::Failing;
+        drop(attempt);
+        if is_last {
+            app.logins.hold_refusal().await;
+        }
+        return Err(Problem::overloaded("overloaded"));
+    };
     // In a task of its own: whoever hangs up now has tried all the same.
     let checked = {
         let app = app.clone();
@@ -55,7 +67,9 @@ pub(crate) async fn login(State(app): State<App>, Origin(origin): Origin, Body(b
         Some(user) => begin_session(&app, user, origin, &keys).await,
         None => {
             metrics::counter!("auth_failures_total", "kind" => "login").increment(1);
-            app.audit(None, origin, "login-failed", object(id), json!({}));
+            if app.logins.records_failure(&keys) {
+                app.audit(None, origin, "login-failed", object(id), json!({}));
+            }
             warn_owner(&app, &keys, id);
             Err(Problem::unauthenticated().said("login-failed"))
         }
