@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderValue, Request, Response, StatusCode, header};
-use connections::{AnswerBody, Connection, Connections};
+use connections::{AnswerBody, Connection, Connections, Receipt};
 use futures_util::future::Either;
 use http_body_util::{BodyExt, Either as EitherBody, Full};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
@@ -123,7 +123,7 @@ impl From<Router> for Service {
 }
 
 /// Accepts until `stop`, at most `most` connections at a time, then lets requests under way finish. One too many takes the
-/// place of the one that is idle for longest; where all have requests under way, it is closed at once.
+/// place of the one that waits for its client for longest; where all have whole requests under way, it is closed at once.
 pub async fn serve(
     listener: TcpListener,
     service: impl Into<Service>,
@@ -169,17 +169,18 @@ pub async fn serve(
     let _ = tokio::time::timeout(DRAIN + Duration::from_secs(1), connections.wait()).await;
 }
 
-/// A body that comes back when it was not read to its end, and whether it was read at all.
+/// A body that tells of its end, and comes back when it was not read to it, with whether it was read at all.
 struct Lent {
     body: Option<Incoming>,
     begun: bool,
+    receipt: Option<Receipt>,
     back: Option<oneshot::Sender<(Incoming, bool)>>,
 }
 
 impl Lent {
-    fn new(body: Incoming) -> (Self, oneshot::Receiver<(Incoming, bool)>) {
+    fn new(body: Incoming, receipt: Option<Receipt>) -> (Self, oneshot::Receiver<(Incoming, bool)>) {
         let (back, returned) = oneshot::channel();
-        (Self { body: Some(body), begun: false, back: Some(back) }, returned)
+        (Self { body: Some(body), begun: false, receipt, back: Some(back) }, returned)
     }
 }
 
@@ -192,7 +193,12 @@ impl hyper::body::Body for Lent {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         self.begun = true;
-        self.body.as_mut().map_or(Poll::Ready(None), |body| Pin::new(body).poll_frame(cx))
+        let frame = self.body.as_mut().map_or(Poll::Ready(None), |body| Pin::new(body).poll_frame(cx));
+        let has_ended = matches!(frame, Poll::Ready(None)) || self.is_end_stream();
+        if has_ended && let Some(receipt) = self.receipt.take() {
+            receipt.receive();
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
@@ -245,10 +251,12 @@ where
 {
     let (peer, here) = (canonical(peer), place.clone());
     let service = service_fn(move |mut request: Request<Incoming>| {
-        let mut under_way = place.begin();
+        let length = if request.body().is_end_stream() { Some(0) } else { request.body().size_hint().exact() };
+        let mut under_way = place.begin(length);
         if let Some((mut answer, hold)) = (service.early)(&request) {
             return Either::Left(async move {
                 pass_over(request.into_body(), UNWANTED_EARLY, &mut answer).await;
+                under_way.receive();
                 if !hold.is_zero() {
                     tokio::time::sleep(hold).await;
                 }
@@ -260,7 +268,7 @@ where
         request.extensions_mut().insert(ConnectInfo(peer));
         let (parts, body) = request.into_parts();
         let asks_first = parts.headers.contains_key(header::EXPECT);
-        let (body, mut returned) = Lent::new(body);
+        let (body, mut returned) = Lent::new(body, under_way.receipt());
         let answering = service.routes.clone().oneshot(Request::from_parts(parts, body));
         Either::Right(async move {
             let Ok(mut answer) = answering.await;
@@ -270,6 +278,7 @@ where
                 Ok((rest, _)) => pass_over(rest, UNWANTED, &mut answer).await,
                 Err(_) => {}
             }
+            under_way.receive();
             if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
                 under_way.stay();
             }

@@ -1,6 +1,8 @@
 //! Connections of the public port: a cap, the idle ones closed first, headers within five seconds, and an admin port of its own.
 
-use crate::support::{Server, at, run, start};
+use crate::support::{Server, at, owner_at, run, start, within};
+use serde_json::json;
+use simulator::Fault;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -32,7 +34,7 @@ async fn asked(own: &Server) -> String {
     rest(&mut stream).await
 }
 
-/// A request whose body never comes; it is under way when this returns.
+/// A request whose body has not come yet.
 async fn hold(own: &Server) -> TcpStream {
     let head = "POST /api/users/login HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\nexpect: 100-continue\r\n\
                 content-length: 10\r\n\r\n";
@@ -64,26 +66,66 @@ fn half_headers_keep_nobody_out() {
     });
 }
 
-/// Case H5: requests under way are closed for nobody; one connection too many is closed at once, and the admin port is open.
+/// Case H5: bodies that do not come keep nobody out, of either port.
+#[test]
+fn held_bodies_keep_nobody_out() {
+    run(async {
+        let own = start(|s| s.connections = Some(MOST)).await;
+        let mut held = Vec::new();
+        for _ in 0..3 * MOST {
+            held.push(hold(&own).await);
+            assert!(asked(&own).await.starts_with("HTTP/1.1 200"), "{} held", held.len());
+        }
+        admin_answers(&own).await;
+        assert_eq!(rest(&mut held[0]).await, "", "the oldest were closed for the newer ones");
+        let mut last = held.pop().unwrap();
+        last.write_all(b"0123456789").await.unwrap();
+        let mut status = [0; 12];
+        last.read_exact(&mut status).await.unwrap();
+        assert_eq!(&status, b"HTTP/1.1 400", "the newest has its place");
+        own.running.stop().await;
+    });
+}
+
+/// Reads until so many answers have begun.
+async fn answers(stream: &mut TcpStream, count: usize) {
+    let mut all = Vec::new();
+    while String::from_utf8_lossy(&all).matches("HTTP/1.1 200").count() < count {
+        assert_ne!(stream.read_buf(&mut all).await.unwrap(), 0, "{}", String::from_utf8_lossy(&all));
+    }
+}
+
+/// Case H5: requests that have come whole are closed for nobody; one connection too many is closed at once, and the admin port
+/// is open.
 #[test]
 fn requests_under_way_are_not_closed_for_others() {
     run(async {
-        let own = start(|s| s.connections = Some(MOST)).await;
-        let idle = connect(&own, "").await;
-        let mut held = Vec::new();
-        for _ in 0..MOST {
-            held.push(hold(&own).await);
+        let own = start(|s| (s.connections, s.redis_url) = (Some(MOST), None)).await;
+        let api = owner_at(&own.base).await;
+        // A job that takes half a minute, for whose end a request can wait.
+        own.running.simulator().unwrap().set_fault("CLAUDE", Some(Fault::Hang));
+        let ask = json!({"industry": "BAR", "region": "강원 강릉시", "objective": "SALES", "season": "SUMMER"});
+        let job = api.post("/api/ai/recommendations", ask).await.is(202)["jobId"].as_str().unwrap().to_owned();
+        let (idle, token, mut held) = (connect(&own, "").await, api.token.as_ref().unwrap(), Vec::new());
+        for n in 0..MOST {
+            // The first one ends soon. The answer before it tells that its connection was accepted.
+            let wait = if n == 0 { 6 } else { 25 };
+            let both = format!(
+                "GET /livez HTTP/1.1\r\nhost: here\r\n\r\nGET /api/jobs/{job} HTTP/1.1\r\nhost: here\r\n\
+                 authorization: Bearer {token}\r\nprefer: wait={wait}\r\n\r\n"
+            );
+            held.push(connect(&own, &both).await);
+            answers(&mut held[n], 1).await;
         }
+        admin_answers(&own).await;
         let begun = Instant::now();
         assert_eq!(asked(&own).await, "", "all places have requests under way");
-        assert!(begun.elapsed() < Duration::from_secs(5), "it is told at once");
-        admin_answers(&own).await;
-        let mut first = held.remove(0);
-        first.write_all(b"0123456789").await.unwrap();
-        let mut status = [0; 12];
-        first.read_exact(&mut status).await.unwrap();
-        assert_eq!(&status, b"HTTP/1.1 400", "its place was kept");
-        assert!(asked(&own).await.starts_with("HTTP/1.1 200"), "an answered one is idle and makes room");
+        assert!(begun.elapsed() < Duration::from_secs(2), "it is told at once");
+        answers(&mut held[0], 1).await;
+        within(Duration::from_secs(5), "an answered one is idle and makes room", || async {
+            asked(&own).await.starts_with("HTTP/1.1 200")
+        })
+        .await;
         drop((idle, held));
         own.running.stop().await;
     });
