@@ -1,5 +1,6 @@
 //! Who has a socket. Owners with a ticket have a share of their own; where there is no room, a stranger that watches nothing
-//! leaves first, the longest there before all others.
+//! leaves first, the longest there before all others. A socket that said nothing yet may be an owner's: strangers do not take
+//! its place in their share.
 
 use super::sockets::DISMISSED;
 use actors::hub::Reader;
@@ -22,71 +23,70 @@ pub(super) enum Standing {
     Ticket,
 }
 
-impl Standing {
-    /// The place in the order of those that leave for others, if it is one of them.
-    fn order(self, number: u64) -> Option<(bool, u64)> {
-        match self {
-            Self::Greeted => Some((false, number)),
-            // After all who were heard: it may have a ticket.
-            Self::Silent => Some((true, number)),
-            Self::Watching | Self::Ticket => None,
-        }
-    }
-}
-
 /// The sockets of the server.
 #[derive(Default)]
 pub(super) struct Crowd {
     open: usize,
     watching: usize,
     next: u64,
-    /// Who leaves for others, in their order. One that was made to leave is not in here any more, nor in `open`.
-    idle: BTreeMap<(bool, u64), Arc<Reader>>,
+    /// Sockets that leave for others, the oldest first. One that was made to leave is not in here any more, nor in `open`.
+    greeted: BTreeMap<u64, Arc<Reader>>,
+    /// Sockets that leave where no greeted one is left: they may have a ticket.
+    silent: BTreeMap<u64, Arc<Reader>>,
 }
 
 impl Crowd {
     /// A socket comes. Returns its number; `None` when there are `most` and none of them makes room.
     pub(super) fn arrive(&mut self, reader: &Arc<Reader>, most: usize) -> Option<u64> {
-        if self.open >= most && !self.dismiss(None) {
+        if self.open >= most && !self.dismiss(Standing::Greeted) && !self.dismiss(Standing::Silent) {
             return None;
         }
         let number = self.next;
         self.next += 1;
         self.open += 1;
-        self.idle.insert((true, number), reader.clone());
+        self.silent.insert(number, reader.clone());
         Some(number)
     }
 
-    /// Makes the first one leave that is to, but not this one.
-    fn dismiss(&mut self, not: Option<u64>) -> bool {
-        let first = self.idle.keys().copied().find(|(_, number)| Some(*number) != not);
-        let Some(reader) = first.and_then(|first| self.idle.remove(&first)) else { return false };
+    /// The sockets of a standing that leave for others.
+    fn idle(&mut self, standing: Standing) -> Option<&mut BTreeMap<u64, Arc<Reader>>> {
+        match standing {
+            Standing::Greeted => Some(&mut self.greeted),
+            Standing::Silent => Some(&mut self.silent),
+            Standing::Watching | Standing::Ticket => None,
+        }
+    }
+
+    /// Makes the oldest socket of a standing leave.
+    fn dismiss(&mut self, standing: Standing) -> bool {
+        let oldest = self.idle(standing).and_then(BTreeMap::pop_first);
+        let Some((_, reader)) = oldest else { return false };
         self.open -= 1;
         reader.rouse(DISMISSED);
         true
     }
 
-    /// Is there room for this stranger in the strangers' share, or does another make it?
-    pub(super) fn is_within_share(&mut self, number: u64, most: usize) -> bool {
-        self.idle.len() + self.watching <= most - most / TICKETS_PART || self.dismiss(Some(number))
+    /// Is there room for one more stranger in the strangers' share, or does another make it?
+    pub(super) fn is_within_share(&mut self, most: usize) -> bool {
+        self.greeted.len() + self.watching < most - most / TICKETS_PART || self.dismiss(Standing::Greeted)
     }
 
     /// A socket is known as something else from now on. Returns false when it was made to leave.
     pub(super) fn change(&mut self, number: u64, from: Standing, to: Standing, reader: &Arc<Reader>) -> bool {
-        if from.order(number).is_some_and(|order| self.idle.remove(&order).is_none()) {
+        if self.idle(from).is_some_and(|idle| idle.remove(&number).is_none()) {
             return false;
         }
         self.watching -= usize::from(from == Standing::Watching);
         self.watching += usize::from(to == Standing::Watching);
-        if let Some(order) = to.order(number) {
-            self.idle.insert(order, reader.clone());
+        if let Some(idle) = self.idle(to) {
+            idle.insert(number, reader.clone());
         }
         true
     }
 
     /// A socket is gone.
     pub(super) fn leave(&mut self, number: u64, standing: Standing) {
-        if standing.order(number).is_some_and(|order| self.idle.remove(&order).is_none()) {
+        if self.idle(standing).is_some_and(|idle| idle.remove(&number).is_none()) {
             return;
         }
         self.watching -= usize::from(standing == Standing::Watching);
@@ -122,7 +122,7 @@ mod tests {
         }
 
         fn greet(&mut self, crowd: &mut Crowd) -> bool {
-            crowd.is_within_share(self.number, MOST) && self.stand(crowd, Standing::Greeted)
+            crowd.is_within_share(MOST) && self.stand(crowd, Standing::Greeted)
         }
 
         fn is_dismissed(&self) -> bool {
@@ -160,6 +160,21 @@ mod tests {
         assert!(Socket::arrive(&mut crowd).is_some() && strangers[kept].is_dismissed(), "it watches nothing any more");
     }
 
+    /// Case M7: a stranger's hello takes no place of a socket that is about to show its ticket.
+    #[test]
+    fn a_stranger_s_hello_dismisses_nobody_who_is_silent() {
+        let mut crowd = Crowd::default();
+        for _ in 0..MOST - MOST / TICKETS_PART {
+            let mut stranger = Socket::arrive(&mut crowd).expect("room");
+            assert!(stranger.greet(&mut crowd) && stranger.stand(&mut crowd, Standing::Watching));
+        }
+        let mut owner = Socket::arrive(&mut crowd).expect("room");
+        let mut stranger = Socket::arrive(&mut crowd).expect("room");
+        assert!(!stranger.greet(&mut crowd), "the share is full of watchers");
+        assert!(!owner.is_dismissed() && owner.stand(&mut crowd, Standing::Ticket));
+        assert!(Socket::arrive(&mut crowd).is_some() && stranger.is_dismissed(), "a silent one leaves for a newcomer");
+    }
+
     proptest! {
         /// Case M7: whatever sockets do, there are never too many, and all are counted right.
         #[test]
@@ -188,7 +203,8 @@ mod tests {
             for gone in sockets.drain(..) {
                 crowd.leave(gone.number, gone.standing);
             }
-            prop_assert_eq!((crowd.open, crowd.watching, crowd.idle.len()), (0, 0, 0));
+            prop_assert_eq!((crowd.open, crowd.watching), (0, 0));
+            prop_assert!(crowd.greeted.is_empty() && crowd.silent.is_empty());
         }
     }
 }

@@ -72,7 +72,7 @@ impl Place {
 
     /// Stays without a ticket; false when strangers have their share of the sockets and all of them watch something.
     pub(super) fn greet(&mut self) -> bool {
-        let within = self.app.sockets.crowd().is_within_share(self.number, self.app.settings.sockets);
+        let within = self.app.sockets.crowd().is_within_share(self.app.settings.sockets);
         within && self.stand(Standing::Greeted)
     }
 

@@ -46,9 +46,13 @@ fn a_ticket_gets_in_however_many_strangers_there_are() {
             assert_eq!(socket.subscribe(&format!("public:{slug}")).await["type"], "subscribed");
             watching.push(socket);
         }
+        // Two places are for tickets: an owner's socket is open that said nothing yet, and a stranger comes.
+        let ticket = api.post("/api/realtime/tickets", json!({})).await.is(201);
+        let mut first = api.raw_socket().await;
         let mut another = stranger(&public).await;
         assert_eq!(code(&mut another).await, 4429, "all strangers that are here watch something");
-        let mut first = api.socket().await;
+        first.send(json!({"type": "hello", "ticket": ticket["ticket"]})).await;
+        first.until("welcome").await;
         let mut second = api.socket().await;
         for socket in watching.iter_mut().chain([&mut first, &mut second]) {
             socket.send(json!({"type": "ping", "id": 7})).await;
