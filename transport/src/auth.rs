@@ -18,6 +18,10 @@ use unicode_normalization::UnicodeNormalization;
 
 /// Seconds an access token lives.
 pub const ACCESS_SECONDS: i64 = 900;
+/// Seconds a ticket for a socket lives, as the database has it too.
+pub(crate) const TICKET_SECONDS: i64 = 30;
+/// Seconds before its date from which a token is good: what is left between two measurements of the database's clock.
+const EARLY_SECONDS: i64 = 5;
 const ISSUER: &str = "madang";
 const AUDIENCE: &str = "madang-api";
 const KID: &str = "a1";
@@ -54,8 +58,6 @@ struct Claims {
     #[serde(flatten)]
     who: Claimed,
     iat: i64,
-    nbf: i64,
-    exp: i64,
 }
 
 /// What a token says beside what [`rules`] ask of it.
@@ -64,9 +66,12 @@ struct Claimed {
     sub: UserId,
     sid: SessionId,
     role: Role,
+    nbf: i64,
+    exp: i64,
 }
 
-/// Makes and checks tokens. They are of one epoch of the database: after a restore nobody's login is believed.
+/// Makes and checks tokens. They are of one epoch of the database: after a restore nobody's login is believed. They are dated
+/// and judged by the database's clock, whatever this machine's says.
 #[derive(Clone)]
 pub struct Tokens {
     keys: Keyring,
@@ -103,10 +108,8 @@ impl Tokens {
         let claims = Claims {
             iss: ISSUER,
             aud: AUDIENCE,
-            who: Claimed { sub: who.user, sid: who.session, role: Role::Owner },
+            who: Claimed { sub: who.user, sid: who.session, role: Role::Owner, nbf: now, exp: now + ACCESS_SECONDS },
             iat: now,
-            nbf: now - 5,
-            exp: now + ACCESS_SECONDS,
         };
         encode(&header, &claims, &self.encoding).expect("HMAC signs anything")
     }
@@ -114,10 +117,43 @@ impl Tokens {
     /// Who an access token is from; `None` for anything but a good one.
     #[must_use]
     pub fn check(&self, token: &str) -> Option<Session> {
+        self.check_at(token, storage::clock::now())
+    }
+
+    fn check_at(&self, token: &str, at: DateTime<Utc>) -> Option<Session> {
         let token = decode::<Claimed>(token, &self.decoding, &self.rules).ok()?;
         let (kid, typ) = (token.header.kid.as_deref(), token.header.typ.as_deref());
-        let Claimed { sub: user, sid: session, role: Role::Owner } = token.claims;
-        (kid == Some(KID) && typ == Some(TYP)).then_some(Session { user, session })
+        let Claimed { sub: user, sid: session, role: Role::Owner, nbf, exp } = token.claims;
+        let is_of_now = (nbf.saturating_sub(EARLY_SECONDS)..exp).contains(&at.timestamp());
+        (is_of_now && kid == Some(KID) && typ == Some(TYP)).then_some(Session { user, session })
+    }
+
+    /// A new ticket for a socket, made at this instant. Whose it is, the database knows.
+    #[must_use]
+    pub(crate) fn ticket(&self, at: DateTime<Utc>) -> String {
+        let end = (at.timestamp() + TICKET_SECONDS).to_be_bytes();
+        let mut bytes = storage::crypto::random16().to_vec();
+        let mac = self.ticket_mac(&bytes, &end);
+        bytes.extend(end);
+        bytes.extend(mac);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Did we make this ticket, and lately? The database is asked about no other.
+    #[must_use]
+    pub(crate) fn is_ticket(&self, ticket: &str, at: DateTime<Utc>) -> bool {
+        let end = || {
+            let bytes = URL_SAFE_NO_PAD.decode(ticket).ok()?;
+            let (random, rest) = bytes.split_at_checked(16)?;
+            let (end, mac) = rest.split_at_checked(8)?;
+            bool::from(mac.ct_eq(&self.ticket_mac(random, end))).then_some(())?;
+            Some(i64::from_be_bytes(end.try_into().ok()?))
+        };
+        end().is_some_and(|end| at.timestamp() <= end)
+    }
+
+    fn ticket_mac(&self, random: &[u8], end: &[u8]) -> [u8; 32] {
+        self.keys.mac("ticket", &[random, end, self.epoch.as_bytes()])
     }
 
     /// The refresh token of a generation of a login.
@@ -146,11 +182,12 @@ impl Tokens {
     }
 }
 
-/// What every access token must be: signed by HMAC, for us, by us, of now.
+/// What every access token must be: signed by HMAC, for us, by us. Its dates are judged apart, by another clock than the
+/// library's.
 fn rules() -> Validation {
     let mut rules = Validation::new(Algorithm::HS256);
-    rules.leeway = 0;
-    rules.validate_nbf = true;
+    rules.validate_exp = false;
+    rules.validate_nbf = false;
     rules.set_issuer(&[ISSUER]);
     rules.set_audience(&[AUDIENCE]);
     rules.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
@@ -275,7 +312,7 @@ mod tests {
     fn access_tokens_are_checked_for_everything() {
         let tokens = Tokens::new(Keyring::ephemeral(), EPOCH);
         let who = session();
-        let now = Utc::now();
+        let now = storage::clock::now();
         let good = tokens.access(who, now);
         assert_eq!(tokens.check(&good), Some(who));
         assert_eq!(good, tokens.access(who, now), "the same instant makes the same token");
@@ -325,6 +362,38 @@ mod tests {
             (other.kid, other.typ) = (Some(kid.into()), Some(typ.into()));
             assert_eq!(tokens.check(&encode(&other, &full, &tokens.encoding).unwrap()), None, "{kid} {typ} {alg:?}");
         }
+    }
+
+    #[test]
+    fn tokens_have_their_time() {
+        let (tokens, who, made) = (Tokens::new(Keyring::ephemeral(), EPOCH), session(), Utc::now());
+        let (token, ticket) = (tokens.access(who, made), tokens.ticket(made));
+        let after = |seconds| made + chrono::Duration::seconds(seconds);
+        for (seconds, good) in [(-6, false), (-5, true), (0, true), (ACCESS_SECONDS - 1, true), (ACCESS_SECONDS, false)]
+        {
+            assert_eq!(tokens.check_at(&token, after(seconds)).is_some(), good, "{seconds} s");
+        }
+        for (seconds, good) in [(0, true), (TICKET_SECONDS, true), (TICKET_SECONDS + 1, false)] {
+            assert_eq!(tokens.is_ticket(&ticket, after(seconds)), good, "{seconds} s");
+        }
+    }
+
+    #[test]
+    fn tickets_are_ours_or_nothing() {
+        let (keys, now) = (Keyring::ephemeral(), Utc::now());
+        let tokens = Tokens::new(keys.clone(), EPOCH);
+        let ticket = tokens.ticket(now);
+        assert!(tokens.is_ticket(&ticket, now) && ticket != tokens.ticket(now));
+        let bytes = URL_SAFE_NO_PAD.decode(&ticket).unwrap();
+        for at in 0..bytes.len() {
+            let mut other = bytes.clone();
+            other[at] ^= 1;
+            assert!(!tokens.is_ticket(&URL_SAFE_NO_PAD.encode(&other), now), "byte {at}");
+        }
+        for bad in ["", "x", "AAAA", &ticket[..ticket.len() - 4], tokens.refresh(SessionId::new(), 1).as_str()] {
+            assert!(!tokens.is_ticket(bad, now), "{bad:?}");
+        }
+        assert!(!Tokens::new(keys, "after").is_ticket(&ticket, now), "of before a restore");
     }
 
     #[test]

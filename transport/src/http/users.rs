@@ -5,7 +5,7 @@ mod login;
 use super::bodies::{EditMe, Refresh, Signup};
 use super::stores::{StoreFields, check_store, store_body};
 use crate::address::limit_key;
-use crate::auth::{ACCESS_SECONDS, Session};
+use crate::auth::{ACCESS_SECONDS, Session, TICKET_SECONDS};
 use crate::error::{ApiResult, Problem};
 use crate::extract::{Body, Check, IfMatch, Origin, Owner, Query, versioned};
 use crate::password_rule;
@@ -16,8 +16,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::business_number::BusinessNumber;
 use domain::channel::Upstream;
@@ -129,7 +127,7 @@ async fn sign_up(app: &App, origin: IpAddr, body: Signup) -> ApiResult {
         .ok_or_else(|| Problem::field("password", "password-too-long"))?;
     let (who, user, shop) = store_account(app, account, origin, hash, (verification, after)).await?;
     app.audit(Some(who), origin, "signup", format!("user:{}", who.user), json!({"verification": verification}));
-    let mut answer = token_pair(app, who, 1, Utc::now());
+    let mut answer = token_pair(app, who, 1, storage::clock::now());
     answer["user"] = me_body(&user);
     answer["store"] = store_body(&shop);
     Ok((StatusCode::CREATED, Json(answer)).into_response())
@@ -362,14 +360,14 @@ pub(crate) async fn edit(
     Ok(versioned(StatusCode::OK, user.version, &me_body(&user)))
 }
 
-/// A ticket for a socket: 30 s, used once.
+/// A ticket for a socket, used once.
 pub(crate) async fn ticket(State(app): State<App>, Owner(who): Owner) -> ApiResult<Response> {
-    let ticket = URL_SAFE_NO_PAD.encode(storage::crypto::random16());
+    let ticket = app.tokens.ticket(storage::clock::now());
     let hash: [u8; 32] = Sha256::digest(ticket.as_bytes()).into();
     app.store()
         .run(move |c| Box::pin(async move { storage::sessions::insert_ticket(c, hash, who.user, who.session).await }))
         .await?;
-    Ok((StatusCode::CREATED, Json(json!({"ticket": ticket, "expiresIn": 30}))).into_response())
+    Ok((StatusCode::CREATED, Json(json!({"ticket": ticket, "expiresIn": TICKET_SECONDS}))).into_response())
 }
 
 #[cfg(test)]

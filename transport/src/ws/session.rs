@@ -7,7 +7,6 @@ use super::wire::{Over, Wire};
 use crate::auth::Session;
 use crate::state::App;
 use actors::hub::{Reader, Subscription, Then, text_frame};
-use chrono::Utc;
 use domain::ids::{SessionId, UserId};
 use domain::topic::{Position, Topic};
 use metrics::Counter;
@@ -127,6 +126,10 @@ where
     let Some(ticket) = ticket else {
         return if place.greet() { Ok((place, None)) } else { Err(code::TOO_MANY) };
     };
+    // One that we did not make costs no look-up, and keeps nobody's place.
+    if !app.tokens.is_ticket(&ticket, storage::clock::now()) {
+        return Err(code::UNAUTHORISED);
+    }
     if !place.show_ticket() {
         return Err(code::TOO_MANY);
     }
@@ -234,7 +237,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
 
     async fn live(&mut self) -> Result<std::convert::Infallible, End> {
         let session = self.who.map_or_else(SessionId::new, |w| w.session);
-        self.say(&json!({"type": "welcome", "sessionId": session, "serverTime": Utc::now(), "heartbeatMs": HEARTBEAT.as_millis() as u64}));
+        self.say(&json!({"type": "welcome", "sessionId": session, "serverTime": storage::clock::now(), "heartbeatMs": HEARTBEAT.as_millis() as u64}));
         if self.app.draining.is_cancelled() {
             self.place.reader.rouse(LEAVE);
         }
@@ -445,6 +448,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
 mod tests {
     use super::*;
     use actors::hub::Hub;
+    use chrono::Utc;
     use domain::ids::JobId;
 
     /// An update is stored, and its publishing is on its way: the state between the two, made by hand.

@@ -76,7 +76,7 @@ impl Place {
         within && self.stand(Standing::Greeted)
     }
 
-    /// Shows a ticket, whatever becomes of it: from now on nobody makes it leave. False when it was to leave before.
+    /// Shows a ticket that we made, used or not: from now on nobody makes it leave. False when it was to leave before.
     pub(super) fn show_ticket(&mut self) -> bool {
         self.stand(Standing::Ticket)
     }

@@ -62,6 +62,18 @@ fn a_ticket_gets_in_however_many_strangers_there_are() {
     });
 }
 
+/// A ticket that we did not make is refused as what it is.
+#[test]
+fn a_made_up_ticket_is_nobody_s() {
+    run(async {
+        for made_up in [String::new(), "AAAA".into(), "A".repeat(75)] {
+            let mut socket = anonymous().raw_socket().await;
+            socket.send(json!({"type": "hello", "ticket": made_up})).await;
+            assert_eq!(code(&mut socket).await, 4401, "{made_up:?}");
+        }
+    });
+}
+
 /// Low list: frames that are no messages have the limit of messages, before the hello too.
 #[test]
 fn every_frame_counts() {

@@ -11,7 +11,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use chrono::Utc;
 use domain::ids::{SessionId, UserId};
 use serde_json::json;
 use std::net::IpAddr;
@@ -117,7 +116,7 @@ async fn begin_session(app: &App, user: UserId, origin: IpAddr, keys: &LoginKeys
         .await?;
     let who = Session { user, session };
     app.audit(Some(who), origin, "login", format!("user:{user}"), json!({}));
-    Ok(Json(token_pair(app, who, 1, Utc::now())).into_response())
+    Ok(Json(token_pair(app, who, 1, storage::clock::now())).into_response())
 }
 
 /// Tells the owner, at most once a day, that somebody guesses at the password; beside the answer, which takes no longer for it.
