@@ -17,6 +17,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use storage::Store;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -107,7 +108,10 @@ impl State {
 
 /// Events by slug: a slug never changes, so what was found is kept.
 #[derive(Default)]
-pub(crate) struct Slugs(Mutex<HashMap<String, domain::ids::EventId>>);
+pub(crate) struct Slugs {
+    known: Mutex<HashMap<String, domain::ids::EventId>>,
+    unknown: UnknownSlugs,
+}
 
 /// Slugs remembered; past it they are forgotten all at once and found again.
 const MAX_SLUGS: usize = 50_000;
@@ -115,19 +119,76 @@ const MAX_SLUGS: usize = 50_000;
 impl Slugs {
     /// The event of a slug.
     pub(crate) async fn id(&self, app: &App, slug: &str) -> Result<domain::ids::EventId, crate::error::Problem> {
-        if let Some(id) = self.0.lock().expect("nobody panics holding it").get(slug) {
+        if let Some(id) = self.known.lock().expect("nobody panics holding it").get(slug) {
             return Ok(*id);
+        }
+        if self.unknown.contains(slug, Instant::now()) {
+            return Err(crate::error::Problem::not_found());
         }
         let wanted = slug.to_owned();
         let found = app.store().run(move |c| Box::pin(async move { storage::events::id_of_slug(c, &wanted).await }));
         // Boxed: what seldom happens is not moved with every request.
         let found = Box::pin(found).await?;
-        let id = found.ok_or_else(crate::error::Problem::not_found)?;
-        let mut known = self.0.lock().expect("nobody panics holding it");
+        let Some(id) = found else {
+            self.unknown.add(slug, Instant::now());
+            return Err(crate::error::Problem::not_found());
+        };
+        let mut known = self.known.lock().expect("nobody panics holding it");
         if known.len() >= MAX_SLUGS {
             known.clear();
         }
         known.insert(slug.to_owned(), id);
         Ok(id)
+    }
+}
+
+/// Slugs that were looked for in vain: for a while nobody else looks for them. A slug is drawn at random, so that nobody asks for
+/// one before its event is there.
+#[derive(Default)]
+struct UnknownSlugs(Mutex<HashMap<String, Instant>>);
+
+/// Seconds for which a slug that was not found is not looked for again.
+const UNKNOWN_FOR: Duration = Duration::from_secs(5);
+/// Unknown slugs remembered: a megabyte. Past it they are forgotten all at once and looked for again.
+const MAX_UNKNOWN_SLUGS: usize = 10_000;
+/// Bytes of the longest slug remembered as unknown. Ours are shorter.
+const MAX_UNKNOWN_BYTES: usize = 64;
+
+impl UnknownSlugs {
+    fn contains(&self, slug: &str, now: Instant) -> bool {
+        let unknown = self.0.lock().expect("nobody panics holding it");
+        unknown.get(slug).is_some_and(|at| now.duration_since(*at) < UNKNOWN_FOR)
+    }
+
+    fn add(&self, slug: &str, now: Instant) {
+        if slug.len() > MAX_UNKNOWN_BYTES {
+            return;
+        }
+        let mut unknown = self.0.lock().expect("nobody panics holding it");
+        if unknown.len() >= MAX_UNKNOWN_SLUGS {
+            unknown.clear();
+        }
+        unknown.insert(slug.to_owned(), now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_slugs_are_remembered_for_seconds_and_up_to_a_number() {
+        let (unknown, now) = (UnknownSlugs::default(), Instant::now());
+        unknown.add("one", now);
+        assert!(unknown.contains("one", now) && !unknown.contains("other", now));
+        assert!(!unknown.contains("one", now + UNKNOWN_FOR));
+        let long = "a".repeat(MAX_UNKNOWN_BYTES + 1);
+        unknown.add(&long, now);
+        assert!(!unknown.contains(&long, now));
+        for n in 0..=MAX_UNKNOWN_SLUGS {
+            unknown.add(&n.to_string(), now);
+        }
+        assert!(unknown.0.lock().unwrap().len() <= MAX_UNKNOWN_SLUGS);
+        assert!(unknown.contains(&MAX_UNKNOWN_SLUGS.to_string(), now));
     }
 }

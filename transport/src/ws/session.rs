@@ -384,7 +384,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
         })
     }
 
-    /// Tells that a topic is not shown. A stranger who goes on asking for what does not exist is too much.
+    /// Tells that a topic is not shown. A stranger who goes on asking for what does not exist is too much, and so is a user: each
+    /// look-up in vain is one of the requests that a user has in a minute.
     fn refuse(&mut self, slot: usize, hidden: Hidden, answer: impl Fn(&str) -> Value) -> Result<(), End> {
         if hidden == Hidden::Unavailable {
             self.say(&answer("unavailable"));
@@ -393,8 +394,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
         self.topics[slot] = None;
         self.tell_watching();
         self.say(&answer("topic-forbidden"));
-        self.unknown += u8::from(self.who.is_none());
-        if self.unknown > MAX_UNKNOWN_TOPICS { Err(code::TOO_MANY) } else { Ok(()) }
+        let too_many = match self.who {
+            Some(who) => self.app.rate.count(who.user, Instant::now()).exceeded,
+            None => {
+                self.unknown += 1;
+                self.unknown > MAX_UNKNOWN_TOPICS
+            }
+        };
+        if too_many { Err(code::TOO_MANY) } else { Ok(()) }
     }
 
     /// Subscribe first, then the snapshot, then what came in between, in order.

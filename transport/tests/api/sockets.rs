@@ -118,3 +118,26 @@ fn a_stranger_guesses_few_topics() {
         own.running.stop().await;
     });
 }
+
+/// A user asks for topics that do not exist, or are not theirs, as often as for anything else.
+#[test]
+fn a_user_guesses_as_many_topics_as_requests() {
+    run(async {
+        let own = start(|s| (s.requests_per_minute, s.messages_per_second) = (10, 1_000)).await;
+        let mut socket = owner_at(&own.base).await.socket().await;
+        let mut refused = 0;
+        let closed = loop {
+            let topic = format!("job:{}", domain::ids::JobId::new());
+            socket.send(json!({"type": "subscribe", "id": 1, "topic": topic})).await;
+            match socket.next().await {
+                Ok(answer) => assert_eq!(answer["code"], "topic-forbidden"),
+                Err(code) => break code,
+            }
+            refused += 1;
+        };
+        assert_eq!(closed, 4429);
+        // The ticket was a request too.
+        assert!((8..=10).contains(&refused), "{refused}");
+        own.running.stop().await;
+    });
+}
