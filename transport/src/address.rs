@@ -7,17 +7,30 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Where the client of a request is: its peer, or the last hop that a trusted proxy names in `X-Forwarded-For` or, where no
-/// proxy sends that, in `Forwarded` (RFC 7239).
+/// Where the client of a request is: its peer, or the last hop that a trusted proxy names in `X-Forwarded-For` or in
+/// `Forwarded` (RFC 7239). A proxy writes one of them and may pass the other one on as it came: where both are there and
+/// disagree, nobody knows which one is the client's own word, and the peer counts.
 pub(crate) fn client_address(parts: &Parts, trusted: &TrustedProxies) -> IpAddr {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|c| c.0.ip());
-    let mut nearest = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)).to_canonical();
-    if !trusted.contains(nearest) {
-        return nearest;
+    let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)).to_canonical();
+    if !trusted.contains(peer) {
+        return peer;
     }
-    for hop in hops(&parts.headers).into_iter().rev() {
+    let (plain, standard) = (forwarded_for(&parts.headers), forwarded(&parts.headers));
+    let client = |hops: &[Option<IpAddr>]| nearest(peer, hops, trusted);
+    match (plain.is_empty(), standard.is_empty()) {
+        (true, _) => client(&standard),
+        (_, true) => client(&plain),
+        (false, false) => Some(client(&plain)).filter(|found| *found == client(&standard)).unwrap_or(peer),
+    }
+}
+
+/// The last hop that a trusted proxy names, from the peer on.
+fn nearest(peer: IpAddr, hops: &[Option<IpAddr>], trusted: &TrustedProxies) -> IpAddr {
+    let mut nearest = peer;
+    for hop in hops.iter().rev() {
         // A hop without an address hides all that are behind it.
-        let Some(address) = hop else { break };
+        let Some(address) = *hop else { break };
         nearest = address;
         if !trusted.contains(nearest) {
             break;
@@ -34,13 +47,14 @@ pub(crate) fn limit_key(address: IpAddr) -> IpAddr {
     }
 }
 
-/// The hops of all lines of a header, the client's own word first. `None`: a hop that names no address.
-fn hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+/// The hops of all lines of `X-Forwarded-For`, the client's own word first. `None`: a hop that names no address.
+fn forwarded_for(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
     let lines = headers.get_all("x-forwarded-for").iter().map(|line| line.to_str());
-    let plain: Vec<_> = lines.flat_map(|line| items(line.unwrap_or("unknown"), ',')).collect();
-    if !plain.is_empty() {
-        return plain.into_iter().map(node).collect();
-    }
+    lines.flat_map(|line| items(line.unwrap_or("unknown"), ',')).map(node).collect()
+}
+
+/// The same of `Forwarded`.
+fn forwarded(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
     let lines = headers.get_all(header::FORWARDED).iter().map(|line| line.to_str());
     lines.flat_map(|line| items(line.unwrap_or("unknown"), ',')).map(named).collect()
 }
@@ -150,7 +164,18 @@ mod tests {
             // Quotes of the client's own take what the proxy adds into them, and gain nothing by it.
             ("10.0.0.1", &[("forwarded", "for=1.1.1.1;x=\", for=9.9.9.9")], proxy, "10.0.0.1"),
             ("10.0.0.1", &[("forwarded", "for=1.1.1.1;x=\", for=\"[2001:db8::1]\"")], proxy, "10.0.0.1"),
-            ("10.0.0.1", &[("forwarded", "for=1.1.1.1"), (X, "9.9.9.9")], proxy, "9.9.9.9"),
+            // One of the two headers is the client's.
+            ("10.0.0.1", &[("forwarded", "for=1.1.1.1"), (X, "9.9.9.9")], proxy, "10.0.0.1"),
+            ("10.0.0.1", &[(X, "1.1.1.1"), ("forwarded", "for=9.9.9.9")], proxy, "10.0.0.1"),
+            ("10.0.0.1", &[(X, "unknown"), ("forwarded", "for=9.9.9.9")], proxy, "10.0.0.1"),
+            ("10.0.0.1", &[(X, "1.1.1.1, 9.9.9.9"), ("forwarded", "for=\"9.9.9.9:80\"")], proxy, "9.9.9.9"),
+            ("10.0.0.1", &[(X, ""), ("forwarded", "for=9.9.9.9")], proxy, "9.9.9.9"),
+            (
+                "10.0.0.1",
+                &[(X, "9.9.9.9, 10.0.0.2"), ("forwarded", "for=10.0.0.2")],
+                &["10.0.0.1", "10.0.0.2"],
+                "10.0.0.1",
+            ),
         ] {
             assert_eq!(seen(peer, lines, trusted), client, "{peer} {lines:?}");
         }

@@ -8,6 +8,7 @@ use reqwest::Url;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::path::Path;
 use storage::cache::Cache;
 use storage::crypto::Keyring;
@@ -148,6 +149,14 @@ impl Settings {
                 "MADANG_PUBLIC_URL is {public_url}, and the public port speaks TLS: links should say https://"
             ));
         }
+        // Only a proxy on this machine can bring customers here.
+        let behind_proxy = self.listen.ip().to_canonical().is_loopback() && !is_loopback(public_url);
+        if behind_proxy && self.tls.is_none() && self.trusted_proxies.is_empty() {
+            all.push(format!(
+                "customers open {public_url} through a proxy that is not trusted, so that all of them count as one address: set \
+                 MADANG_TRUSTED_PROXIES"
+            ));
+        }
         let live = |channel: &&Channel| self.mode((**channel).into()) == Mode::Live;
         let channels: Vec<&str> = Channel::ALL.iter().filter(live).map(|channel| channel.code()).collect();
         if !channels.is_empty() && !clients::reach::is_public(public_url) {
@@ -177,6 +186,13 @@ impl Settings {
     fn mode(&self, upstream: Upstream) -> Mode {
         self.upstreams.get(&upstream).map_or(Mode::Sandbox, UpstreamSettings::effective_mode)
     }
+}
+
+/// Does an address lead back to this machine?
+fn is_loopback(url: &str) -> bool {
+    let host = host(url);
+    let host = host.as_deref().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 /// Reads the address that customers see.

@@ -227,8 +227,29 @@ fn an_address_that_nobody_can_open_is_warned_of() {
         let (lines, _) = warned(&[live, ("MADANG_PUBLIC_URL", public)]);
         assert!(lines.contains("INSTAGRAM is LIVE and fetches"), "{public}: {lines}");
     }
-    assert_eq!(warned(&[live, ("MADANG_PUBLIC_URL", "https://shop.kr")]).0, "");
+    let proxy = ("MADANG_TRUSTED_PROXIES", "127.0.0.1");
+    assert_eq!(warned(&[live, proxy, ("MADANG_PUBLIC_URL", "https://shop.kr")]).0, "");
     assert!(warned(&[("MADANG_NAVER_KEY", "t@1/2")]).0.contains("NAVER is LIVE, but links"));
+}
+
+/// A proxy on this machine that is not trusted is everybody: limits by address would meet all customers together.
+#[test]
+fn a_proxy_that_is_not_trusted_is_warned_of() {
+    let shop = ("MADANG_PUBLIC_URL", "https://shop.kr");
+    for (pairs, warned) in [
+        (&[shop][..], true),
+        (&[shop, ("MADANG_LISTEN", "[::1]:8080")], true),
+        (&[shop, ("MADANG_TRUSTED_PROXIES", "127.0.0.1")], false),
+        (&[shop, ("MADANG_LISTEN", "0.0.0.0:8080")], false),
+        (&[], false),
+        (&[("MADANG_PUBLIC_URL", "http://localhost:8080")], false),
+        (&[("MADANG_PUBLIC_URL", "http://[::1]:8080")], false),
+        (&[("MADANG_PUBLIC_URL", "http://127.0.0.2:8080")], false),
+    ] {
+        let s = Settings::read(None, env(pairs), &[]).unwrap();
+        let lines = s.warnings(&s.public_url(s.listen));
+        assert_eq!(lines.iter().any(|line| line.contains("MADANG_TRUSTED_PROXIES")), warned, "{pairs:?}: {lines:?}");
+    }
 }
 
 #[test]
