@@ -7,6 +7,10 @@ static API_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; f
 /// The browser asks for our names by TLS for a year.
 static STRICT_TRANSPORT: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSubDomains");
 
+/// What scripts of a page may make text into: nothing but the address of the worker, by the policy of this name in
+/// `web/console.js`. A name that somebody wrote never becomes a script.
+const TRUSTED_TYPES: &str = "require-trusted-types-for 'script'; trusted-types madang";
+
 /// The headers of all answers of a server.
 pub(crate) struct Policy {
     pages: HeaderValue,
@@ -18,7 +22,7 @@ impl Policy {
     pub(crate) fn new(ours: &str, tls: bool) -> Self {
         let pages = format!(
             "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data: {ours}; connect-src 'self'; \
-             object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+             object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; {TRUSTED_TYPES}"
         );
         let pages = HeaderValue::try_from(pages).expect("an origin is ASCII");
         Self { pages, https: tls || ours.starts_with("https://") }
@@ -64,6 +68,7 @@ mod tests {
             Policy::new(ours, tls).secure(&mut headers, false);
             let policy = headers[header::CONTENT_SECURITY_POLICY].to_str().expect("ASCII");
             assert!(policy.contains(&format!("img-src 'self' data: {ours};")), "{policy}");
+            assert!(policy.contains("require-trusted-types-for 'script'; trusted-types madang"), "{policy}");
             assert_eq!(headers.contains_key(header::STRICT_TRANSPORT_SECURITY), https, "{ours}");
         }
     }
