@@ -36,8 +36,10 @@ pub(crate) async fn everything(State(app): State<App>, mut request: Request, nex
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let asked = Asked::of(&request);
+    let refusal = strict::refusal(&app, &request);
+    let is_early = refusal.is_some();
     let answering = async {
-        if let Some(problem) = strict::refusal(&app, &request) {
+        if let Some(problem) = refusal {
             return problem.into_response();
         }
         match app.origins.preflight(&method, request.headers()) {
@@ -52,9 +54,9 @@ pub(crate) async fn everything(State(app): State<App>, mut request: Request, nex
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         response = asked.told(&problem, &trace, response.headers());
     }
-    // Unknown routes and methods pass no owner's gate, and count all the same.
+    // Unknown routes and methods, and what no route is to see, pass no owner's gate, and count all the same.
     if asked.api
-        && matches!(response.status(), StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED)
+        && (is_early || matches!(response.status(), StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED))
         && !response.headers().contains_key("ratelimit")
         && let Some(session) = asked.authorization.as_ref().and_then(|value| session_of(&app, value))
     {

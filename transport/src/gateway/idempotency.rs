@@ -1,6 +1,7 @@
 //! `Idempotency-Key`: the same request twice has one effect and one answer, for 24 hours. Only what had an effect is kept:
 //! everything else is judged anew, and leaves no row behind.
 
+use super::{Patience, wait_asked};
 use crate::auth::Session;
 use crate::error::{ApiResult, Problem};
 use crate::state::App;
@@ -18,12 +19,15 @@ use std::collections::hash_map::Entry;
 use std::sync::Mutex;
 use std::time::Duration;
 use storage::idempotency::{self, Known};
+use tokio_util::sync::CancellationToken;
 
 const KEY: &str = "idempotency-key";
 /// Bytes of a key: several times a UUID, which most clients send.
 pub(crate) const MAX_KEY_BYTES: usize = 255;
-/// How often a request that waits for the first one looks.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Pause of a request that waits for the first one before it looks again. Each pause is twice as long as the one before.
+const MIN_LOOK_PAUSE: Duration = Duration::from_millis(50);
+/// The longest of these pauses: what the answer comes later at most.
+const MAX_LOOK_PAUSE: Duration = Duration::from_millis(400);
 /// How often the claim of a request that is being handled is renewed: one whose server died is void after 15 s.
 const BEAT: Duration = Duration::from_secs(5);
 /// Headers kept with an answer.
@@ -116,26 +120,43 @@ impl Keyed {
             _ => Ok(None),
         }
     }
+
+    /// The first request is being handled: this one may wait for its answer for as long as it asks to be held.
+    fn expect_answer(&self) {
+        if let Some(patience) = self.parts.extensions.get::<Patience>() {
+            patience.grant(wait_asked(self.parts.uri.query(), &self.parts.headers));
+        }
+    }
 }
 
-/// Requests of strangers that are being handled on this server: the fingerprint of each by its scope.
+/// Requests of strangers that are being handled on this server, by their scope.
 #[derive(Default)]
-pub(crate) struct InFlight(Mutex<HashMap<[u8; 32], [u8; 32]>>);
+pub(crate) struct InFlight(Mutex<HashMap<[u8; 32], Flight>>);
+
+/// A request that is being handled.
+#[derive(Clone, Debug)]
+struct Flight {
+    fingerprint: [u8; 32],
+    ended: CancellationToken,
+}
 
 impl InFlight {
-    /// Enters a request, or says which fingerprint is there.
-    fn enter(&self, scope: [u8; 32], fingerprint: [u8; 32]) -> Result<(), [u8; 32]> {
+    /// Enters a request, or says which one is there.
+    fn enter(&self, scope: [u8; 32], fingerprint: [u8; 32]) -> Result<(), Flight> {
         match self.0.lock().expect("nobody panics holding it").entry(scope) {
-            Entry::Occupied(other) => Err(*other.get()),
+            Entry::Occupied(other) => Err(other.get().clone()),
             Entry::Vacant(free) => {
-                free.insert(fingerprint);
+                free.insert(Flight { fingerprint, ended: CancellationToken::new() });
                 Ok(())
             }
         }
     }
 
     fn leave(&self, scope: &[u8; 32]) {
-        self.0.lock().expect("nobody panics holding it").remove(scope);
+        let left = self.0.lock().expect("nobody panics holding it").remove(scope);
+        if let Some(flight) = left {
+            flight.ended.cancel();
+        }
     }
 }
 
@@ -155,19 +176,23 @@ async fn once_for_stranger(app: &App, key: &HeaderValue, request: Request, next:
     let asked = Keyed::read(app, "anonymous", key, request).await?;
     let (scope, fingerprint) = (asked.scope, asked.fingerprint);
     let place = loop {
-        if let Some(known) = answered(app, scope).await?
-            && let Some(answer) = asked.answer_of(app, known)?
-        {
-            return Ok(answer);
-        }
         match app.strangers.enter(scope, fingerprint) {
             Ok(()) => break Place { app: app.clone(), scope },
-            Err(other) if other != fingerprint => {
+            Err(other) if other.fingerprint != fingerprint => {
                 return Err(Problem::field("Idempotency-Key", "idempotency-key-reused"));
             }
-            Err(_) => tokio::time::sleep(LOOK_EVERY).await,
+            Err(other) => {
+                asked.expect_answer();
+                other.ended.cancelled().await;
+            }
         }
     };
+    // One before it may have had an effect, here or on another server.
+    if let Some(known) = answered(app, scope).await?
+        && let Some(answer) = asked.answer_of(app, known)?
+    {
+        return Ok(answer);
+    }
     // The request runs to its end and its effect is kept, also when the caller hangs up.
     let running = app.tracker.spawn(async move {
         let Keyed { parts, body, .. } = asked;
@@ -204,6 +229,7 @@ async fn answered(app: &App, scope: [u8; 32]) -> ApiResult<Option<Known>> {
 async fn once(app: &App, who: &str, key: &HeaderValue, request: Request, next: Next) -> ApiResult {
     let asked = Keyed::read(app, who, key, request).await?;
     let (scope, fingerprint) = (asked.scope, asked.fingerprint);
+    let mut pause = MIN_LOOK_PAUSE;
     loop {
         let claimed =
             app.store().run(move |c| Box::pin(async move { idempotency::claim(c, scope, fingerprint).await })).await?;
@@ -211,7 +237,9 @@ async fn once(app: &App, who: &str, key: &HeaderValue, request: Request, next: N
         if let Some(answer) = asked.answer_of(app, known)? {
             return Ok(answer);
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        asked.expect_answer();
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(MAX_LOOK_PAUSE);
     }
     // Claimed: whatever happens to this connection, the request runs to its end and the answer is kept.
     let app = app.clone();
@@ -295,6 +323,19 @@ fn replay(app: &App, scope: [u8; 32], status: i16, sealed: &[u8]) -> ApiResult {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt;
+
+    #[test]
+    fn a_second_request_hears_when_the_first_has_ended() {
+        let (requests, scope) = (InFlight::default(), [1; 32]);
+        requests.enter(scope, [2; 32]).unwrap();
+        let first = requests.enter(scope, [3; 32]).unwrap_err();
+        assert_eq!(first.fingerprint, [2; 32]);
+        assert!(first.ended.cancelled().now_or_never().is_none(), "it waits");
+        requests.leave(&scope);
+        assert!(first.ended.cancelled().now_or_never().is_some());
+        requests.enter(scope, [3; 32]).unwrap();
+    }
 
     #[test]
     fn what_is_kept() {

@@ -386,3 +386,27 @@ fn the_admin_port_refuses_pages_and_tells_of_it_once() {
         own.running.stop().await;
     });
 }
+
+/// What is refused before any route sees it says how many requests are left, to whom it concerns.
+#[test]
+fn early_refusals_say_what_is_left() {
+    run(async {
+        let api = owner().await;
+        let long = format!("/api/users/me?q={}", "a".repeat(9_000));
+        for (request, status) in [
+            (api.request(Method::POST, "/api/events").header("origin", "https://evil.example").json(&json!({})), 403),
+            (api.request(Method::GET, "/api/users/me").header("host", "user@a"), 400),
+            (api.request(Method::GET, &long), 414),
+        ] {
+            let answer = request.send().await.unwrap();
+            assert_eq!(answer.status().as_u16(), status);
+            for name in ["ratelimit", "ratelimit-policy"] {
+                assert!(answer.headers().contains_key(name), "{status} {name}");
+            }
+        }
+        let stranger = Client::new().post(format!("{}/api/events", api.base)).header("origin", "https://evil.example");
+        let answer = stranger.send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 403);
+        assert!(!answer.headers().contains_key("ratelimit"));
+    });
+}

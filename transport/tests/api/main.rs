@@ -34,6 +34,7 @@ mod pictures;
 mod process;
 mod published;
 mod reach;
+mod repeats;
 mod restore;
 mod retention;
 mod scans;
