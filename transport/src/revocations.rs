@@ -27,9 +27,25 @@ impl Revocations {
     /// # Errors
     /// The database could not be asked: what ended meanwhile is not known.
     pub(crate) async fn poll(&self, store: &Store) -> storage::Result<()> {
+        self.forget(Instant::now());
         let ended = store.run(|c| Box::pin(async move { storage::sessions::recently_revoked(c).await })).await?;
-        ended.into_iter().for_each(|session| self.add(session));
+        self.learn(ended);
         Ok(())
+    }
+
+    /// Adds those of many that are not known yet: most are, and nobody who asks waits for them.
+    fn learn(&self, ended: Vec<SessionId>) {
+        let unknown: Vec<SessionId> = {
+            let known = self.ended.read().expect("nobody panics holding it");
+            ended.into_iter().filter(|session| !known.contains_key(session)).collect()
+        };
+        unknown.into_iter().for_each(|session| self.add(session));
+    }
+
+    /// Forgets those that no access token outlives.
+    fn forget(&self, now: Instant) {
+        let mut ended = self.ended.write().expect("nobody panics holding it");
+        ended.retain(|_, at| now.duration_since(*at) < KEEP);
     }
 
     pub(crate) fn contains(&self, session: SessionId) -> bool {
@@ -39,11 +55,7 @@ impl Revocations {
     /// Ends a login here: its sockets hear of it.
     pub(crate) fn add(&self, session: SessionId) {
         let mut ended = self.ended.write().expect("nobody panics holding it");
-        let now = Instant::now();
-        if ended.len() > 50_000 {
-            ended.retain(|_, at| now.duration_since(*at) < KEEP);
-        }
-        if ended.insert(session, now).is_none() {
+        if ended.insert(session, Instant::now()).is_none() {
             let _ = self.news.send(session);
         }
     }
@@ -51,5 +63,27 @@ impl Revocations {
     /// Logins as they end. Who lags must ask [`Revocations::contains`].
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<SessionId> {
         self.news.subscribe()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_is_not_news_and_has_its_time() {
+        let (revocations, sessions) = (Revocations::new(), [SessionId::new(), SessionId::new()]);
+        let mut news = revocations.subscribe();
+        revocations.add(sessions[0]);
+        let added = Instant::now();
+        revocations.learn(sessions.to_vec());
+        revocations.learn(sessions.to_vec());
+        assert_eq!((news.try_recv().ok(), news.try_recv().ok()), (Some(sessions[0]), Some(sessions[1])));
+        assert!(news.try_recv().is_err(), "each is told once");
+        assert!(revocations.ended.read().unwrap()[&sessions[0]] <= added, "a poll makes nothing younger");
+        revocations.forget(added);
+        assert!(sessions.iter().all(|session| revocations.contains(*session)));
+        revocations.forget(Instant::now() + KEEP);
+        assert!(revocations.ended.read().unwrap().is_empty());
     }
 }
