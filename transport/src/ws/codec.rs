@@ -33,6 +33,11 @@ impl Decoder {
         Self { max, partial: None }
     }
 
+    /// Takes messages of at most `max` bytes from now on.
+    pub(super) fn allow(&mut self, max: usize) {
+        self.max = max;
+    }
+
     /// Takes one frame from the buffer. `None`: more bytes are needed.
     pub(super) fn next(&mut self, buffer: &mut BytesMut) -> Result<Option<Incoming>, Broken> {
         let Some((fin, opcode, payload)) = frame(buffer, self.max)? else { return Ok(None) };
@@ -188,6 +193,14 @@ mod tests {
         let mut flood = masked(0x01, &[b'a'; 60_000]);
         flood.extend(masked(0x00, &[b'a'; 6_000]));
         assert_eq!(all(&flood), Err(Broken), "64 KiB in all");
+    }
+
+    #[test]
+    fn what_is_allowed_changes() {
+        let (mut decoder, mut buffer) = (Decoder::new(4), BytesMut::from(&masked(0x81, b"hello")[..]));
+        assert_eq!(decoder.next(&mut buffer), Err(Broken));
+        decoder.allow(5);
+        assert_eq!(decoder.next(&mut buffer), Ok(Some(Incoming::Text("hello".into()))));
     }
 
     #[test]

@@ -31,6 +31,9 @@ const OVERTAKEN: Duration = Duration::from_secs(1);
 const ON_ITS_WAY: Duration = Duration::from_millis(200);
 /// Topics that a stranger may ask for in vain with one socket. Each is a look-up; a page asks for one that exists.
 const MAX_UNKNOWN_TOPICS: u8 = 20;
+/// Bytes of the longest message of a socket without a ticket. Some of a message may be kept for as long as the socket lives, and
+/// strangers have little to say.
+const MAX_STRANGER_BYTES: usize = 4 * 1024;
 /// Bytes of a log that are written together.
 const COALESCE: usize = 32 * 1024;
 
@@ -79,7 +82,7 @@ pub(super) async fn run<S>(app: App, stream: S, read: bytes::Bytes)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let mut wire = Wire::new(stream, &read, app.settings.frame_bytes);
+    let mut wire = Wire::new(stream, &read, app.settings.frame_bytes.min(MAX_STRANGER_BYTES));
     drop(read);
     let end = match Box::pin(enter(&app, &mut wire)).await {
         Ok((place, who)) => {
@@ -143,6 +146,7 @@ where
     if !place.belong(who.user, who.session) {
         return Err(code::TOO_MANY);
     }
+    wire.allow(app.settings.frame_bytes);
     // It may have ended between the ticket and the place.
     place.reader.rouse(REVOKED);
     Ok((place, Some(who)))

@@ -66,6 +66,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
     }
 
+    /// Takes messages of at most so many bytes from now on.
+    pub(super) fn allow(&mut self, most: usize) {
+        self.decoder.allow(most);
+    }
+
     /// What is said next goes in here, framed.
     pub(super) fn out(&mut self) -> &mut Vec<Bytes> {
         &mut self.out

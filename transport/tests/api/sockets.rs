@@ -74,6 +74,24 @@ fn a_made_up_ticket_is_nobody_s() {
     });
 }
 
+/// A socket without a ticket keeps 4 KiB of a message that does not end, before its hello and after it.
+#[test]
+fn strangers_say_little() {
+    run(async {
+        for greeted in [true, false] {
+            let mut socket = if greeted { stranger(&anonymous()).await } else { anonymous().raw_socket().await };
+            let long = json!({"type": if greeted { "ping" } else { "hello" }, "id": "x".repeat(4_096)});
+            socket.send(long).await;
+            assert_eq!(code(&mut socket).await, 4400, "{greeted}");
+        }
+        let mut socket = stranger(&anonymous()).await;
+        socket.until("welcome").await;
+        let id = json!("x".repeat(4_000));
+        socket.send(json!({"type": "ping", "id": id})).await;
+        assert_eq!(socket.until("pong").await["id"], id);
+    });
+}
+
 /// Low list: frames that are no messages have the limit of messages, before the hello too.
 #[test]
 fn every_frame_counts() {
