@@ -42,6 +42,14 @@ impl TaxCalls {
         today.1 += u32::from(left);
         left
     }
+
+    /// Gives a call of a day back that was not sent.
+    pub fn give_back(&self, day: NaiveDate) {
+        let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
+        if today.0 == day {
+            today.1 = today.1.saturating_sub(1);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -56,6 +64,10 @@ mod tests {
         assert_eq!(takes(TaxCaller::Signup, day), 18);
         assert_eq!(takes(TaxCaller::Retry, day), 2);
         assert_eq!(takes(TaxCaller::Signup, day), 0);
+        calls.give_back(day);
+        assert_eq!(takes(TaxCaller::Retry, day), 1, "what was not sent");
         assert_eq!(takes(TaxCaller::Retry, day.succ_opt().unwrap()), 20);
+        calls.give_back(day);
+        assert_eq!(takes(TaxCaller::Retry, day.succ_opt().unwrap()), 0, "yesterday's calls are over");
     }
 }

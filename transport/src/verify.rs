@@ -48,6 +48,13 @@ impl TaxBudget {
         left
     }
 
+    /// Gives a call back that was not sent: nobody learned anything by it.
+    fn give_back(&self, calls: &TaxCalls, number: [u8; 32], address: IpAddr, day: NaiveDate) {
+        calls.give_back(day);
+        self.numbers.take_back(&number);
+        self.addresses.take_back(&address);
+    }
+
     /// A call verified: it was no guess, and costs its address nothing.
     fn verified(&self, address: IpAddr) {
         self.addresses.take_back(&address);
@@ -106,6 +113,9 @@ pub(crate) async fn ask(
         Ok(NtsVerdict::Closed) => Asked::Closed,
         Ok(NtsVerdict::Mismatch) => Asked::Mismatch,
         Err(e) => {
+            if e.is_unsent() {
+                app.tax_budget.give_back(&shared.tax_calls, index, address, today);
+            }
             if e.class != ErrorClass::Unavailable {
                 tracing::warn!(error = %e, "the tax service did not answer a signup");
             }
@@ -136,5 +146,7 @@ mod tests {
         let few = TaxCalls::new(10);
         let today = (0..100).filter(|n| budget.take(&few, [*n; 32], address(*n), DAY, now + WINDOW)).count();
         assert_eq!(today, 9, "the last of the day is a retry's");
+        budget.give_back(&few, [0; 32], address(0), DAY);
+        assert!(budget.take(&few, [0; 32], address(0), DAY, now + WINDOW), "what was not sent costs nothing");
     }
 }

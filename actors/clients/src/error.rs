@@ -44,6 +44,12 @@ impl UpstreamError {
         Self { untouched: true, ..Self::new(ErrorClass::Transient, detail) }
     }
 
+    /// Was nothing sent? The upstream was not reached, or its breaker is open: the call costs no budget.
+    #[must_use]
+    pub fn is_unsent(&self) -> bool {
+        self.untouched || self.class == ErrorClass::Unavailable
+    }
+
     /// An answer that is not what it should be: counts as the upstream's failure.
     #[must_use]
     pub fn garbage(detail: impl Into<String>) -> Self {

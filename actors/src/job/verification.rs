@@ -49,7 +49,8 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
     if !run.shared.upstreams.mode(Upstream::Nts).calls() {
         return Ok(End::Released(SWITCHED_OFF));
     }
-    if !run.shared.tax_calls.take(TaxCaller::Retry, domain::time::kst_day(chrono::Utc::now())) {
+    let today = domain::time::kst_day(chrono::Utc::now());
+    if !run.shared.tax_calls.take(TaxCaller::Retry, today) {
         return Ok(End::Released(NO_CALLS_LEFT));
     }
     let nts = &run.shared.upstreams.nts;
@@ -68,6 +69,9 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
             settle(&run.shared, user, verdict, Some(run.shared.upstreams.mode(Upstream::Nts))).await?;
         }
         Err(e) => {
+            if e.is_unsent() {
+                run.shared.tax_calls.give_back(today);
+            }
             tracing::info!(job = %run.job.id, error = %e, "the tax service did not answer");
             return Ok(run.again(
                 "nts",

@@ -1,7 +1,11 @@
 //! What stands in while an upstream is away: cached verdicts (CK-02), the last good proposal (RS-09), old figures (RS-13).
 
 use crate::support::{Server, admin, at, owner_at, run, signup_body, start, within};
+use actors::tax_calls::TaxCaller;
+use clients::UpstreamError;
 use diesel_async::SimpleAsyncConnection;
+use domain::channel::Upstream;
+use domain::distribution::ErrorClass;
 use reqwest::Method;
 use serde_json::{Value, json};
 use simulator::Fault;
@@ -114,6 +118,31 @@ fn figures_of_a_silent_channel_stay_and_are_marked_stale() {
         execute(&own, due).await;
         within(Duration::from_secs(60), "fresh again", || async { figures().await["stale"] == false }).await;
         assert_ne!(figures().await["asOf"], first["asOf"]);
+        own.running.stop().await;
+    });
+}
+
+/// Case M3: what goes into an open breaker is not sent, and costs no call of the day.
+#[test]
+fn calls_that_are_not_sent_cost_no_budget() {
+    run(async {
+        let own = start(|s| (s.tax_calls_per_day, s.redis_url) = (3, None)).await;
+        for _ in 0..10 {
+            let down = async { Err::<(), _>(UpstreamError::new(ErrorClass::Transient, "down")) };
+            let _ = own.running.handles().breakers.once(Upstream::Nts, down).await;
+        }
+        for _ in 0..4 {
+            let made = at(&own.base).post("/api/users/signup", signup_body()).await.is(201);
+            assert_eq!(made["store"]["verification"], "PENDING");
+        }
+        let (calls, today) = (&own.running.handles().shared.tax_calls, domain::time::kst_day(chrono::Utc::now()));
+        // Jobs take a call and give it back meanwhile.
+        within(Duration::from_secs(10), "all calls of the day are left", || async {
+            let left = (0..3).filter(|_| calls.take(TaxCaller::Retry, today)).count();
+            (0..left).for_each(|_| calls.give_back(today));
+            left == 3
+        })
+        .await;
         own.running.stop().await;
     });
 }
