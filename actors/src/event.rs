@@ -34,10 +34,12 @@ use storage::stores::Shop;
 
 /// Idle this long, an actor goes: its state is in storage.
 const IDLE: Duration = Duration::from_secs(600);
+/// The same of an event that was never approved: nobody but its owner asks for it, and drafts are free to make.
+const IDLE_DRAFT: Duration = Duration::from_secs(60);
 /// An actor without an event goes after this.
 const MISSING: Duration = Duration::from_secs(1);
 /// How often idleness is looked at.
-const IDLE_CHECK: Duration = Duration::from_secs(60);
+const IDLE_CHECK: Duration = Duration::from_secs(30);
 /// Between two tries to load.
 const LOAD_RETRY: Duration = Duration::from_millis(500);
 /// A gate that was read is believed this long.

@@ -1,8 +1,8 @@
 //! Opening and closing in time, by the database's clock; and leaving when nobody needs the actor.
 
-use super::{EventError, IDLE, IDLE_CHECK, LOAD_RETRY, Msg, Phase, State};
+use super::{EventError, IDLE, IDLE_CHECK, IDLE_DRAFT, LOAD_RETRY, Msg, Phase, State};
 use crate::system::now;
-use domain::event::{Command, Status, Who};
+use domain::event::{Command, Event, Status, Who};
 use domain::time::Instant as At;
 use ractor::ActorRef;
 use std::time::Duration;
@@ -15,6 +15,13 @@ const NOT_YET: Duration = Duration::from_secs(1);
 /// How long to wait before looking at what is due then.
 fn until(due: At, now: At) -> Duration {
     (due - now).to_std().unwrap_or_default().min(LOOK_AGAIN)
+}
+
+/// How long an event's actor stays when nobody asks.
+fn longest_idle(event: Option<&Event>) -> Duration {
+    // The commitment is published at approval.
+    let is_draft = event.is_some_and(|event| event.commitment.is_none());
+    if is_draft { IDLE_DRAFT } else { IDLE }
 }
 
 impl State {
@@ -84,7 +91,8 @@ impl State {
         let busy = self.working || !self.hits.is_empty() || self.unpublished.is_some();
         let soon = self.due().is_some_and(|at| at - now() < chrono::Duration::seconds(120));
         let missing = matches!(self.phase, Phase::Missing);
-        if missing || (self.last_used.elapsed() > IDLE && !busy && !soon) {
+        let longest = longest_idle(self.loaded().ok().map(|l| &*l.event));
+        if missing || (self.last_used.elapsed() > longest && !busy && !soon) {
             (self.args.idle)();
         } else {
             myself.send_after(IDLE_CHECK, || Msg::IdleDue);
@@ -96,6 +104,18 @@ impl State {
 mod tests {
     use super::*;
     use chrono::Utc;
+    use domain::catalog::Objective;
+    use domain::ids::{EventId, StoreId, UserId};
+
+    #[test]
+    fn an_event_that_was_never_approved_leaves_sooner() {
+        let (owner, store) = (UserId::new(), StoreId::new());
+        let mut event = Event::draft(EventId::new(), "slug".into(), owner, store, Objective::Sales, Utc::now());
+        assert_eq!(longest_idle(Some(&event)), IDLE_DRAFT);
+        event.commitment = Some([1; 32]);
+        assert_eq!(longest_idle(Some(&event)), IDLE);
+        assert_eq!(longest_idle(None), IDLE, "it is being loaded");
+    }
 
     #[test]
     fn whatever_is_due_is_looked_at_in_time() {
