@@ -1,7 +1,7 @@
 //! `Idempotency-Key`: the same request twice has one effect and one answer, for 24 hours. Only what had an effect is kept:
 //! everything else is judged anew, and leaves no row behind.
 
-use super::{Patience, wait_asked};
+use super::{MAX_WAIT, Patience};
 use crate::auth::Session;
 use crate::error::{ApiResult, Problem};
 use crate::state::App;
@@ -124,7 +124,9 @@ impl Keyed {
     /// The first request is being handled: this one may wait for its answer for as long as it asks to be held.
     fn expect_answer(&self) {
         if let Some(patience) = self.parts.extensions.get::<Patience>() {
-            patience.grant(wait_asked(self.parts.uri.query(), &self.parts.headers));
+            let query = self.parts.uri.query().unwrap_or_default();
+            let asked = query.split('&').find_map(|pair| pair.strip_prefix("wait=")?.parse::<u64>().ok());
+            patience.grant(Duration::from_secs(asked.unwrap_or(0)).min(MAX_WAIT));
         }
     }
 }
