@@ -61,6 +61,9 @@ pub enum EventError {
     /// The tax service says no to the shop.
     #[error("the store was rejected")]
     StoreRejected,
+    /// The account has as many drafts as it may have.
+    #[error("the account has too many drafts")]
+    TooManyDrafts,
     /// The actor cannot answer now.
     #[error("the event's actor cannot answer now")]
     Unavailable,

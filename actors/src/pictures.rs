@@ -14,15 +14,13 @@ use creative::{Look, Palette, Picture, compose};
 use domain::channel::{Platform, Style};
 use domain::event::Event;
 use domain::ids::{EventId, ImageId, UserId};
-use serde_json::Value;
 use std::sync::Arc;
-use storage::cache::ttl;
-use storage::images::Image;
+use storage::images::{Budget, Image};
 use storage::stores::Shop;
 use storage::{Result, StorageError};
 
-/// 300 compositions a day of an account, by edits and by looks at what changed: an owner who works at pictures for hours
-/// stays below it, a program that changes a title in a loop does not. Jobs have a quota of their own, and an approval
+/// 300 compositions a day of an account by edits, and 300 by looks at what changed: an owner who works at pictures for hours
+/// stays below both, a program that changes a title in a loop does not. Jobs have a quota of their own, and an approval
 /// paints what it needs.
 pub const MAX_COMPOSITIONS_PER_DAY: i64 = 300;
 /// One hour between an object and its row; an object that is without one then is deleted. It takes milliseconds.
@@ -45,31 +43,6 @@ pub fn unguessable() -> String {
     const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     let random = storage::crypto::random16();
     random.iter().map(|b| char::from(LETTERS[usize::from(b & 31)])).collect()
-}
-
-/// Cache key of an event's picture of a style and format (CK-04).
-fn cache_key(event: EventId, style: Style, platform: Platform) -> String {
-    format!("content:image:{event}:{}:{}", style.code(), platform.code())
-}
-
-/// The newest picture of a style and format as the API shows it, if the cache has it.
-pub async fn cached(shared: &Shared, event: EventId, style: Style, platform: Platform) -> Option<Value> {
-    let found = shared.cache.get(&cache_key(event, style, platform)).await;
-    let hit = found.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    shared.vitals.cache("image", hit.is_some());
-    hit
-}
-
-/// A picture was made or edited: from now on it is the newest of its style and format.
-async fn remember(shared: &Shared, image: &Image) {
-    let body = crate::view::image(image, &shared.public_url).to_string();
-    shared.cache.set(&cache_key(image.event, image.style, image.platform), body.into(), ttl::IMAGE).await;
-}
-
-/// A picture was read as the newest of its style and format; one that was remembered meanwhile stays.
-pub async fn found(shared: &Shared, image: &Image) {
-    let body = crate::view::image(image, &shared.public_url).to_string();
-    shared.cache.fill(&cache_key(image.event, image.style, image.platform), body.into(), ttl::IMAGE).await;
 }
 
 /// What a picture is composed of.
@@ -123,16 +96,10 @@ impl Composition {
     }
 }
 
-/// The plan changed: what the cache has of an event's pictures may say something else now.
-pub async fn forget(shared: &Shared, event: EventId) {
-    let kinds = Style::ALL.iter().flat_map(|style| Platform::ALL.iter().map(move |platform| (*style, *platform)));
-    let keys: Vec<String> = kinds.map(|(style, platform)| cache_key(event, style, platform)).collect();
-    futures_util::future::join_all(keys.iter().map(|key| shared.cache.del(key))).await;
-}
-
 /// Returns the newest pictures of an event for an owner who looks at them. While the event is prepared, a picture that is behind
-/// the plan is painted first, as its next version; `only` limits the painting to one picture. Past the daily budget, or where
-/// painting fails, a picture is returned as it is: its row says which words it shows.
+/// the plan is painted first, as its next version; `only` limits the painting to one picture. Past the daily budget of looks,
+/// while the account's turn does not come, or where painting fails, a picture is returned as it is: its row says which words
+/// it shows.
 ///
 /// # Errors
 /// Rows cannot be read.
@@ -142,7 +109,7 @@ pub async fn look(shared: &Arc<Shared>, event: &Event, only: Option<ImageId>) ->
     if behind.is_empty() {
         return Ok(images);
     }
-    let Ok(place) = places::wait_a_while(owner).await else { return Ok(images) };
+    let Ok(place) = places::wait_for_look(owner).await else { return Ok(images) };
     let own = shared.clone();
     to_its_end(shared, async move {
         let _place = place;
@@ -151,11 +118,12 @@ pub async fn look(shared: &Arc<Shared>, event: &Event, only: Option<ImageId>) ->
     .await
 }
 
-/// Paints what is behind the plan as it is now: another look may have painted, and the title may be another.
+/// Reads the pictures again and repaints those that differ from the plan: another look may have painted, and the title may
+/// be another.
 async fn paint_behind(shared: &Shared, owner: UserId, id: EventId, only: Option<ImageId>) -> Result<Vec<Image>> {
     let (mut images, behind) = read_behind(shared, id, only).await?;
     for next in behind {
-        match compose_within_budget(shared, owner, next).await {
+        match compose_within_budget(shared, owner, Budget::Looks, next).await {
             Ok(painted) => images.iter_mut().filter(|i| i.id == painted.id).for_each(|i| i.clone_from(&painted)),
             Err(PictureError::Storage(StorageError::Conflict { .. })) => {}
             Err(PictureError::BudgetSpent) => break,
@@ -208,21 +176,21 @@ async fn plan_words(c: &mut storage::Conn, id: EventId) -> Result<Option<PlanWor
 /// Edits a picture: its next version at once, or the same where nothing changes.
 ///
 /// # Errors
-/// The budget is spent; or a conflict where another edit came at the same time.
+/// The budget of edits is spent; a conflict where another edit was sooner; busy where the account's turn does not come.
 pub async fn edit(shared: &Arc<Shared>, event: &Event, image: Image, change: ImageEdit) -> Result<Image, PictureError> {
     let (id, owner) = (event.id, event.owner);
     let words = shared.store.run(move |c| Box::pin(async move { plan_words(c, id).await })).await?;
     let Some(next) = change.of(&image, words.as_ref()) else { return Ok(image) };
-    let (place, own) = (places::wait_a_while(owner).await?, shared.clone());
+    let (place, own) = (places::wait_for_edit(owner).await?, shared.clone());
     to_its_end(shared, async move {
         let _place = place;
-        compose_within_budget(&own, owner, next).await
+        compose_within_budget(&own, owner, Budget::Edits, next).await
     })
     .await
 }
 
-/// Has every picture of an event that is about to be approved say what the plan says now; words that the owner wrote stay.
-/// Where the owner edits at the same time, the edit stands.
+/// Repaints every picture that differs from the plan, before an approval; words that the owner wrote stay. Where the owner
+/// edits at the same time, the edit stands.
 ///
 /// # Errors
 /// Rows or objects cannot be read or written; some pictures may have followed.
@@ -264,7 +232,7 @@ pub(crate) fn looks_like(one: &Image, other: &Image) -> bool {
     look(one) == look(other)
 }
 
-/// Composes a picture outside the budget and stores it: from now on it is the newest of its style and format.
+/// Composes a picture outside the budget and stores it.
 ///
 /// # Errors
 /// Rows or objects cannot be read or written; a conflict where this version was made by somebody else.
@@ -275,23 +243,37 @@ pub(crate) async fn make_picture(shared: &Arc<Shared>, owner: UserId, what: Comp
         let image = compose_picture(&own, what).await?;
         let stored = image.clone();
         own.store.tx(move |c| Box::pin(async move { storage::images::insert(c, &stored).await })).await?;
-        remember(&own, &image).await;
         Ok(image)
     })
     .await
 }
 
-/// The same within the budget of the account, whose turn it is.
-async fn compose_within_budget(shared: &Shared, owner: UserId, what: Composition) -> Result<Image, PictureError> {
-    let spent = shared.store.run(move |c| Box::pin(async move { storage::images::spent_today(c, owner).await }));
-    if spent.await? >= MAX_COMPOSITIONS_PER_DAY {
+/// Composes and stores within the account's daily budget. The caller holds the account's turn. Refuses a version that is not
+/// the next one before it paints: a conflict costs no composition.
+async fn compose_within_budget(
+    shared: &Shared,
+    owner: UserId,
+    budget: Budget,
+    what: Composition,
+) -> Result<Image, PictureError> {
+    let id = what.id;
+    let read = shared.store.run(move |c| {
+        Box::pin(async move {
+            Ok((storage::images::spent_today(c, owner, budget).await?, storage::images::newest(c, id).await?))
+        })
+    });
+    let (spent, newest) = read.await?;
+    if newest.is_none_or(|newest| newest.version + 1 != what.version) {
+        return Err(StorageError::Conflict { constraint: "images_pkey".into() }.into());
+    }
+    if spent >= MAX_COMPOSITIONS_PER_DAY {
         return Err(PictureError::BudgetSpent);
     }
     let image = compose_picture(shared, what).await?;
     let stored = image.clone();
     let within = shared.store.tx(move |c| {
         Box::pin(async move {
-            let within = storage::images::spend(c, owner, MAX_COMPOSITIONS_PER_DAY).await?;
+            let within = storage::images::spend(c, owner, budget, MAX_COMPOSITIONS_PER_DAY).await?;
             if within {
                 storage::images::insert(c, &stored).await?;
             }
@@ -301,7 +283,6 @@ async fn compose_within_budget(shared: &Shared, owner: UserId, what: Composition
     if !within.await? {
         return Err(PictureError::BudgetSpent);
     }
-    remember(shared, &image).await;
     Ok(image)
 }
 
@@ -348,20 +329,11 @@ pub async fn file(shared: &Shared, name: &str) -> Result<Option<Bytes>> {
     Ok(Some(bytes.into()))
 }
 
-/// A picture for a copy of its event, not stored yet.
-///
-/// # Errors
-/// Rows or objects cannot be read or written.
-pub async fn copy(shared: &Shared, picture: &Image, event: EventId) -> Result<Image> {
-    let id = ImageId::new();
-    let Some(bytes) = file(shared, &picture.name).await? else {
-        let what = Composition { id, version: 1, event, ..Composition::of(picture.clone()) };
-        return compose_picture(shared, what).await;
-    };
-    let extension = picture.name.rsplit('.').next().unwrap_or("svg");
-    let name = format!("{}.{extension}", unguessable());
-    store_object(shared, &name, bytes.to_vec()).await?;
-    Ok(Image { id, version: 1, event, name, ..picture.clone() })
+/// Returns a picture for a copy of its event, not stored yet. Both show the same file, which stays while one of them does: a
+/// copy costs a row.
+#[must_use]
+pub fn copy(picture: Image, event: EventId) -> Image {
+    Image { id: ImageId::new(), version: 1, event, ..picture }
 }
 
 /// Composes a picture and stores its object under a new, unguessable name.

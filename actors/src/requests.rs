@@ -19,6 +19,9 @@ use std::time::Duration;
 use storage::Result;
 use storage::jobs::{Job, NewJob};
 
+/// 200 events that an account has not approved: more than anybody prepares at once, and each costs rows for good.
+pub const MAX_DRAFTS: i64 = 200;
+
 /// What a recommendation is for.
 #[derive(Clone, Debug)]
 pub struct RecommendationRequest {
@@ -131,7 +134,7 @@ impl Handles {
     /// Stores a new event, with the pictures it begins with.
     ///
     /// # Errors
-    /// Whatever the database said.
+    /// [`EventError::TooManyDrafts`], or any error of the database.
     pub async fn create_event(
         &self,
         event: domain::event::Event,
@@ -140,19 +143,21 @@ impl Handles {
     ) -> Result<domain::event::Event, EventError> {
         let who = domain::event::Who::Owner(event.owner);
         let stored = event.clone();
-        self.shared
-            .store
-            .tx(move |c| {
-                Box::pin(async move {
-                    storage::events::insert(c, &stored, &facts, who).await?;
-                    for picture in &pictures {
-                        storage::images::insert(c, picture).await?;
-                    }
-                    Ok(())
-                })
+        let inserting = self.shared.store.tx(move |c| {
+            Box::pin(async move {
+                // Two drafts at once: each waits for the other to be counted.
+                storage::stores::hold(c, stored.owner).await?;
+                if storage::events::count_drafts(c, stored.owner).await? >= MAX_DRAFTS {
+                    return Ok(false);
+                }
+                storage::events::insert(c, &stored, &facts, who).await?;
+                for picture in &pictures {
+                    storage::images::insert(c, picture).await?;
+                }
+                Ok(true)
             })
-            .await?;
-        Ok(event)
+        });
+        if inserting.await? { Ok(event) } else { Err(EventError::TooManyDrafts) }
     }
 
     /// Takes back what was published of an event.

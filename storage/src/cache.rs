@@ -26,8 +26,6 @@ pub mod ttl {
     pub const BUSINESS: Duration = Duration::from_secs(7 * 86_400);
     /// CK-03 `ai:recommendation:{industry}:{region}:{objective}:{season}:{prompt}`.
     pub const RECOMMENDATION: Duration = Duration::from_secs(86_400);
-    /// CK-04 `content:image:{event}:{style}:{platform}`.
-    pub const IMAGE: Duration = Duration::from_secs(7 * 86_400);
     /// CK-06 and CK-07 `job:{job}`.
     pub const JOB: Duration = Duration::from_secs(3_600);
     /// CK-05 `analytics:dashboard:{event}`.

@@ -377,6 +377,19 @@ pub async fn list(c: &mut Conn, f: Filter) -> Result<Vec<Event>> {
     rows.into_iter().map(Event::try_from).collect()
 }
 
+/// Returns how many events of an owner were never approved. Exact only while the owner is held ([`crate::stores::hold`]).
+///
+/// # Errors
+/// Any error of the database.
+pub async fn count_drafts(c: &mut Conn, owner: UserId) -> Result<i64> {
+    let row: Option<Number> = sql("select count(*) as n from events.events
+                                    where owner_id = ? and status in ('draft', 'planned', 'ready')")
+    .bind::<t::Uuid, _>(owner.0)
+    .first(c)
+    .await?;
+    Ok(row.map_or(0, |r| r.n))
+}
+
 /// Removes an event that was never approved; which of its jobs were called off. `None`: it was, or is not there.
 ///
 /// # Errors

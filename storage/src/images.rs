@@ -208,13 +208,13 @@ pub async fn version(c: &mut Conn, id: ImageId, version: i32) -> Result<Option<I
     row.map(Image::try_from).transpose()
 }
 
-/// The version whose object has this name.
+/// A version whose object has this name: several look the same, where an event was copied.
 ///
 /// # Errors
 /// Whatever the database said.
 pub async fn by_name(c: &mut Conn, name: &str) -> Result<Option<Image>> {
     let row: Option<Row> =
-        sql(select_images!("", "where name = ?")).bind::<t::Text, _>(name.to_owned()).first(c).await?;
+        sql(select_images!("", "where name = ? limit 1")).bind::<t::Text, _>(name.to_owned()).first(c).await?;
     row.map(Image::try_from).transpose()
 }
 
@@ -252,30 +252,50 @@ pub async fn delete_superseded(c: &mut Conn, seconds: i32, limit: i64) -> Result
     .await
 }
 
-/// Returns the compositions that an account has spent of its budget on this Korean day.
+/// A daily budget of compositions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Budget {
+    /// Pictures that the owner edits.
+    Edits,
+    /// Pictures that are repainted when the owner looks at them.
+    Looks,
+}
+
+impl Budget {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Edits => "edits",
+            Self::Looks => "looks",
+        }
+    }
+}
+
+/// Returns the compositions that an account has spent of a budget on this Korean day.
 ///
 /// # Errors
 /// Whatever the database said.
-pub async fn spent_today(c: &mut Conn, owner: UserId) -> Result<i64> {
+pub async fn spent_today(c: &mut Conn, owner: UserId, budget: Budget) -> Result<i64> {
     let row: Option<Number> = sql("select spent::bigint as n from events.compositions
-                                    where owner_id = ? and day = (now() at time zone 'Asia/Seoul')::date")
+                                    where owner_id = ? and budget = ? and day = (now() at time zone 'Asia/Seoul')::date")
     .bind::<t::Uuid, _>(owner.0)
+    .bind::<t::Text, _>(budget.code())
     .first(c)
     .await?;
     Ok(row.map_or(0, |r| r.n))
 }
 
-/// Spends one composition of an account's budget of the Korean day. False: `limit` was spent before.
+/// Spends one composition of a budget of an account on this Korean day. Returns false where `limit` was spent before.
 ///
 /// # Errors
 /// Whatever the database said.
-pub async fn spend(c: &mut Conn, owner: UserId, limit: i64) -> Result<bool> {
-    let spent = sql("insert into events.compositions as had (owner_id, day, spent)
-                     values (?, (now() at time zone 'Asia/Seoul')::date, 1)
-                     on conflict (owner_id) do update
+pub async fn spend(c: &mut Conn, owner: UserId, budget: Budget, limit: i64) -> Result<bool> {
+    let spent = sql("insert into events.compositions as had (owner_id, budget, day, spent)
+                     values (?, ?, (now() at time zone 'Asia/Seoul')::date, 1)
+                     on conflict (owner_id, budget) do update
                        set day = excluded.day, spent = case when had.day = excluded.day then had.spent + 1 else 1 end
                      where had.day <> excluded.day or had.spent < ?")
     .bind::<t::Uuid, _>(owner.0)
+    .bind::<t::Text, _>(budget.code())
     .bind::<t::BigInt, _>(limit)
     .run(c)
     .await?;

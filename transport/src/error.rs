@@ -238,6 +238,7 @@ impl From<EventError> for Problem {
             EventError::NotFound => Self::not_found(),
             EventError::Rejected(r) => r.into(),
             EventError::StoreRejected => Self::conflict("store-rejected"),
+            EventError::TooManyDrafts => Self::conflict("too-many").said("drafts-too-many"),
             EventError::Unavailable => Self::overloaded("outcome-unknown"),
             EventError::Storage(e) => e.into(),
         }
@@ -292,6 +293,7 @@ mod tests {
         assert_eq!(status(Rejection::WrongState(Status::Live).into()), (409, "wrong-state"));
         assert_eq!(status(Rejection::Stale.into()), (412, "stale"));
         assert_eq!(status(EventError::StoreRejected.into()), (409, "store-rejected"));
+        assert_eq!(status(EventError::TooManyDrafts.into()), (409, "too-many"));
         assert_eq!(status(StorageError::Busy.into()), (503, "overloaded"));
         assert_eq!(status(StorageError::Lost(String::new()).into()), (503, "outcome-unknown"));
     }

@@ -41,6 +41,7 @@ const TABLE: &[Row] = &[
     ("password-too-short", "짧은 비밀번호", "비밀번호는 8자 이상이어야 합니다.", "Password too short", "A password needs at least 8 characters."),
     ("password-common", "쉬운 비밀번호", "많은 사람이 쓰거나 이메일과 같은 비밀번호라서 쉽게 알아낼 수 있어요. 낱말 두세 개를 이어 새로 정해 주세요.", "Common password", "Many people use this password, or it is your e-mail: it is guessed first. Choose a new one of two or three words."),
     ("stores-too-many", "매장이 너무 많음", "한 계정에 만들 수 있는 매장 수를 모두 썼어요. 쓰지 않는 매장을 삭제한 뒤 다시 추가해 주세요.", "Too many shops", "This account has as many shops as it may have. Remove one that is not used, then add this one."),
+    ("drafts-too-many", "초안이 너무 많아요", "준비 중인 이벤트가 200개예요. 쓰지 않는 초안을 지운 뒤 다시 만들어 주세요.", "Too many drafts", "This account has 200 events that are not approved. Delete a draft that is not used, then make a new one."),
     ("password-too-long", "긴 비밀번호", "비밀번호가 71바이트를 넘습니다. 한글은 23자까지 쓸 수 있습니다.", "Password too long", "A password may have at most 71 bytes."),
     ("industry-invalid", "알 수 없는 업종", "업종 목록에서 골라 주세요.", "Unknown industry", "Choose one of the list of industries."),
     ("region-invalid", "잘못된 지역", "이 이름의 시군구를 찾지 못했어요. 시도와 시군구를 함께 적어 주세요. 예: 서울 강남구", "Invalid region", "There is no such 시군구. Give 시도 and 시군구 together, as 서울 강남구."),
@@ -72,7 +73,7 @@ const TABLE: &[Row] = &[
     ("visit-code-invalid", "방문 코드가 맞지 않아요", "지금 매장에 표시된 코드와 달라요. 코드는 1분마다 바뀌어요. 표시된 6자리를 다시 입력하거나 QR을 다시 찍어 주세요.", "Invalid visit code", "It is not the code shown in the shop now: codes change every minute. Type the six digits again, or scan the QR code again."),
     ("erased-too-often", "오늘은 다시 응모할 수 없어요", "이 번호의 응모를 오늘 여러 번 지웠어요. 내일 다시 응모해 주세요.", "Erased too often today", "The entry of this phone was erased too often today. Please enter again tomorrow."),
     ("quota-exceeded", "하루 한도 초과", "오늘 쓸 수 있는 횟수를 모두 썼습니다.", "Quota exceeded", "Today's quota is used up."),
-    ("picture-budget-spent", "오늘 이미지 편집 한도", "오늘은 이미지를 300번 고쳐서 더 고칠 수 없어요. 지금 이미지로 승인하거나, 내일 이어서 고쳐 주세요.", "Today's picture edits are used up", "Pictures were edited 300 times today. Approve with the pictures as they are, or go on tomorrow."),
+    ("picture-budget-spent", "오늘 이미지 편집 한도", "이미지의 글이나 색을 바꿔 저장하면 한 번으로 세요. 오늘은 300번을 모두 썼어요. 지금 이미지로 승인하거나, 내일 이어서 고쳐 주세요.", "Today's picture edits are used up", "Each saved change of a picture's text or colours counts once, and today's 300 are used up. Approve with the pictures as they are, or go on tomorrow."),
     ("rate-limited", "요청이 너무 많음", "잠시 뒤 다시 시도해 주세요.", "Rate limited", "Too many requests: try again shortly."),
     ("too-large", "너무 큼", "본문이 너무 큽니다.", "Too large", "The body is too large."),
     ("overloaded", "붐빔", "지금 요청이 몰려 처리하지 못했습니다. 곧 다시 시도해 주세요.", "Overloaded", "Too much at once; nothing was done. Try again shortly."),
@@ -86,6 +87,7 @@ const TABLE: &[Row] = &[
 mod tests {
     use super::words;
     use actors::pictures::MAX_COMPOSITIONS_PER_DAY;
+    use actors::requests::MAX_DRAFTS;
     use domain::event::command::MAX_DAYS;
 
     #[test]
@@ -102,6 +104,14 @@ mod tests {
         let said = words("picture-budget-spent");
         for detail in [said.ko.1, said.en.1] {
             assert!(detail.contains(&MAX_COMPOSITIONS_PER_DAY.to_string()), "{detail}");
+        }
+    }
+
+    #[test]
+    fn the_most_drafts_are_said_as_they_are() {
+        let said = words("drafts-too-many");
+        for detail in [said.ko.1, said.en.1] {
+            assert!(detail.contains(&MAX_DRAFTS.to_string()), "{detail}");
         }
     }
 }

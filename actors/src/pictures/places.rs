@@ -8,14 +8,17 @@ use storage::{Result, StorageError};
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard, Semaphore};
 use uuid::Uuid;
 
-/// Ten seconds that an edit or a look waits behind other compositions of the same account: later its answer is of no use.
-const MAX_WAIT: Duration = Duration::from_secs(10);
+/// Three seconds that a look waits behind other compositions of the same account. A request ends after ten seconds, and a
+/// picture as it is serves better than an error.
+const MAX_LOOK_WAIT: Duration = Duration::from_secs(3);
+/// Eight seconds that an edit waits: with its composition it ends within the ten seconds of a request.
+const MAX_EDIT_WAIT: Duration = Duration::from_secs(8);
 /// Four pictures are rasterised at once: each takes a core and some megabytes.
 const MAX_RASTERISED: usize = 4;
 
 /// Turns that are held or waited for, by account or picture.
 static TURNS: LazyLock<Mutex<HashMap<Uuid, Weak<Turn<()>>>>> = LazyLock::new(Mutex::default);
-static RASTERISED: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(MAX_RASTERISED)));
+static RASTER_PERMITS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(MAX_RASTERISED)));
 
 /// The right to compose, until it is dropped.
 pub(super) type CompositionPlace = OwnedMutexGuard<()>;
@@ -35,12 +38,20 @@ pub(super) async fn wait(of: Uuid) -> CompositionPlace {
     turn.lock_owned().await
 }
 
-/// Waits for the turn of an account, up to ten seconds.
+/// Waits for the turn of an account to paint for a look, up to three seconds.
 ///
 /// # Errors
 /// [`StorageError::Busy`]: it did not come.
-pub(super) async fn wait_a_while(owner: UserId) -> Result<CompositionPlace> {
-    wait_within(owner.0, MAX_WAIT).await
+pub(super) async fn wait_for_look(owner: UserId) -> Result<CompositionPlace> {
+    wait_within(owner.0, MAX_LOOK_WAIT).await
+}
+
+/// Waits for the turn of an account to paint an edit, up to eight seconds.
+///
+/// # Errors
+/// [`StorageError::Busy`]: it did not come.
+pub(super) async fn wait_for_edit(owner: UserId) -> Result<CompositionPlace> {
+    wait_within(owner.0, MAX_EDIT_WAIT).await
 }
 
 async fn wait_within(of: Uuid, limit: Duration) -> Result<CompositionPlace> {
@@ -49,7 +60,7 @@ async fn wait_within(of: Uuid, limit: Duration) -> Result<CompositionPlace> {
 
 /// Rasterises off the async threads; without a Hangul font the picture stays SVG. The bytes and their extension.
 pub(super) async fn raster(fonts: creative::Fonts, svg: String) -> (Vec<u8>, &'static str) {
-    let place = RASTERISED.clone().acquire_owned().await;
+    let place = RASTER_PERMITS.clone().acquire_owned().await;
     crate::draw::blocking(move || {
         // The place is held until the work ends, even where its caller is gone.
         let _place = place;

@@ -1,4 +1,5 @@
-//! Deletes pictures that nothing shows any more, and the files of rows that went or never came; a bounded number at a time.
+//! Deletes pictures that nothing shows any more, and the files of rows that were deleted or never came; a bounded number at a
+//! time.
 
 use crate::system::{Handles, Shared};
 use storage::Result;
@@ -6,12 +7,12 @@ use storage::objects::DueDeletion;
 
 /// One hour that a superseded version is kept, so that a page which is open shows what it was given.
 const SUPERSEDED_GRACE_SECONDS: i32 = 3_600;
-/// Files of one look: some milliseconds.
-const FILES: i64 = 100;
-/// Rows of one statement.
-const ROWS: i64 = 500;
-/// Statements of one look: the rest is found by the next.
-const STATEMENTS: usize = 20;
+/// 100 files: deleting them takes some milliseconds.
+const MAX_FILES_PER_LOOK: i64 = 100;
+/// 500 rows: a larger statement holds their locks for longer.
+const ROWS_PER_STATEMENT: i64 = 500;
+/// 20 statements of one look: the next look finds the rest.
+const MAX_STATEMENTS: usize = 20;
 /// Five minutes before a file that could not be deleted is tried again.
 const RETRY_SECONDS: i32 = 300;
 
@@ -28,11 +29,13 @@ impl Handles {
 
 /// Deletes versions that were superseded long enough ago and that no publication shows. Their files follow.
 pub(crate) async fn drop_superseded(shared: &Shared) -> Result<()> {
-    for _ in 0..STATEMENTS {
+    for _ in 0..MAX_STATEMENTS {
         let deleted = shared.store.run(|c| {
-            Box::pin(async move { storage::images::delete_superseded(c, SUPERSEDED_GRACE_SECONDS, ROWS).await })
+            Box::pin(async move {
+                storage::images::delete_superseded(c, SUPERSEDED_GRACE_SECONDS, ROWS_PER_STATEMENT).await
+            })
         });
-        if (deleted.await? as i64) < ROWS {
+        if (deleted.await? as i64) < ROWS_PER_STATEMENT {
             break;
         }
     }
@@ -41,7 +44,10 @@ pub(crate) async fn drop_superseded(shared: &Shared) -> Result<()> {
 
 /// Deletes files whose time has come and that no picture uses.
 pub(crate) async fn delete_files(shared: &Shared) -> Result<()> {
-    let due = shared.store.run(|c| Box::pin(async move { storage::objects::due_deletions(c, FILES).await })).await?;
+    let due = shared
+        .store
+        .run(|c| Box::pin(async move { storage::objects::due_deletions(c, MAX_FILES_PER_LOOK).await }))
+        .await?;
     let Some(as_of) = due.first().map(|d| d.as_of) else { return Ok(()) };
     let (mut settled, mut failed) = (Vec::new(), Vec::new());
     for DueDeletion { name, used, .. } in due {

@@ -71,7 +71,7 @@ impl ImageEdit {
     }
 }
 
-/// Returns one text after an edit, and whether the owner wrote it. Sending a text as it is shown is no writing.
+/// Returns one text after an edit, and whether the owner wrote it. A text equal to the shown one does not become the owner's.
 fn words(given: Option<String>, shown: &str, own: bool, plan: Option<&str>) -> (String, bool) {
     match given.filter(|given| given != shown) {
         Some(given) => (given, true),

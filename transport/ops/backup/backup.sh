@@ -30,7 +30,8 @@ pictures() {
     tar -C "$data/objects" --exclude='*#*' -cf - . || [ $? -eq 1 ]
 }
 
-# The database first: pictures are never changed or removed, so that everything it names is there afterwards.
+# The database first: a file never changes and stays for a day after its row went, so that everything the dump names is there
+# afterwards.
 seal "$recipients" "$folder/.$name.database" \
     pg_dump --format=custom --compress=3 --no-owner --no-privileges --dbname="$DATABASE_URL"
 seal "$recipients" "$folder/.$name.objects" pictures

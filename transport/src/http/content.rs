@@ -39,10 +39,6 @@ pub(crate) async fn make(State(app): State<App>, Owner(who): Owner, Body(body): 
     let platforms = check.take("platforms", kinds(body.platforms, Platform::ALL));
     let (Some(styles), Some(platforms)) = (styles, platforms) else { return Err(check.problem()) };
     let title = event.title.clone().unwrap_or_default();
-    let id = event.id;
-    if let Some(images) = cached(&app, id, &styles, &platforms, &title).await {
-        return Ok(Json(json!({"images": images})).into_response());
-    }
     let have = pictures::look(&app.handles.shared, &event, None).await?;
     let wanted = |i: &&Image| styles.contains(&i.style) && platforms.contains(&i.platform) && i.headline == title;
     // Requests that overlapped may have made two of a kind: the newest one stands.
@@ -54,9 +50,6 @@ pub(crate) async fn make(State(app): State<App>, Owner(who): Owner, Body(body): 
     let all =
         styles.iter().all(|s| platforms.iter().all(|p| fitting.iter().any(|i| i.style == *s && i.platform == *p)));
     if all {
-        for image in &fitting {
-            pictures::found(&app.handles.shared, image).await;
-        }
         let images: Vec<Value> = fitting.into_iter().map(|i| body_of(&app, i)).collect();
         return Ok(Json(json!({"images": images})).into_response());
     }
@@ -70,18 +63,6 @@ fn kinds<T: Copy + Ord>(asked: Option<Vec<T>>, all: &[T]) -> Result<Vec<T>, Brok
     kinds.sort_unstable();
     kinds.dedup();
     Ok(kinds)
-}
-
-/// All pictures asked for, from the cache; `None` when one is missing or was made for another title.
-async fn cached(app: &App, id: EventId, styles: &[Style], platforms: &[Platform], title: &str) -> Option<Vec<Value>> {
-    let mut images = Vec::new();
-    for style in styles {
-        for platform in platforms {
-            let image = pictures::cached(&app.handles.shared, id, *style, *platform).await?;
-            images.push(Some(image).filter(|i| i["headline"] == title)?);
-        }
-    }
-    Some(images)
 }
 
 async fn owned_image(app: &App, who: Session, id: ImageId) -> ApiResult<(Arc<Event>, Image)> {

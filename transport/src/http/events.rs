@@ -122,9 +122,7 @@ pub(crate) async fn edit(
 ) -> ApiResult {
     owned(&app, who, id).await?;
     let edit = Command::Edit { title: body.title, ends_at: body.ends_at };
-    let edited = command(&app, who, id, edit, version).await?;
-    pictures::forget(&app.handles.shared, id).await;
-    Ok(shown(&edited))
+    Ok(shown(&*command(&app, who, id, edit, version).await?))
 }
 
 pub(crate) async fn remove(
@@ -159,9 +157,7 @@ pub(crate) async fn plan(
         prizes: body.prizes,
         visit_weight: body.visit_bonus.map(|b| b.map(|b| b.weight)),
     };
-    let planned = command(&app, who, id, Command::Plan(Box::new(input)), version).await?;
-    pictures::forget(&app.handles.shared, id).await;
-    Ok(shown(&planned))
+    Ok(shown(&*command(&app, who, id, Command::Plan(Box::new(input)), version).await?))
 }
 
 /// An option that was offered for this event, or by a job of this owner, or is the event's own.
@@ -227,7 +223,7 @@ pub(crate) async fn channels(
     Ok(shown(&*command(&app, who, id, Command::ChooseChannels(body.channels), version).await?))
 }
 
-/// A copy as a new draft: plan, pictures and channels, no dates.
+/// A copy as a new draft: plan, pictures and channels, no dates. Nothing is painted: both events show the same files.
 pub(crate) async fn duplicate(
     State(app): State<App>,
     Owner(who): Owner,
@@ -243,9 +239,7 @@ pub(crate) async fn duplicate(
     let chosen = app.store().run(move |c| Box::pin(async move { storage::images::newest_of(c, ids).await })).await?;
     let mut copies = Vec::new();
     if let (Some(option), Some(title)) = (old.option.clone(), old.title.clone()) {
-        for picture in &chosen {
-            copies.push(pictures::copy(&app.handles.shared, picture, new.id).await?);
-        }
+        copies.extend(chosen.into_iter().map(|picture| pictures::copy(picture, new.id)));
         let images = copies.iter().map(|i| i.id).collect();
         let fact = Fact::Duplicated {
             from: id,

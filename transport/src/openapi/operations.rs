@@ -113,7 +113,7 @@ pub const OPERATIONS: &[Operation] = &[
     get("/api/events", "Events, newest first", &[200, 422])
         .query(&["status", "q", "cursor", "limit"])
         .gives(of::<a::Page<a::Event>>),
-    post("/api/events", "Begin an event by its objective", &[201, 404, 422])
+    post("/api/events", "Begin an event by its objective", &[201, 404, 409, 422])
         .takes(of::<b::NewEvent>)
         .gives(of::<a::Event>),
     get("/api/events/{id}", "An event", &[200, 304, 404]).gives(of::<a::Event>),
@@ -121,7 +121,7 @@ pub const OPERATIONS: &[Operation] = &[
         .takes(of::<b::EditEvent>)
         .gives(of::<a::Event>),
     delete("/api/events/{id}", "Remove a draft", &[204, 404, 409, 412]),
-    post("/api/events/{id}/duplicate", "Copy plan, pictures and channels", &[201, 404]).gives(of::<a::Event>),
+    post("/api/events/{id}/duplicate", "Copy plan, pictures and channels", &[201, 404, 409]).gives(of::<a::Event>),
     put("/api/events/{id}/plan", "Choose an option", &[200, 404, 409, 412, 422])
         .takes(of::<b::Plan>)
         .gives(of::<a::Event>),
