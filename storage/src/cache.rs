@@ -11,7 +11,7 @@ use fred::clients::Client;
 use fred::error::Error;
 use fred::interfaces::{ClientLike, EventInterface, KeysInterface};
 use fred::types::config::{Config, ReconnectPolicy, Server};
-use fred::types::{Builder, Expiration, InfoKind, SetOptions};
+use fred::types::{Builder, Expiration, InfoKind};
 use moka::Expiry;
 use moka::future::Cache as Moka;
 use std::sync::{Arc, Weak};
@@ -193,24 +193,6 @@ impl Cache {
                     Err(e) => refused(doubts, &e),
                 }
             }
-        }
-    }
-
-    /// Keeps a value that was read from the database, unless a newer one is there already: whoever changes it sets it.
-    pub async fn fill(&self, key: &str, bytes: Bytes, ttl: Duration) {
-        match self {
-            Self::Memory(cache) => {
-                cache.entry_by_ref(key).or_insert(Item { bytes, ttl }).await;
-            }
-            Self::Redis { client, prefix, .. } if client.is_connected() => {
-                let ms = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
-                let key = format!("{prefix}{key}");
-                let kept = client
-                    .set::<Option<Bytes>, _, _>(key, bytes, Some(Expiration::PX(ms)), Some(SetOptions::NX), false)
-                    .await;
-                kept.map(|_| ()).unwrap_or_else(|e| missed("fill", &e));
-            }
-            Self::Redis { .. } => {}
         }
     }
 
