@@ -11,6 +11,7 @@ import {
   el,
   failed,
   field,
+  forgetTyped,
   form,
   keepTyped,
   loading,
@@ -33,17 +34,21 @@ const base = `/api/participation/events/${slug}`;
 const receipts = receiptsOf(slug);
 /** Tries of one entry while too many come at once: about half a minute, then the customer decides. */
 const MAX_TRIES = 12;
-/** Receipts shown at once. A tablet of a shop may have hundreds, and each is a request. */
+/** Four more receipts are shown at once. A tablet of a shop may have hundreds, and each is a request. */
 const MAX_SHOWN = 4;
+/** Ten minutes after the last key, what was typed and not sent is emptied: the next customer at a tablet finds nothing. */
+const ABANDONED_MS = 600_000;
 /** What is typed stays in the tab under these names until it is sent. */
-const TYPED = { entry: `entry ${slug}`, notice: `notice ${slug}`, receipt: `receipt ${slug}` };
+const TYPED = { entry: `entry ${slug}`, at: `at ${slug}`, notice: `notice ${slug}`, receipt: `receipt ${slug}` };
 
 /** The token of the shop's QR code, until the server refuses it. */
 let token = tokenOf(location.href);
 /** Whether somebody else is entering at this device. */
 let another = false;
-/** Whether all receipts are shown, however many. */
-let everything = false;
+/** How many receipts of others at this device are shown. */
+let others = 0;
+/** Empties the form of the page if it was abandoned. */
+let emptyAbandoned = () => {};
 /** Receipts that no storage took. @type {Set<string>} */
 const unkept = new Set();
 
@@ -135,6 +140,7 @@ function codeToSend(event, text) {
 /** @param {any} event */
 function entry(event) {
   const { version, text } = event.notice;
+  if (isAbandoned()) forgetEntry();
   const node = form(
     [
       receipts.unanswered() && el('p', { class: 'banner warning' }, t('unanswered')),
@@ -159,8 +165,31 @@ function entry(event) {
   // A notice that changed must be read, and agreed to, before it counts.
   if (typed(TYPED.notice) !== version) privacy.checked = false;
   privacy.addEventListener('change', () => keepTyped(TYPED.notice, version));
+  /** @type {any} */
+  let timer;
+  emptyAbandoned = () => {
+    if (!isAbandoned()) return;
+    forgetEntry();
+    node.reset();
+  };
+  const wait = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => node.isConnected && emptyAbandoned(), ABANDONED_MS);
+  };
+  node.addEventListener('input', () => {
+    keepTyped(TYPED.at, Date.now());
+    wait();
+  });
+  wait();
   return el('section', { class: 'card' }, node, busy);
 }
+
+function isAbandoned() {
+  const at = typed(TYPED.at);
+  return typeof at === 'number' && Math.abs(Date.now() - at) >= ABANDONED_MS;
+}
+
+const forgetEntry = () => [TYPED.entry, TYPED.at, TYPED.notice].forEach(forgetTyped);
 
 /** @param {any} event @param {Record<string, string>} v what was typed, by name */
 async function submitted(event, v) {
@@ -204,8 +233,8 @@ async function found(receipt) {
   return entry;
 }
 
-/** @param {string} receipt @param {any} entry */
-function ticket(receipt, entry) {
+/** @param {string} receipt @param {any} entry @param {boolean} own whether it is of this tab */
+function ticket(receipt, entry, own) {
   const { draw } = entry;
   const results = { won: t('won', { p: draw?.prize ?? '' }), alternate: t('alternate'), 'not-won': t('lost') };
   const result = results[/** @type {'won'} */ (draw?.result)] ?? t('wait');
@@ -222,7 +251,7 @@ function ticket(receipt, entry) {
       { class: 'row' },
       button(t('copy'), () => copy(receipt), { class: 'plain' }),
       hiding(receipt),
-      erasing(receipt, draw),
+      own && erasing(receipt, draw),
     ),
   );
 }
@@ -259,12 +288,12 @@ const erasing = (receipt, draw) =>
 
 /**
  * A receipt of this browser: its entry and its card; null when the entry was erased elsewhere.
- * @param {string} receipt
+ * @param {string} receipt @param {boolean} own whether it is of this tab
  */
-async function owned(receipt) {
+async function kept(receipt, own) {
   try {
     const entry = await found(receipt);
-    return { receipt, entry, node: ticket(receipt, entry) };
+    return { receipt, entry, node: ticket(receipt, entry, own) };
   } catch (/** @type {any} */ error) {
     if (error.code !== 'not-found') {
       // It must not look as if nobody had entered.
@@ -296,7 +325,7 @@ const lookUp = () =>
   );
 
 /** Entering somebody else, once there is a receipt. */
-const elsewise = () =>
+const anotherPersonButton = () =>
   el(
     'p',
     { class: 'row' },
@@ -305,6 +334,8 @@ const elsewise = () =>
       async () => {
         if (!(await confirmed(t('another'), t('anotherSure'), t('another')))) return;
         another = true;
+        others = 0;
+        receipts.handOver();
         await page();
       },
       { class: 'link' },
@@ -358,8 +389,8 @@ const fairness = (event) =>
       event.draw.root && [el('p', {}, t('rooted')), el('p', { class: 'mono' }, event.draw.root)],
   );
 
-/** @param {number} n */
-const rest = (n) =>
+/** A button for receipts that are not shown: they may be of earlier customers. @param {number} n how many */
+const hidden = (n) =>
   n > 0 &&
   el(
     'p',
@@ -367,7 +398,7 @@ const rest = (n) =>
     button(
       t('others', { n: number(n) }),
       async () => {
-        everything = true;
+        others += MAX_SHOWN;
         await page();
       },
       { class: 'link' },
@@ -386,24 +417,30 @@ function languages() {
 async function page() {
   const event = await call('GET', base);
   document.title = event.title;
-  const all = receipts.all();
-  const shown = all.slice(0, everything ? all.length : MAX_SHOWN);
-  const mine = (await Promise.all(shown.map(owned))).filter((one) => one !== null);
+  const rest = receipts.ofOthers();
+  const shown = [
+    ...receipts.ofThisTab().map((receipt) => kept(receipt, true)),
+    ...rest.slice(0, others).map((receipt) => kept(receipt, false)),
+  ];
+  const mine = (await Promise.all(shown)).filter((one) => one !== null);
+  const own = receipts.ofThisTab().length > 0;
   const live = event.status === 'live';
   // An answer that is still to be heard is heard after the close too.
-  const entering = receipts.unanswered() || (live && (another || !mine.length));
+  const entering = receipts.unanswered() || (live && (another || !own));
+  const cards = [mine.map((one) => one.node), hidden(rest.length - others)];
   const drawn = event.draw.drawn && (await import('./drawing.js')).drawing(event, base, call, mine);
   counted(event, event.count);
   show(stands, standing(event));
   show(
     main,
     head(event, live && entering),
+    // A customer who is back finds the receipts before the form.
+    !own && cards,
     entering && entry(event),
-    mine.map((one) => one.node),
-    rest(all.length - shown.length),
+    own && cards,
     drawn,
-    live && !entering && elsewise(),
-    !mine.length && lookUp(),
+    live && !entering && anotherPersonButton(),
+    !own && lookUp(),
     fairness(event),
     languages(),
   );
@@ -430,7 +467,11 @@ async function start() {
     };
     live.subscribe(`public:${slug}`, { onSnapshot: seen, onUpdate: ({ data }) => seen(data) });
     addEventListener('online', () => live.wake());
-    document.addEventListener('visibilitychange', () => document.hidden || live.wake());
+    document.addEventListener('visibilitychange', () => {
+      if (document.hidden) return;
+      emptyAbandoned();
+      live.wake();
+    });
   } catch (/** @type {any} */ error) {
     show(main, error.status === 404 ? el('p', { class: 'banner warning' }, t('gone')) : failed(error, start));
   }

@@ -19,15 +19,27 @@ export const randomHex = (n) =>
 export async function once(what, send) {
   const name = `once ${what}`;
   try {
+    return await attempt(name, send);
+  } catch (/** @type {any} */ error) {
+    // The first try was for something else, as far as the server is concerned: another form, say.
+    if (error?.code !== 'idempotency-key-reused') throw error;
+    return attempt(name, send);
+  }
+}
+
+/**
+ * Sends with the key of this name, and forgets the key once there is an answer.
+ * @template T
+ * @param {string} name @param {(key: string) => Promise<T>} send @returns {Promise<T>}
+ */
+async function attempt(name, send) {
+  try {
     const answer = await send(keyOf(name));
     tab.forget(name);
     return answer;
   } catch (/** @type {any} */ error) {
-    if (!isAnswer(error?.status)) throw error;
-    tab.forget(name);
-    // The first try was for something else, as far as the server is concerned: another form, say.
-    if (error.code !== 'idempotency-key-reused') throw error;
-    return send(keyOf(name));
+    if (isAnswer(error?.status)) tab.forget(name);
+    throw error;
   }
 }
 

@@ -5,7 +5,7 @@ import { t } from './words/problems.js';
 /** Codes of fields. */
 const FIELDS = ['password-common'];
 /** Codes of a whole request. */
-const REQUESTS = ['too-many', 'forbidden-origin', 'rate-limited', 'login-throttled', 'outcome-unknown'];
+const REQUESTS = ['forbidden-origin', 'rate-limited', 'login-throttled', 'outcome-unknown'];
 /** Seconds to wait where the server names none. */
 const USUAL_WAIT_SECONDS = 60;
 

@@ -25,17 +25,21 @@ export function receiptsOf(slug) {
   const entryNo = (/** @type {string} */ receipt) => Number(device.read(prefix + receipt)) || 0;
   const drawer = (/** @type {string} */ phone) => `madang-key-${slug}.${drawerOf(phone)}`;
   return {
-    /** Those of this tab first, then the newest. @returns {string[]} */
-    all() {
+    /** Those of this tab, the newest first. @returns {string[]} */
+    ofThisTab: () => ofThisTab().sort((a, b) => entryNo(b) - entryNo(a)),
+    /** Those that other tabs or earlier customers left at this device, the newest first. @returns {string[]} */
+    ofOthers() {
       const kept = device
         .keys()
         .filter((key) => key.startsWith(prefix))
         .map((key) => key.slice(prefix.length));
       // Where a browser of an earlier version kept its only one.
-      const all = new Set([...kept, device.read(before) ?? '', ...ofThisTab()].filter((r) => RECEIPT.test(r)));
-      const first = ofThisTab();
-      return [...all].sort((a, b) => first.indexOf(b) - first.indexOf(a) || entryNo(b) - entryNo(a));
+      const all = new Set([...kept, device.read(before) ?? ''].filter((r) => RECEIPT.test(r)));
+      const own = ofThisTab();
+      return [...all].filter((r) => !own.includes(r)).sort((a, b) => entryNo(b) - entryNo(a));
     },
+    /** Somebody else is at this tab: its receipts are those of an earlier customer. */
+    handOver: () => tab.forget(own),
     /** Returns whether a later visit will find it. @param {string} receipt @param {number} number */
     add(receipt, number) {
       const kept = device.write(prefix + receipt, String(number));
@@ -56,7 +60,7 @@ export function receiptsOf(slug) {
       device.write(drawer(phone), key);
       return key;
     },
-    /** What was sent has its answer. @param {string} phone */
+    /** Forgets key and mark of an answered entry. @param {string} phone */
     answered(phone) {
       device.forget(drawer(phone));
       tab.forget(sent);

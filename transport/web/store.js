@@ -17,7 +17,7 @@ const PRIVATE = /^(madang$|typed )/;
 
 /** @type {Record<string, Spare>} */
 const spares = { device: carried('device'), tab: carried('tab') };
-// What came across one reload of a language switch leaves the history again.
+// Removes private texts that the language switch put into the history.
 carry();
 addEventListener('hashchange', () => carry());
 
@@ -41,7 +41,8 @@ function area(spare, open) {
     if (value === undefined && !spare.has(key)) return;
     if (value === undefined) spare.delete(key);
     else spare.set(key, value);
-    carry();
+    // Browsers bound how often a page writes its history: what is not kept there changes nothing.
+    if (!PRIVATE.test(key)) carry();
   };
   return {
     read: (key) => (spare.has(key) ? (spare.get(key) ?? null) : stored(key)),

@@ -40,7 +40,9 @@ pub(crate) async fn make(State(app): State<App>, Owner(who): Owner, Body(body): 
     let (Some(styles), Some(platforms)) = (styles, platforms) else { return Err(check.problem()) };
     let title = event.title.clone().unwrap_or_default();
     let have = pictures::look(&app.handles.shared, &event, None).await?;
-    let wanted = |i: &&Image| styles.contains(&i.style) && platforms.contains(&i.platform) && i.headline == title;
+    // A picture that could not follow the plan yet is shown as it is: no paid drawing stands in for it.
+    let fits = |i: &Image| i.headline == title || !i.own_headline;
+    let wanted = |i: &&Image| styles.contains(&i.style) && platforms.contains(&i.platform) && fits(i);
     // Requests that overlapped may have made two of a kind: the newest one stands.
     let mut kinds: std::collections::BTreeMap<(Style, Platform), &Image> = std::collections::BTreeMap::new();
     for image in have.iter().filter(wanted) {

@@ -203,6 +203,9 @@ fn a_spent_budget_binds_edits_and_looks_and_no_approval() {
         );
         api.patch(&event, json!({"title": "마지막 제목"})).await.is(200);
         assert_eq!(api.get(&picture).await.is(200)["version"], 4);
+        let asked = json!({"eventId": event.rsplit('/').next(), "styles": ["SIMPLE"], "platforms": ["INSTAGRAM"]});
+        let behind = api.post("/api/content/images", asked).await.is(200);
+        assert_eq!(behind["images"][0]["version"], 4, "no job draws it anew: {behind}");
         choose(&api, &event, &image).await;
         publish(&api, &event).await;
         let shown = api.get(&picture).await.is(200);

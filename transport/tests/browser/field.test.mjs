@@ -228,6 +228,9 @@ test('a lost entry is found after somebody else entered, and after the close', a
   await context.close();
 });
 
+/** Shows the receipts that others left at this device. */
+const showOthers = (page) => page.getByRole('button', { name: /이 기기에 남은 확인증/ }).click();
+
 /** Case O13. */
 test('two people at one phone, in two tabs, each keep the receipt', async () => {
   const { link, context, page: first, trouble } = await party();
@@ -240,8 +243,12 @@ test('two people at one phone, in two tabs, each keep the receipt', async () => 
   await second.getByText('2번으로 응모되었습니다').waitFor();
   for (const [page, own] of [[first, '1번'], [second, '2번'], [first, '1번']]) {
     await page.reload();
+    await page.locator('.receipt').first().waitFor();
+    assert.ok((await page.locator('.receipt').innerText()).startsWith(own), `only ${own} is shown in its tab`);
+    await showOthers(page);
     await until('both receipts', async () => (await page.locator('.receipt').count()) === 2);
     assert.ok((await page.locator('.receipt').first().innerText()).startsWith(own), `${own} is first in its tab`);
+    assert.equal(await page.getByRole('button', { name: '내 응모 지우기' }).count(), 1, 'nobody erases for another');
   }
   // What one erases is gone, and only that.
   await first.locator('.receipt').first().getByRole('button', { name: '내 응모 지우기' }).click();
@@ -376,6 +383,7 @@ test('no shop opened tomorrow, whatever the clock of the browser says', async ()
 /** Case 16. */
 test('the code for visitors is renewed in time, whatever the clock of the browser says', async () => {
   const LASTS_MS = 4_000;
+  const token = (n) => String(n).padStart(32, '0');
   for (const by of [-10 * MINUTE, 2 * MINUTE, 0]) {
     const { base, tokens, live, context, page, trouble } = await party({ visitBonus: { weight: 3 } });
     const asked = [];
@@ -383,17 +391,99 @@ test('the code for visitors is renewed in time, whatever the clock of the browse
       asked.push(performance.now());
       const code = String(100_000 + asked.length);
       const validUntil = new Date(Date.now() + LASTS_MS).toISOString();
-      await route.fulfill({ json: { code, validUntil }, headers: { date: new Date().toUTCString() } });
+      await route.fulfill({ json: { code, token: token(asked.length), validUntil }, headers: { date: new Date().toUTCString() } });
     });
+    const linked = [];
+    page.on('request', (request) => /qr\.svg.*[?&]v=/.test(request.url()) && linked.push(new URL(request.url()).searchParams.get('v')));
     await moved(context, by);
     await signedIn(page, base, tokens);
     await page.goto(`${base}/#event/${live.id}`);
-    for (const code of ['100001', '100002', '100003', '100004']) await page.getByText(code).waitFor({ timeout: 3 * LASTS_MS });
+    for (const code of ['100001', '100002', '100003', '100004']) {
+      await page.getByText(code).waitFor({ timeout: 3 * LASTS_MS });
+      await page.getByAltText(`매장 방문 QR 코드: ${code}`).waitFor();
+    }
+    assert.deepEqual(linked.slice(0, 4), [1, 2, 3, 4].map(token), 'each QR code has the token of its minute');
     const pauses = asked.slice(1).map((at, i) => Math.round(at - asked[i]));
     assert.ok(pauses.every((pause) => pause >= 2_500 && pause <= 2 * LASTS_MS), `${by / MINUTE} minutes off: ${pauses}`);
     assert.deepEqual(trouble, []);
     await context.close();
   }
+});
+
+/** A tablet that slept, or lost its network: an old code is shown to nobody, and the next one comes as soon as it can. */
+test('a code for visitors that is over is not shown', async () => {
+  const { base, tokens, live, context, page, trouble } = await party({ visitBonus: { weight: 3 } });
+  let asked = 0;
+  let reachable = true;
+  await page.route('**/visit-code', (route) => {
+    if (!reachable) return undefined;
+    const answer = { code: String(100_001 + asked), token: String(asked++).padStart(32, '0'), validUntil: new Date(Date.now() + 4_000).toISOString() };
+    return route.fulfill({ json: answer, headers: { date: new Date().toUTCString() } });
+  });
+  await signedIn(page, base, tokens);
+  await page.goto(`${base}/#event/${live.id}`);
+  await page.getByAltText('매장 방문 QR 코드: 100001').waitFor();
+  reachable = false;
+  const shown = page.locator('.share output');
+  await until('no code', async () => (await shown.innerText()) === '······', 12_000);
+  assert.equal(await page.getByAltText(/매장 방문 QR 코드/).count(), 0);
+  const before = asked;
+  reachable = true;
+  await page.evaluate(() => dispatchEvent(new Event('online')));
+  await until('the next code', async () => (await shown.innerText()) !== '······', 5_000);
+  assert.ok(asked > before);
+  assert.deepEqual(trouble, []);
+  await context.close();
+});
+
+/** The QR code on paper: made, shown again, and voided by a page that did not make it. */
+test('a paper for visitors is voided after a reload too', async () => {
+  const { base, api, tokens, live, context, page, trouble } = await party({ visitBonus: { weight: 3 } });
+  await signedIn(page, base, tokens);
+  await page.goto(`${base}/#event/${live.id}`);
+  const made = page.waitForResponse((answer) => answer.url().endsWith('/visit-paper') && answer.request().method() === 'POST');
+  const paper = () => page.getByRole('button', { name: '오늘 하루 쓰는 종이 QR' }).click();
+  await paper();
+  const { token } = await (await made).json();
+  await page.getByAltText('오늘 하루 쓰는 종이 QR').waitFor();
+  await page.getByRole('link', { name: '종이 QR 저장 (PNG)' }).waitFor();
+  const enter = (n, visitCode) => {
+    const body = { name: '김손님', phone: `010${String(n).padStart(8, '0')}`, consents: { privacy: true }, visitCode };
+    return api.call('POST', `/api/participation/events/${live.slug}/entries`, body);
+  };
+  await enter(1, token);
+  await page.reload();
+  await page.getByRole('button', { name: '종이 QR 못 쓰게 하기' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: '종이 QR 못 쓰게 하기' }).click();
+  await page.getByText('종이 QR을 못 쓰게 했어요').waitFor();
+  await assert.rejects(enter(2, token), /visit-code-invalid/);
+  await page.getByText('기록', { exact: true }).click();
+  await page.getByText('종이 QR 사용 중지').waitFor();
+  assert.deepEqual(trouble, []);
+  await context.close();
+});
+
+/** A shop's tablet: somebody typed, and left. */
+test('what a customer typed and left is emptied after ten minutes', async () => {
+  const { link, context, page, trouble } = await party();
+  await page.clock.install();
+  await page.goto(link);
+  await fillIn(page, 1);
+  await page.clock.fastForward('09:00');
+  assert.equal(await page.getByLabel('이름').inputValue(), '손님1');
+  await page.clock.fastForward('01:01');
+  await until('the form is empty', async () => (await page.getByLabel('이름').inputValue()) === '');
+  assert.deepEqual([await page.getByLabel('휴대전화번호').inputValue(), await page.getByLabel(/필수/).isChecked()], ['', false]);
+  assert.deepEqual(await page.evaluate(() => Object.keys(sessionStorage).filter((key) => key.startsWith('typed'))), []);
+  // A tablet that slept meanwhile runs no timer: what is old is gone when the page is loaded again.
+  await fillIn(page, 2);
+  await page.evaluate(() => {
+    for (const key of Object.keys(sessionStorage)) if (key.startsWith('typed at ')) sessionStorage.setItem(key, String(Date.now() - 601_000));
+  });
+  await page.reload();
+  assert.equal(await page.getByLabel('이름').inputValue(), '');
+  assert.deepEqual(trouble, []);
+  await context.close();
 });
 
 /** Case 30. */

@@ -7,6 +7,42 @@ import { learn, learnFrom, now } from '../../web/clock.js';
 import { checkProof, included } from '../../web/proof.js';
 import { visitCodeOf } from '../../web/visitcodes.js';
 
+// The modules of pages that need a browser get as much of one as they ask for.
+Object.assign(globalThis, { addEventListener: () => {}, document: { documentElement: {} } });
+const { once } = await import('../../web/once.js');
+const source = (path) => readFileSync(new URL(`../../../${path}`, import.meta.url), 'utf8');
+
+/** What happened to an event is said in the console's history, whatever it was. */
+test('every fact of an event has a word', async () => {
+  const { t } = await import('../../web/words/running.js');
+  const kinds = [...source('actors/domain/src/event/fact.rs').matchAll(/^ +Self::\w+ \{[ .]*\} => "([\w-]+)",$/gm)].map(([, kind]) => kind);
+  assert.ok(kinds.length > 15 && kinds.includes('visit-papers-voided'), kinds.join());
+  for (const kind of kinds) assert.notEqual(t(/** @type {any} */ (kind)), kind);
+});
+
+test('the editor of pictures says the budget as it is', async () => {
+  const { t } = await import('../../web/words/pictures.js');
+  const [, limit] = source('actors/src/pictures.rs').match(/MAX_COMPOSITIONS_PER_DAY: i64 = (\d+);/) ?? [];
+  assert.ok(t('counts').includes(`${limit}번`), limit);
+});
+
+/** A key that the server knows from something else is given up, and so is the one after it. */
+test('a key is used until there is an answer, and no longer', async () => {
+  const keys = [];
+  const sent = (answer) => once('a thing', async (key) => {
+    keys.push(key);
+    return answer(keys.length);
+  });
+  const error = (given) => Promise.reject(Object.assign(new Error(), given));
+  await assert.rejects(sent(() => error({})));
+  await assert.rejects(sent(() => error({ status: 503 })));
+  await sent((n) => (n === 3 ? error({ status: 422, code: 'idempotency-key-reused' }) : 'made'));
+  await sent(() => 'made');
+  assert.equal(keys.length, 5);
+  assert.deepEqual([keys[1], keys[2]], [keys[0], keys[0]], 'without an answer it is the same');
+  assert.equal(new Set(keys).size, 3, 'each thing that is made has a key of its own');
+});
+
 /** Case 30: what the page understands, without a server. */
 test('visit codes are read in every spelling, and nothing else is one', () => {
   for (const typed of ['265744', '265 744', '265-744', '265–744', '２６５７４４', ' 265\u00a0744\n', '2 6 5 7 4 4', '265.744']) assert.equal(visitCodeOf(typed), '265744', typed);

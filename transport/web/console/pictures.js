@@ -1,6 +1,6 @@
-// Choosing pictures as they are made, and editing one: text and colours change at once.
+// Choosing pictures as they are made, and editing one: it is painted when its owner pauses, goes on or is done.
 import { api, create, edit, get } from '../api.js';
-import { button, el, field, ownPicture, reason, show } from '../ui.js';
+import { button, el, field, ownPicture, reason, show, toast } from '../ui.js';
 import { name } from '../words.js';
 import { t } from '../words/pictures.js';
 import { followJob } from './job.js';
@@ -8,8 +8,8 @@ import { followJob } from './job.js';
 const PALETTES = /** @type {const} */ (['SUNSET', 'FOREST', 'OCEAN', 'BLOSSOM', 'HONEY', 'MONO', 'NEON', 'CREAM']);
 /** Styles times platforms. */
 const KINDS = 9;
-/** Typing rests this long before the next version is made: a user has 100 requests a minute. */
-const REST_MS = 500;
+/** Milliseconds without typing before the next version is painted: an account has 300 a day. */
+const REST_MS = 2_000;
 
 /** @param {import('./making.js').At} at */
 export default async function pictures({ page, event, place, to }) {
@@ -52,11 +52,10 @@ export default async function pictures({ page, event, place, to }) {
     ),
   );
   counted();
-  // What was made for this title, or edited since, is there already; of overlapping requests the newest stands.
+  // Pictures that could not follow the plan yet are shown as they are: the approval paints them.
   const { items } = await get(`/api/events/${event.id}/images`);
-  const fitting = items.filter((/** @type {any} */ i) => i.version > 1 || i.headline === event.title);
-  // What is chosen is shown, whatever came after it.
-  [...items.filter((/** @type {any} */ i) => chosen.has(i.id)), ...fitting.reverse()].forEach(add);
+  // Chosen pictures come first. Of overlapping requests the newest picture stands.
+  [...items.filter((/** @type {any} */ i) => chosen.has(i.id)), ...items.reverse()].forEach(add);
   if (kinds.size >= KINDS) return;
   const started = await create('/api/content/images', { eventId: event.id }, `${event.id} ${event.version}`);
   if (!started.jobId) return started.images.forEach(add);
@@ -102,11 +101,20 @@ function editor(image, picture) {
   const status = el('p', { class: 'quiet', role: 'status' });
   /** @type {any} */
   let typing;
+  /** @type {object|null} */
+  let unsaved = null;
   let saving = Promise.resolve();
-  const change = (/** @type {object} */ what, rest = REST_MS) => {
+  const flush = () => {
     clearTimeout(typing);
+    const what = unsaved;
+    unsaved = null;
+    if (what) saving = saving.then(() => save(what));
+  };
+  const change = (/** @type {object} */ what) => {
+    clearTimeout(typing);
+    unsaved = what;
     show(status, t('saving'));
-    typing = setTimeout(() => (saving = saving.then(() => save(what))), rest);
+    typing = setTimeout(flush, REST_MS);
   };
   const save = async (/** @type {object} */ what) => {
     try {
@@ -119,24 +127,34 @@ function editor(image, picture) {
     } catch (/** @type {any} */ error) {
       // Edited elsewhere: the next change is made on what there is now.
       if (error.code === 'stale') Object.assign(image, await get(`/api/content/images/${image.id}`).catch(() => ({})));
-      show(status, el('span', { class: 'bad' }, reason(error)));
+      if (dialog.isConnected) show(status, el('span', { class: 'bad' }, reason(error)));
+      else toast(reason(error), 'warning');
     }
   };
   const texts = () => ({
     headline: dialog.querySelector('[name=headline]').value,
     body: dialog.querySelector('[name=body]').value,
   });
+  const typed = () => change(texts());
   const dialog = el(
     'dialog',
-    { class: 'editor', 'aria-labelledby': 'editing', onclose: () => dialog.remove() },
+    {
+      class: 'editor',
+      'aria-labelledby': 'editing',
+      onclose: () => {
+        flush();
+        dialog.remove();
+      },
+    },
     el(
       'form',
       { method: 'dialog' },
       el('h2', { id: 'editing' }, t('editing')),
       preview,
       status,
-      field('headline', t('headline'), { value: image.headline, oninput: () => change(texts()) }),
-      field('body', t('body'), { value: image.body, required: false, oninput: () => change(texts()) }),
+      el('p', { class: 'quiet' }, t('counts')),
+      field('headline', t('headline'), { value: image.headline, oninput: typed, onchange: flush }),
+      field('body', t('body'), { value: image.body, required: false, oninput: typed, onchange: flush }),
       el(
         'fieldset',
         { class: 'palettes' },
@@ -150,7 +168,10 @@ function editor(image, picture) {
               name: 'palette',
               value: p,
               checked: image.palette === p,
-              onchange: () => change({ ...texts(), palette: p }, 0),
+              onchange: () => {
+                change({ ...texts(), palette: p });
+                flush();
+              },
             }),
             t(p),
           ),

@@ -63,7 +63,7 @@ export const t = words({
   copy: ['확인증 복사', 'Copy the receipt'],
   mine: ['내 응모 확인', 'My entry'],
   look: ['확인하기', 'Look'],
-  others: ['이 기기의 다른 확인증 {n}개', '{n} more receipts of this device'],
+  others: ['이 기기에 남은 확인증 {n}개 보기', 'Show {n} receipts left at this device'],
   won: ['축하합니다! {p}에 당첨되었습니다', 'Congratulations! You won: {p}'],
   alternate: ['예비 당첨자입니다', 'You are an alternate'],
   lost: ['아쉽지만 당첨되지 않았습니다', 'Not this time'],
@@ -85,7 +85,7 @@ export const t = words({
   another: ['다른 사람 응모하기', 'Enter somebody else'],
   anotherSure: [
     '앞서 응모한 분의 확인증은 이 기기에 그대로 남아 있어요.',
-    'The receipt of who entered before stays on this device.',
+    'The earlier customer’s receipt stays on this device.',
   ],
   other_event: ['다른 이벤트의 확인증입니다: {e}', 'This receipt belongs to another event: {e}'],
   winners: ['당첨자', 'Winners'],

@@ -6,10 +6,6 @@ export const t = words({
     '너무 많이 쓰이는 비밀번호예요. 짐작하기 어렵게, 다른 곳에서 쓰지 않는 것으로 정해 주세요.',
     'This password is too common. Choose one that is hard to guess and used nowhere else.',
   ],
-  'too-many': [
-    '만들 수 있는 수를 다 채웠어요. 쓰지 않는 것을 지우고 다시 눌러 주세요.',
-    'There are as many as allowed. Delete one that is not needed, and try again.',
-  ],
   'forbidden-origin': [
     '이 주소로 연 화면에서는 보낼 수 없어요. 안내받은 주소로 다시 열어 주세요.',
     'A page opened at this address may not send this. Open it at the address you were given.',

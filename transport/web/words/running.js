@@ -79,6 +79,7 @@ export const t = words({
   retitled: ['이름 변경', 'Renamed'],
   duplicated: ['복사해서 만듦', 'Copied from another'],
   distributed: ['게시 결과', 'Published'],
+  'visit-papers-voided': ['종이 QR 사용 중지', 'QR codes on paper voided'],
   forfeited: ['당첨 포기 (삭제 요청)', 'A winner forfeited'],
   destroyed: ['미당첨자 개인정보 파기', 'Data of those who did not win destroyed'],
   purged: ['개인정보 모두 파기', 'All personal data destroyed'],

@@ -3,7 +3,7 @@ import { words } from '../words.js';
 
 export const t = words({
   code: ['매장 방문 코드', 'Code for visitors'],
-  note: ['매장 안에 보여 주세요. 매분 바뀝니다.', 'Show it in the shop. It changes every minute.'],
+  note: ['매장 안에서 손님께 보여 주세요. 1분마다 바뀌어요.', 'Show it in the shop. It changes every minute.'],
   qr: ['매장 방문 QR 코드: {c}', 'QR code for visitors: {c}'],
   scan: [
     'QR 코드를 찍으면 방문 코드가 저절로 들어가요. 숫자를 적어도 돼요.',
@@ -17,8 +17,8 @@ export const t = words({
   save: ['종이 QR 저장 (PNG)', 'Save it (PNG)'],
   void: ['종이 QR 못 쓰게 하기', 'Void the paper'],
   voidSure: [
-    '이미 붙인 종이 QR을 찍어도 방문으로 인정되지 않아요.',
-    'What is put up already does not count as a visit any more.',
+    '이미 붙여 둔 종이 QR은 더 쓸 수 없어요. 떼어 내고 새로 만들어 붙여 주세요.',
+    'Papers that are up in the shop stop working. Take them down, and put up a new one.',
   ],
   voided: ['종이 QR을 못 쓰게 했어요.', 'The paper is void.'],
 });
