@@ -45,7 +45,7 @@ pub fn unguessable() -> String {
     random.iter().map(|b| char::from(LETTERS[usize::from(b & 31)])).collect()
 }
 
-/// What a picture is composed of.
+/// The parts of a picture.
 #[derive(Clone, Debug)]
 pub(crate) struct Composition {
     /// The same for all versions.

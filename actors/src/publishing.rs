@@ -73,7 +73,7 @@ pub fn missing(shared: &Shared, channel: Channel, images: &[Image]) -> Vec<Missi
     all
 }
 
-/// Does a channel fetch pictures from the internet, where this address is not?
+/// Returns true if the channel fetches pictures by URL and `public_url` is not reachable from the internet.
 #[must_use]
 pub fn misses_public_address(channel: Channel, mode: Mode, public_url: &str) -> bool {
     channel == Channel::Instagram && mode == Mode::Live && !clients::reach::is_public_https(public_url)
@@ -87,16 +87,15 @@ pub(crate) struct Plan {
     pub(crate) shown: Vec<(ImageId, i32)>,
 }
 
-/// The pictures of an approval.
-struct Painted {
+struct ApprovalPictures {
     /// Those that were chosen, the first one first.
     chosen: Vec<Image>,
     /// The newest of all there are.
     all: Vec<Image>,
 }
 
-/// Paints what an approval needs, in the caller's task: the actor finds it done. Nothing is painted for an event that the
-/// actor will refuse.
+/// Paints the approval's pictures in the caller's task, so that the actor does not block. Paints nothing for an event that
+/// the actor will refuse.
 ///
 /// # Errors
 /// Rows or objects cannot be read or written.
@@ -116,8 +115,8 @@ async fn publishing_shop(shared: &Shared, event: &Event) -> Result<Option<Shop>>
     Ok((!shop.removed && shop.verification != Verification::Rejected).then_some(shop))
 }
 
-/// Has the pictures say what the plan says, and makes those that are missing in the size of a channel.
-async fn paint(shared: &Arc<Shared>, event: &Event, shop: &Shop) -> Result<Painted> {
+/// Repaints pictures that differ from the plan, and adds missing channel sizes.
+async fn paint(shared: &Arc<Shared>, event: &Event, shop: &Shop) -> Result<ApprovalPictures> {
     crate::pictures::follow_plan(shared, event, shop).await?;
     let ids = event.content.iter().map(|c| c.image.0).collect::<Vec<Uuid>>();
     let mut chosen =
@@ -128,14 +127,14 @@ async fn paint(shared: &Arc<Shared>, event: &Event, shop: &Shop) -> Result<Paint
         tracing::warn!(event = %event.id, error = %e, "the first picture is shown as it is");
         chosen.clone()
     });
-    Ok(Painted { chosen, all })
+    Ok(ApprovalPictures { chosen, all })
 }
 
 /// Reads what approval needs: the shop, the pictures of this moment, and what each channel becomes.
 /// `None` while the shop may not publish.
 pub(crate) async fn plan(shared: &Arc<Shared>, event: &Event) -> Result<Option<Plan>> {
     let Some(shop) = publishing_shop(shared, event).await? else { return Ok(None) };
-    let Painted { chosen, all } = paint(shared, event, &shop).await?;
+    let ApprovalPictures { chosen, all } = paint(shared, event, &shop).await?;
     let content = event
         .content
         .iter()
@@ -147,12 +146,12 @@ pub(crate) async fn plan(shared: &Arc<Shared>, event: &Event) -> Result<Option<P
     let pictures = |channel| picture_for(channel, &chosen, &all);
     let publications =
         event.channels.iter().map(|c| publication(shared, event, &shop, &chosen, pictures(*c), *c)).collect();
-    let shown = shown(&event.channels, &chosen, &all);
+    let shown = shown_versions(&event.channels, &chosen, &all);
     Ok(Some(Plan { content, publications, shown }))
 }
 
-/// The versions that publications show: those that were chosen, and the one of each channel.
-fn shown(channels: &[Channel], chosen: &[Image], all: &[Image]) -> Vec<(ImageId, i32)> {
+/// Returns the versions that publications show: the chosen ones, and the one of each channel.
+fn shown_versions(channels: &[Channel], chosen: &[Image], all: &[Image]) -> Vec<(ImageId, i32)> {
     let of_channels = channels.iter().filter_map(|channel| picture_for(*channel, chosen, all));
     let versions: BTreeSet<(ImageId, i32)> = of_channels.chain(chosen).map(|i| (i.id, i.version)).collect();
     versions.into_iter().collect()
@@ -342,11 +341,11 @@ mod tests {
 
     /// Case H4: the chosen versions are kept, and those that channels take instead.
     #[test]
-    fn what_is_shown_is_what_was_chosen_and_what_channels_take() {
+    fn kept_versions_are_the_chosen_and_the_resized() {
         let square = picture(Platform::Instagram, 2, "제목");
         let (kakao, other) = (picture(Platform::Kakao, 1, "제목"), picture(Platform::Kakao, 3, "다른 제목"));
         let all = [square.clone(), other, kakao.clone()];
-        let of = |channels: &[Channel]| shown(channels, std::slice::from_ref(&square), &all);
+        let of = |channels: &[Channel]| shown_versions(channels, std::slice::from_ref(&square), &all);
         assert_eq!(of(&[Channel::Instagram]), [(square.id, 2)]);
         let mut both = vec![(square.id, 2), (kakao.id, 1)];
         both.sort_unstable();

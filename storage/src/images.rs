@@ -117,7 +117,7 @@ impl TryFrom<Row> for Image {
 /// Stores a version, and that it supersedes those before it. Two edits at once: one of them gets a conflict on `images_pkey`.
 ///
 /// # Errors
-/// Whatever the database said.
+/// Any error of the database.
 pub async fn insert(c: &mut Conn, i: &Image) -> Result<()> {
     sql("insert into events.images (id, version, event_id, style, platform, name, width, height, headline, body, palette, alt_text, background, own_headline, own_body)
          values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
@@ -151,7 +151,7 @@ pub async fn insert(c: &mut Conn, i: &Image) -> Result<()> {
 /// The newest version of a picture.
 ///
 /// # Errors
-/// Whatever the database said.
+/// Any error of the database.
 pub async fn newest(c: &mut Conn, id: ImageId) -> Result<Option<Image>> {
     let row: Option<Row> =
         sql(select_images!("", "where id = ? order by version desc limit 1")).bind::<t::Uuid, _>(id.0).first(c).await?;
@@ -161,7 +161,7 @@ pub async fn newest(c: &mut Conn, id: ImageId) -> Result<Option<Image>> {
 /// The newest version of each of these pictures.
 ///
 /// # Errors
-/// Whatever the database said.
+/// Any error of the database.
 pub async fn newest_of(c: &mut Conn, ids: Vec<Uuid>) -> Result<Vec<Image>> {
     let rows: Vec<Row> = sql(select_images!("distinct on (id)", "where id = any (?) order by id, version desc"))
         .bind::<t::Array<t::Uuid>, _>(ids)
@@ -173,7 +173,7 @@ pub async fn newest_of(c: &mut Conn, ids: Vec<Uuid>) -> Result<Vec<Image>> {
 /// The newest version of every picture of an event (at most a hundred).
 ///
 /// # Errors
-/// Whatever the database said.
+/// Any error of the database.
 pub async fn of_event(c: &mut Conn, event: EventId) -> Result<Vec<Image>> {
     let rows: Vec<Row> =
         sql(select_images!("distinct on (id)", "where event_id = ? order by id, version desc limit 100"))
@@ -186,7 +186,7 @@ pub async fn of_event(c: &mut Conn, event: EventId) -> Result<Vec<Image>> {
 /// Every version that publications of an event show, oldest first.
 ///
 /// # Errors
-/// Whatever the database said.
+/// Any error of the database.
 pub async fn published_of_event(c: &mut Conn, event: EventId) -> Result<Vec<Image>> {
     let rows: Vec<Row> = sql(select_images!("", "where event_id = ? and published order by id, version limit 10000"))
         .bind::<t::Uuid, _>(event.0)
@@ -198,7 +198,7 @@ pub async fn published_of_event(c: &mut Conn, event: EventId) -> Result<Vec<Imag
 /// A version of a picture.
 ///
 /// # Errors
-/// Whatever the database said.
+/// Any error of the database.
 pub async fn version(c: &mut Conn, id: ImageId, version: i32) -> Result<Option<Image>> {
     let row: Option<Row> = sql(select_images!("", "where id = ? and version = ?"))
         .bind::<t::Uuid, _>(id.0)
@@ -211,7 +211,7 @@ pub async fn version(c: &mut Conn, id: ImageId, version: i32) -> Result<Option<I
 /// A version whose object has this name: several look the same, where an event was copied.
 ///
 /// # Errors
-/// Whatever the database said.
+/// Any error of the database.
 pub async fn by_name(c: &mut Conn, name: &str) -> Result<Option<Image>> {
     let row: Option<Row> =
         sql(select_images!("", "where name = ? limit 1")).bind::<t::Text, _>(name.to_owned()).first(c).await?;
@@ -221,7 +221,7 @@ pub async fn by_name(c: &mut Conn, name: &str) -> Result<Option<Image>> {
 /// Keeps these versions for good: publications show them.
 ///
 /// # Errors
-/// [`StorageError::Contended`] when one of them is not there any more, or whatever the database said.
+/// [`StorageError::Contended`] when one of them is not there any more, or any error of the database.
 pub async fn mark_published(c: &mut Conn, shown: &[(ImageId, i32)]) -> Result<()> {
     for (id, version) in shown {
         let marked = sql("update events.images set published = true where id = ? and version = ?")
@@ -240,7 +240,7 @@ pub async fn mark_published(c: &mut Conn, shown: &[(ImageId, i32)]) -> Result<()
 /// objects are released with them.
 ///
 /// # Errors
-/// Whatever the database said.
+/// Any error of the database.
 pub async fn delete_superseded(c: &mut Conn, seconds: i32, limit: i64) -> Result<usize> {
     sql("delete from events.images where (id, version) in (
            select id, version from events.images
@@ -273,7 +273,7 @@ impl Budget {
 /// Returns the compositions that an account has spent of a budget on this Korean day.
 ///
 /// # Errors
-/// Whatever the database said.
+/// Any error of the database.
 pub async fn spent_today(c: &mut Conn, owner: UserId, budget: Budget) -> Result<i64> {
     let row: Option<Number> = sql("select spent::bigint as n from events.compositions
                                     where owner_id = ? and budget = ? and day = (now() at time zone 'Asia/Seoul')::date")
@@ -287,7 +287,7 @@ pub async fn spent_today(c: &mut Conn, owner: UserId, budget: Budget) -> Result<
 /// Spends one composition of a budget of an account on this Korean day. Returns false where `limit` was spent before.
 ///
 /// # Errors
-/// Whatever the database said.
+/// Any error of the database.
 pub async fn spend(c: &mut Conn, owner: UserId, budget: Budget, limit: i64) -> Result<bool> {
     let spent = sql("insert into events.compositions as had (owner_id, budget, day, spent)
                      values (?, ?, (now() at time zone 'Asia/Seoul')::date, 1)

@@ -120,7 +120,7 @@ pub struct DueDeletion {
 /// object and row leaves no object for ever.
 ///
 /// # Errors
-/// Whatever the database said.
+/// Any error of the database.
 pub async fn schedule_deletion(c: &mut Conn, name: &str, seconds: i32) -> Result<()> {
     sql("insert into events.object_deletions (name, due_at) values (?, now() + make_interval(secs => ?))
          on conflict (name) do nothing")
@@ -134,7 +134,7 @@ pub async fn schedule_deletion(c: &mut Conn, name: &str, seconds: i32) -> Result
 /// Deletions that are due, the longest due first, at most `limit`.
 ///
 /// # Errors
-/// Whatever the database said.
+/// Any error of the database.
 pub async fn due_deletions(c: &mut Conn, limit: i64) -> Result<Vec<DueDeletion>> {
     sql("select d.name, now() as as_of,
                 exists (select 1 from events.images i where i.name = d.name)
@@ -148,7 +148,7 @@ pub async fn due_deletions(c: &mut Conn, limit: i64) -> Result<Vec<DueDeletion>>
 /// Forgets deletions that were settled, unless one became due anew after `as_of`.
 ///
 /// # Errors
-/// Whatever the database said.
+/// Any error of the database.
 pub async fn forget_deletions(c: &mut Conn, names: Vec<String>, as_of: Instant) -> Result<()> {
     sql("delete from events.object_deletions where name = any (?) and due_at <= ?")
         .bind::<t::Array<t::Text>, _>(names)
@@ -161,7 +161,7 @@ pub async fn forget_deletions(c: &mut Conn, names: Vec<String>, as_of: Instant) 
 /// Puts deletions off that failed, so that others come first.
 ///
 /// # Errors
-/// Whatever the database said.
+/// Any error of the database.
 pub async fn delay_deletions(c: &mut Conn, names: Vec<String>, seconds: i32) -> Result<()> {
     sql("update events.object_deletions set due_at = now() + make_interval(secs => ?) where name = any (?)")
         .bind::<t::Integer, _>(seconds)

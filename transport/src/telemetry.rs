@@ -48,7 +48,7 @@ pub fn metrics() -> Option<PrometheusHandle> {
         .ok()?;
     metrics::gauge!("app_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     metrics::gauge!("redis_memory_ratio").set(0.0);
-    for (name, label, values) in RARE {
+    for (name, label, values) in ZERO_AT_START {
         values.iter().for_each(|value| metrics::counter!(*name, *label => *value).increment(0));
     }
     metrics::gauge!("ws_connections").set(0.0);
@@ -60,7 +60,7 @@ pub fn metrics() -> Option<PrometheusHandle> {
 
 /// Counters that a healthy server seldom or never raises: name, label, and its values. They begin at 0, so that a rate over them
 /// sees the first event, and a dashboard shows 0 and not "no data".
-const RARE: &[(&str, &str, &[&str])] = &[
+const ZERO_AT_START: &[(&str, &str, &[&str])] = &[
     ("alarms_sent_total", "channel", &["webhook", "mail"]),
     ("auth_failures_total", "kind", &["token", "login", "reuse"]),
     ("dead_letters_total", "kind", &["job", "publication"]),

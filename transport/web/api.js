@@ -42,7 +42,7 @@ const LOGIN = 'madang';
 const keptTokens = () => tokensOf(parsed(device.read(LOGIN)));
 /** @type {Tokens|null} */
 let tokens = keptTokens();
-// What is no login any more is none for the other tabs either.
+// Forgets a damaged login for all tabs.
 if (!tokens) device.forget(LOGIN);
 /** @type {Promise<boolean>|null} */
 let renewing = null;
@@ -86,7 +86,7 @@ addEventListener('storage', ({ key, newValue }) => {
   }
 });
 
-/** New tokens; false when the login is over. Whatever else goes wrong is an error, and the login stays. */
+/** Renews the tokens. Returns false when the login is over. Any other failure is an error, and the login stays. */
 async function renew() {
   // Another tab may have renewed them, or this page may come from a cache.
   const kept = keptTokens();

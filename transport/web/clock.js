@@ -23,7 +23,7 @@ export function learn(from, lasts, sent, received = Date.now()) {
 /** Learns from the `Date` of an answer, which has whole seconds. @param {Response} response @param {number} sent */
 export function learnFrom(response, sent) {
   const { headers } = response;
-  // What a cache answers was said earlier.
+  // A cache answers with an earlier time.
   const cached = headers.has('age') || /max-age=[1-9]/.test(headers.get('cache-control') ?? '');
   if (!cached) learn(Date.parse(headers.get('date') ?? ''), 1_000, sent);
 }

@@ -1,4 +1,4 @@
-// What the customer page shows of a draw: the winners, and a check of the whole proof when a customer asks for it.
+// The draw on the customer page: the winners, and a check of the whole proof when a customer asks for it.
 import { canCheck, checkProof, included } from './proof.js';
 import { button, el, fillIn, show } from './ui.js';
 import { language, number } from './words.js';

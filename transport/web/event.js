@@ -38,7 +38,7 @@ const MAX_TRIES = 12;
 const MAX_SHOWN = 4;
 /** Ten minutes after the last key, what was typed and not sent is emptied: the next customer at a tablet finds nothing. */
 const ABANDONED_MS = 600_000;
-/** What is typed stays in the tab under these names until it is sent. */
+/** Names under which the tab keeps typed text until it is sent. */
 const TYPED = { entry: `entry ${slug}`, at: `at ${slug}`, notice: `notice ${slug}`, receipt: `receipt ${slug}` };
 
 /** The token of the shop's QR code, until the server refuses it. */
@@ -226,7 +226,7 @@ async function renewed(why) {
   main.querySelector('form')?.prepend(el('p', { class: 'bad', role: 'alert' }, why));
 }
 
-/** What a receipt shows. @param {string} receipt @returns {Promise<any>} */
+/** Reads the entry behind a receipt. @param {string} receipt @returns {Promise<any>} */
 async function found(receipt) {
   const entry = await call('GET', `/api/participation/receipts/${encodeURIComponent(receipt)}`);
   if (entry.event.slug !== slug) throw new Error(t('other_event', { e: entry.event.title }));

@@ -1,4 +1,4 @@
-// What a refusal says to a person, where the page knows more than the server's own words: the one thing to do next.
+// The words of a refusal, where the page knows more than the server: the one thing to do next.
 import { isObject } from './store.js';
 import { t } from './words/problems.js';
 

@@ -1,4 +1,4 @@
-// What a browser can check of a draw: the promised number, the list of entries, and that a receipt is in it.
+// The part of a draw that a browser can check: the promised number, the list of entries, and that a receipt is in it.
 
 /** Whether this browser computes hashes here: on a plain http address it does not. */
 export const canCheck = () => Boolean(globalThis.crypto?.subtle);

@@ -1,4 +1,4 @@
-// What a page remembers. The browser's storage may be missing, full, damaged or forbidden: then values stay in memory
+// The memory of a page. The browser's storage may be missing, full, damaged or forbidden: then values stay in memory
 // and, so that a reload finds them, in the history entry of the page. A reader checks the shape of what it gets back.
 
 /**

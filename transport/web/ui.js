@@ -84,7 +84,7 @@ async function attempt(node, error, action) {
   } catch (problem) {
     error.textContent = reason(problem);
     error.hidden = false;
-    // What is shown is not what there is any more: whoever shows it reads it again.
+    // The shown version is stale: the page reloads its data.
     if (['stale', 'wrong-state'].includes(/** @type {any} */ (problem)?.code))
       dispatchEvent(new CustomEvent('stale', { detail: reason(problem) }));
   } finally {
@@ -122,7 +122,7 @@ export const select = (attributes, options) =>
   );
 
 /**
- * What was typed or chosen in this tab and not sent yet; of a form by the names of its fields. @param {string} key
+ * Returns what this tab keeps under a name until it is sent; for a form, its fields by name. @param {string} key
  * @returns {any}
  */
 export const typed = (key) => parsed(tab.read(`typed ${key}`));
@@ -140,7 +140,7 @@ export function typedFields(key) {
 export const keepTyped = (key, value) => tab.write(`typed ${key}`, JSON.stringify(value));
 
 /**
- * Forgets one of them, or all with what was sent: whoever is next at this device finds nothing. @param {string} [key]
+ * Forgets one form, or all forms and keys, so that the next person finds nothing. @param {string} [key]
  */
 export function forgetTyped(key) {
   if (key) return tab.forget(`typed ${key}`);
@@ -306,7 +306,7 @@ export function announcer() {
   return { node, tell };
 }
 
-/** A picture of this server, whatever name the server calls itself by. @param {string} url @returns {string} */
+/** Returns the path of a picture of this server, under any of the server's names. @param {string} url @returns {string} */
 export function ownPicture(url) {
   const { pathname } = new URL(url, location.href);
   return pathname.startsWith('/images/') ? pathname : url;

@@ -1,4 +1,5 @@
-// What makes the console an app: its files are there without a network. Never the API: what is shown is never old data.
+// Makes the console an app: its files are there without a network. Answers of the API are never kept: the console shows no
+// old data.
 const CACHE = 'madang-2';
 const FILES = ['style.css', 'icon.svg'];
 const SHARED = ['api', 'chart', 'clock', 'console', 'live', 'once', 'problems', 'proof', 'store', 'ui', 'words'];

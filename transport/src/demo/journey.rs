@@ -15,8 +15,8 @@ use tokio::task::JoinHandle;
 
 /// Customers entering at the same time.
 const AT_ONCE: usize = 64;
-/// Wait this long for the dashboard's last update once everybody has entered.
-const LAST_UPDATE: Duration = Duration::from_secs(60);
+/// 60 seconds for the dashboard's last update after the last entry.
+const LAST_UPDATE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What is told at the end: step, how long, what came of it.
 struct Report {
@@ -187,9 +187,9 @@ async fn publish(api: &Api, path: &str, report: &mut Report) -> Result<Value, De
     Ok(event)
 }
 
-/// An event's dashboard, read all the while: a socket that nobody reads is closed as slow.
+/// A dashboard socket read by a task of its own. The server closes a socket whose client stops reading.
 struct Dashboard {
-    /// How many participants its last update counts.
+    /// Participants in the last update.
     counted: watch::Receiver<i64>,
     reading: JoinHandle<DemoError>,
 }
@@ -217,14 +217,14 @@ impl Dashboard {
         Ok(Self { counted, reading })
     }
 
-    /// Waits until it counts so many, which is its last update.
-    async fn until(&mut self, participants: i64) -> Result<i64, DemoError> {
+    /// Waits until the dashboard shows this many participants.
+    async fn wait_for_count(&mut self, participants: i64) -> Result<i64, DemoError> {
         let counted = self.counted.wait_for(|count| *count == participants);
-        let counted = tokio::time::timeout(LAST_UPDATE, counted).await.map(|count| count.is_ok());
+        let counted = tokio::time::timeout(LAST_UPDATE_TIMEOUT, counted).await.map(|count| count.is_ok());
         match counted {
             Ok(true) => Ok(participants),
             Ok(false) => Err((&mut self.reading).await?),
-            Err(_) => Err(format!("no update counts {participants} within {LAST_UPDATE:?}").into()),
+            Err(_) => Err(format!("no update counts {participants} within {LAST_UPDATE_TIMEOUT:?}").into()),
         }
     }
 }
@@ -292,7 +292,7 @@ async fn enter(
     }
     // The dashboard was moving meanwhile; its last update must say the same.
     if acknowledged > 0 {
-        live = dashboard.until(acknowledged).await?;
+        live = dashboard.wait_for_count(acknowledged).await?;
     }
     report.step("live dashboard", format!("last count {live} over the WebSocket"));
     Ok(live)

@@ -16,7 +16,7 @@ pub(crate) async fn livez() -> Json<Value> {
     Json(json!({"status": "ok"}))
 }
 
-/// It can serve: the database answers and takes writes, it is not draining. Cache, clock and fonts only degrade it.
+/// Answers 200 while the database takes writes and the server is not draining. Cache, clock and fonts only degrade it.
 pub(crate) async fn readyz(State(app): State<App>) -> Response {
     let draining = app.draining.is_cancelled();
     let database = app.ready.load(Ordering::Relaxed);
@@ -57,7 +57,7 @@ pub(crate) async fn readyz(State(app): State<App>) -> Response {
     (status, Json(body)).into_response()
 }
 
-/// Are the clocks of this machine and of the database apart by more than a look at them explains?
+/// Returns true if the clocks of server and database differ by more than the limit.
 fn clock_differs() -> bool {
     storage::clock::ahead_seconds().abs() > storage::clock::MAX_SKEW_SECONDS
 }
@@ -75,16 +75,16 @@ pub(crate) async fn watch_database(app: App) {
         let health = app.store().health(Duration::from_secs(3)).await;
         app.ready.store(health == Health::Writable, Ordering::Relaxed);
         if std::mem::replace(&mut was, health) != health {
-            tracing::warn!(?health, "database");
+            tracing::warn!(?health, "database health changed");
         }
         let differs = clock_differs();
         if std::mem::replace(&mut differed, differs) != differs {
-            tracing::warn!(differs, database_ahead_seconds = storage::clock::ahead_seconds(), "clock");
+            tracing::warn!(differs, database_ahead_seconds = storage::clock::ahead_seconds(), "clock difference to the database changed");
         }
         if health != Health::Gone
             && let Err(e) = app.revocations.poll(app.store()).await
         {
-            tracing::debug!(error = %e, "logins that ended elsewhere");
+            tracing::debug!(error = %e, "revoked logins could not be read");
         }
         if let Some(metrics) = &app.metrics {
             metrics.run_upkeep();

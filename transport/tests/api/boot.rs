@@ -1,4 +1,4 @@
-//! What a start looks at before it serves: folder, keys, database, logins that ended. What is refused is said in one line.
+//! Checks of a start: folder, keys, database, revoked logins. Each refusal is one line.
 
 use crate::support::{at, owner_at, phone, run, settings, within};
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
@@ -36,21 +36,21 @@ async fn administer(statements: &str) {
     }
 }
 
-/// May the role of `DATABASE_URL` do everything?
+/// Returns true if the role of `DATABASE_URL` is a superuser.
 async fn is_superuser() -> bool {
     let mut c = AsyncPgConnection::establish(&std::env::var("DATABASE_URL").unwrap()).await.unwrap();
     let word = sql("select current_setting('is_superuser') as s").first::<Word>(&mut c).await;
     word.unwrap().unwrap().s == "on"
 }
 
-/// The name of the database in its address.
+/// Returns the name of the database in its address.
 fn name_of(url: &str) -> String {
     let path = url.split('?').next().unwrap();
     path.rsplit('/').next().unwrap().to_owned()
 }
 
-/// A parameter as a session of the server has it.
-async fn shown(running: &Running, parameter: &'static str) -> String {
+/// Returns a parameter of the server's own database sessions.
+async fn session_parameter(running: &Running, parameter: &'static str) -> String {
     let row = store(running).run(move |c| {
         Box::pin(async move {
             let row = match parameter {
@@ -75,7 +75,7 @@ fn set_mode(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
 }
 
-/// Case H1, and keys that others may read.
+/// Case H1: folder and keys are closed to other users; production refuses keys that others may read.
 #[cfg(unix)]
 #[test]
 fn folder_and_keys_are_closed_to_other_users() {
@@ -101,7 +101,7 @@ fn folder_and_keys_are_closed_to_other_users() {
     });
 }
 
-/// Cases O2 and O12: a database is served with its own keys only, and no new ones are made beside its data.
+/// Cases O2 and O12: a server refuses keys that do not belong to the database, and makes no new ones for its data.
 #[test]
 fn keys_of_another_installation_are_refused() {
     run(async {
@@ -147,7 +147,7 @@ fn keys_of_another_installation_are_refused() {
     });
 }
 
-/// Case M9: the first request after a start knows who has logged out.
+/// Case M9: the first request after a start refuses a revoked login.
 #[test]
 fn a_login_that_ended_before_the_start_stays_ended() {
     run(async {
@@ -178,7 +178,7 @@ fn a_login_that_ended_before_the_start_stays_ended() {
     });
 }
 
-/// Case 23: why there is no database, in one line, and nothing is left behind.
+/// Case 23: a refused start names the cause in one line, and leaves no keys behind.
 #[test]
 fn the_cause_of_a_database_that_cannot_be_reached_is_said() {
     run(async {
@@ -207,7 +207,7 @@ fn the_cause_of_a_database_that_cannot_be_reached_is_said() {
     });
 }
 
-/// Case O15: what takes no writes is not ready, and says why.
+/// Case O15: a server whose database takes no writes is not ready, and names the reason.
 #[test]
 fn a_read_only_database_is_not_ready() {
     run(async {
@@ -244,7 +244,7 @@ fn a_read_only_database_is_not_ready() {
     });
 }
 
-/// Case O14: a database whose default is another isolation level takes entries all the same.
+/// Case O14: a server sets its own isolation level, whatever the database's default is.
 #[test]
 fn the_isolation_level_is_that_of_the_statements() {
     run(async {
@@ -257,7 +257,7 @@ fn the_isolation_level_is_that_of_the_statements() {
             administer(&format!("alter database {} set default_transaction_isolation = '{level}'", name_of(&url)))
                 .await;
             let running = started(&settings(&database)).await;
-            assert_eq!(shown(&running, "transaction_isolation").await, "read committed");
+            assert_eq!(session_parameter(&running, "transaction_isolation").await, "read committed");
             let api = owner_at(&base(&running)).await;
             let (_, slug) = api.live(json!({})).await;
             api.enter(&slug, &phone(1)).await.is(201);
@@ -266,7 +266,7 @@ fn the_isolation_level_is_that_of_the_statements() {
     });
 }
 
-/// Case O1: a role that owns its database and nothing else is enough, and its options take no limit away.
+/// Case O1: a role that owns its database is enough. Options of the address keep the server's limits.
 #[test]
 fn an_ordinary_role_is_enough() {
     run(async {
@@ -289,7 +289,7 @@ fn an_ordinary_role_is_enough() {
         let running = started(&settings).await;
         let limits = [("statement_timeout", "5s"), ("lock_timeout", "2s"), ("jit", "off")];
         for (parameter, value) in limits {
-            assert_eq!(shown(&running, parameter).await, value, "{parameter}");
+            assert_eq!(session_parameter(&running, parameter).await, value, "{parameter}");
         }
         let superuser = store(&running).run(|c| {
             Box::pin(async move { sql("select current_setting('is_superuser') as s").first::<Word>(c).await })
@@ -305,7 +305,7 @@ fn an_ordinary_role_is_enough() {
     });
 }
 
-/// A start on a folder whose path is longer than a socket's may be.
+/// A server starts in a folder whose path is longer than a socket's may be.
 #[test]
 fn a_long_data_folder_works() {
     run(async {

@@ -17,7 +17,7 @@ struct Line {
     line: String,
 }
 
-/// A route as the log names it.
+/// Route template expected in the log.
 const ROUTE: &[u8] = b"/api/participation/receipts/{receipt}";
 
 /// Every table of ours: what a dump of the database holds.
@@ -58,7 +58,7 @@ async fn cached() -> Vec<(String, String)> {
     found
 }
 
-/// Asks an inline command and reads its answer: what follows it is the answer to a ping.
+/// Sends an inline command and a PING. Reads until the PONG.
 async fn ask(redis: &mut tokio::net::TcpStream, command: &str) -> String {
     redis.write_all(format!("{command}\r\nPING\r\n").as_bytes()).await.unwrap();
     let mut answer = Vec::new();

@@ -1,4 +1,4 @@
-//! What was decided elsewhere: by another server on the same database, or behind the back of an event's actor.
+//! Decisions of another server, or made in the database without the event's actor.
 
 use crate::support::{owner, owner_at, phone, run, server, settings, within};
 use chrono::Utc;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use testkit::Database;
 use transport::Running;
 
-/// R4: two servers on one database, each with an actor of the same event. What one decides holds on the other.
+/// R4: two servers on one database, each with an actor of the same event. A decision of one server holds on the other.
 #[test]
 fn two_servers_agree_on_an_event() {
     run(async {

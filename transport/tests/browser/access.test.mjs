@@ -37,7 +37,7 @@ test('an event is made and approved without a mouse', async () => {
   await fieldOf(page, 'store.region');
   await keys.insertText('서울 마포구');
   await keys.press('Enter');
-  await page.getByText('아직 이벤트가 없습니다').waitFor();
+  await page.getByText('아직 이벤트가 없어요').waitFor();
   await named(page, '재방문 유도');
   await keys.press('Enter');
   await page.getByRole('button', { name: '이 제안으로 하기' }).nth(2).waitFor();
@@ -146,6 +146,6 @@ test('the console is an app: it can be installed, and its shell opens without a 
   await page.getByLabel('이메일').fill('a@b.kr');
   await page.getByLabel('비밀번호').fill('12345678');
   await page.getByRole('button', { name: '로그인' }).click();
-  await page.getByText('서버에 닿지 않습니다').first().waitFor();
+  await page.getByText('서버에 닿지 않아요').first().waitFor();
   await context.close();
 });

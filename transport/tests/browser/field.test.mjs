@@ -58,9 +58,9 @@ test('a customer enters without storage, and the receipt outlives a reload and a
     await context.addInitScript(broken);
     await page.goto(link);
     await enter(page, 1);
-    await page.getByText('1번으로 응모되었습니다').waitFor();
+    await page.getByText('1번으로 응모됐어요').waitFor();
     await page.reload();
-    await page.getByText('1번으로 응모되었습니다').waitFor();
+    await page.getByText('1번으로 응모됐어요').waitFor();
     await page.getByRole('button', { name: 'English' }).click();
     await page.getByText('You are in, as number 1').waitFor();
     assert.deepEqual(trouble, [], how);
@@ -127,7 +127,7 @@ test('damaged storage spoils neither the customer page nor a plan that was begun
     await page.getByLabel('이름').waitFor();
   }
   await enter(page, 1);
-  await page.getByText('1번으로 응모되었습니다').waitFor();
+  await page.getByText('1번으로 응모됐어요').waitFor();
   await signedIn(page, base, tokens);
   const event = await api.call('POST', '/api/events', { objective: 'SALES' });
   await page.goto(`${base}/#event/${event.id}`);
@@ -161,7 +161,7 @@ test('a browser without workers, clipboard and hashes says what it cannot do', a
   await page.goto(link);
   await enter(page, 1);
   await page.getByRole('button', { name: '확인증 복사' }).click();
-  await page.getByText('복사하지 못했습니다').waitFor();
+  await page.getByText('복사하지 못했어요').waitFor();
   await draw(api, live);
   await page.getByRole('button', { name: '추첨 확인하기' }).click();
   await page.getByText('https 주소로').waitFor();
@@ -185,14 +185,14 @@ test('an entry whose answer was lost has its number and receipt afterwards', asy
     const sent = await losing(page, '**/entries');
     await page.goto(link);
     await enter(page, 1);
-    await page.getByText('서버에 닿지 않습니다').waitFor();
+    await page.getByText('서버에 닿지 않아요').waitFor();
     await comeBack(page);
     // What was typed is there, in whatever language.
     await until('the form', async () => (await page.locator('#f-name').inputValue().catch(() => '')) === '손님1');
     assert.equal(await page.locator('#f-phone').inputValue(), '010-2345-0001');
     assert.equal(await page.locator('#f-consents-privacy').isChecked(), true);
     await sendButton(page).click();
-    await page.getByText(/1번으로 응모되었습니다|as number 1/).waitFor();
+    await page.getByText(/1번으로 응모됐어요|as number 1/).waitFor();
     assert.match(await page.locator('.receipt code').textContent(), /^[0-9a-f]{32}$/);
     assert.deepEqual([sent.length, new Set(sent.map((s) => s.key)).size], [2, 1], how);
     const { items } = await api.call('GET', `/api/events/${live.id}/participants`);
@@ -208,22 +208,22 @@ test('a lost entry is found after somebody else entered, and after the close', a
   await losing(page, '**/entries');
   await page.goto(link);
   await enter(page, 1);
-  await page.getByText('서버에 닿지 않습니다').waitFor();
+  await page.getByText('서버에 닿지 않아요').waitFor();
   await enter(page, 2);
-  await page.getByText('2번으로 응모되었습니다').waitFor();
+  await page.getByText('2번으로 응모됐어요').waitFor();
   await another(page);
   await enter(page, 1);
-  await page.getByText('1번으로 응모되었습니다').waitFor();
+  await page.getByText('1번으로 응모됐어요').waitFor();
   await page.unroute('**/entries');
   await another(page);
   await losing(page, '**/entries');
   await enter(page, 3);
-  await page.getByText('서버에 닿지 않습니다').waitFor();
+  await page.getByText('서버에 닿지 않아요').waitFor();
   await api.call('POST', `/api/events/${live.id}/close`);
   await page.reload();
   await page.getByText('답을 받지 못했어요').waitFor();
   await sendButton(page).click();
-  await page.getByText('3번으로 응모되었습니다').waitFor();
+  await page.getByText('3번으로 응모됐어요').waitFor();
   assert.deepEqual(trouble, []);
   await context.close();
 });
@@ -238,9 +238,9 @@ test('two people at one phone, in two tabs, each keep the receipt', async () => 
   await first.goto(link);
   await second.goto(link);
   await enter(first, 1);
-  await first.getByText('1번으로 응모되었습니다').waitFor();
+  await first.getByText('1번으로 응모됐어요').waitFor();
   await enter(second, 2);
-  await second.getByText('2번으로 응모되었습니다').waitFor();
+  await second.getByText('2번으로 응모됐어요').waitFor();
   for (const [page, own] of [[first, '1번'], [second, '2번'], [first, '1번']]) {
     await page.reload();
     await page.locator('.receipt').first().waitFor();
@@ -255,7 +255,7 @@ test('two people at one phone, in two tabs, each keep the receipt', async () => 
   await first.getByRole('dialog').getByRole('button', { name: '내 응모 지우기' }).click();
   await until('one is left', async () => (await first.locator('.receipt').count()) === 1);
   await second.reload();
-  await second.getByText('2번으로 응모되었습니다').waitFor();
+  await second.getByText('2번으로 응모됐어요').waitFor();
   assert.equal(await second.locator('.receipt').count(), 1);
   assert.deepEqual(trouble, []);
   await context.close();
@@ -272,14 +272,14 @@ test('a signup whose answer was lost is one account, pressed again or after a re
     await page.getByLabel('업종').selectOption('BAKERY');
     await page.getByLabel('비밀번호').fill('correct horse');
     await page.getByRole('button', { name: '가입하기' }).click();
-    await page.getByText('서버에 닿지 않습니다').waitFor();
+    await page.getByText('서버에 닿지 않아요').waitFor();
     assert.ok(!(await page.evaluate(() => JSON.stringify({ ...sessionStorage, ...localStorage }))).includes('correct horse'), 'no password is kept');
     if (reload) {
       await page.reload();
       await page.getByLabel('비밀번호').fill('correct horse');
     }
     await page.getByRole('button', { name: '가입하기' }).click();
-    await page.getByText('아직 이벤트가 없습니다').waitFor();
+    await page.getByText('아직 이벤트가 없어요').waitFor();
     assert.deepEqual([sent.length, sent[0].key === sent[1].key, /^[0-9a-f]{32}$/.test(sent[0].key)], [2, true, true]);
     assert.deepEqual(trouble, []);
     await context.close();
@@ -293,7 +293,7 @@ test('a new event is one draft: pressed twice, with a lost answer, after a reloa
   const press = () => page.getByRole('button', { name: /신규 고객 유치/ });
   const sent = await losing(page, '**/api/events');
   await press().dblclick();
-  await page.getByText('서버에 닿지 않습니다').waitFor();
+  await page.getByText('서버에 닿지 않아요').waitFor();
   assert.equal(sent.length, 1, 'the second press does nothing while the first is on its way');
   await page.reload();
   await press().click();
@@ -320,14 +320,14 @@ test('a copy and a draw whose answers were lost are made once', async () => {
   for (let tries = 0; tries < 2; tries++) {
     await page.getByRole('button', { name: '지금 추첨하기' }).click();
     await page.getByRole('dialog').getByRole('button', { name: '지금 추첨하기' }).click();
-    if (tries === 0) await page.getByText('서버에 닿지 않습니다').waitFor();
+    if (tries === 0) await page.getByText('서버에 닿지 않아요').waitFor();
   }
   await page.getByRole('heading', { name: '당첨자' }).waitFor();
   assert.deepEqual([draws.length, draws[0].key === draws[1].key, draws[0].body === draws[1].body], [2, true, true]);
   const copies = await losing(page, '**/duplicate');
   await page.goto(`${base}/#event/${live.id}`);
   await page.getByRole('button', { name: '같은 내용으로 새로 만들기' }).click();
-  await page.getByText('서버에 닿지 않습니다').waitFor();
+  await page.getByText('서버에 닿지 않아요').waitFor();
   await page.reload();
   await page.getByRole('button', { name: '같은 내용으로 새로 만들기' }).click();
   await page.getByLabel('이벤트 이름').waitFor();
@@ -498,7 +498,7 @@ test('a visit code counts however it is pasted', async () => {
     await page.getByLabel(/6자리 코드/).focus();
     await page.keyboard.insertText(spelled(code));
     await sendButton(page).click();
-    await page.getByText(`${i + 1}번으로 응모되었습니다`).waitFor();
+    await page.getByText(`${i + 1}번으로 응모됐어요`).waitFor();
     await another(page);
   }
   await fillIn(page, 9);
@@ -518,7 +518,7 @@ test('a visit link fills the code in, and one that is over says so', async () =>
   await page.goto(`${link}?c=QR&v=${encodeURIComponent(token)}`);
   await page.getByText('매장 방문 코드가 들어 있어요').waitFor();
   await enter(page, 1);
-  await page.getByText('1번으로 응모되었습니다').waitFor();
+  await page.getByText('1번으로 응모됐어요').waitFor();
   await page.goto(`${link}?c=QR&v=${'A'.repeat(token.length)}`);
   await another(page);
   await enter(page, 2);
@@ -526,7 +526,7 @@ test('a visit link fills the code in, and one that is over says so', async () =>
   assert.equal(await page.getByLabel('이름').inputValue(), '손님2', 'what was typed is still there');
   await page.getByLabel(/6자리 코드/).waitFor();
   await sendButton(page).click();
-  await page.getByText('2번으로 응모되었습니다').waitFor();
+  await page.getByText('2번으로 응모됐어요').waitFor();
   const { items } = await api.call('GET', `/api/events/${live.id}/participants`);
   assert.deepEqual(items.map((p) => p.visited), [true, false]);
   assert.deepEqual(trouble, []);
@@ -589,7 +589,7 @@ test('a customer checks the draw in the page, and loads the whole proof only the
   for (let n = 11; n < 16; n++) await api.enter(live.slug, n);
   await page.goto(link);
   await enter(page, 1);
-  await page.getByText('6번으로 응모되었습니다').waitFor();
+  await page.getByText('6번으로 응모됐어요').waitFor();
   await draw(api, live);
   const proofs = [];
   page.on('request', (request) => new URL(request.url()).pathname.endsWith('/draw') && proofs.push(request.url()));

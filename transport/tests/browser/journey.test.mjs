@@ -27,7 +27,7 @@ async function signup(page, device) {
   await page.getByLabel('비밀번호').fill('correct horse');
   await page.getByLabel('사업자등록번호').fill(businessNumber());
   await page.getByRole('button', { name: '가입하기' }).click();
-  await page.getByText('아직 이벤트가 없습니다').waitFor();
+  await page.getByText('아직 이벤트가 없어요').waitFor();
   await shot(page, `${device}-empty`);
 }
 
@@ -96,11 +96,11 @@ async function customer(device, slug) {
   await page.getByLabel('휴대전화번호').fill('010-9999-0000');
   await page.getByLabel(/만 14세/).check();
   await page.getByRole('button', { name: '응모하기' }).click();
-  await page.getByText('41번으로 응모되었습니다').waitFor();
+  await page.getByText('41번으로 응모됐어요').waitFor();
   await page.getByText('지금까지 41명 응모').waitFor();
   await shot(page, `${device}-receipt`);
   await page.reload();
-  await page.getByText('41번으로 응모되었습니다').waitFor();
+  await page.getByText('41번으로 응모됐어요').waitFor();
   assert.deepEqual(trouble, []);
   return { context, page };
 }
@@ -115,14 +115,14 @@ async function finish(page, device, guest) {
   await page.getByRole('dialog').getByRole('button', { name: '그만두기' }).click();
   await page.getByRole('button', { name: '지금 마감하기' }).click();
   await page.getByRole('dialog').getByRole('button', { name: '지금 마감하기' }).click();
-  await guest.page.getByText('추첨을 기다리고 있습니다').waitFor();
+  await guest.page.getByText('추첨을 기다리고 있어요').waitFor();
   await page.getByRole('link', { name: '추첨하기' }).click();
   await shot(page, `${device}-before-draw`);
   await page.getByRole('button', { name: '지금 추첨하기' }).click();
   await page.getByRole('dialog').getByRole('button', { name: '지금 추첨하기' }).click();
   await page.getByRole('heading', { name: '당첨자' }).waitFor();
   await page.getByRole('button', { name: '이 브라우저에서 확인하기' }).click();
-  await page.getByText('응모 41건의 목록이 마감 때와 같습니다').waitFor();
+  await page.getByText('응모 41건의 목록이 마감 때와 같아요').waitFor();
   assert.equal(await page.locator('.good', { hasText: '✓' }).count(), 2, 'seed and list hold');
   await shot(page, `${device}-draw`);
   // The customer's page learned it by itself.

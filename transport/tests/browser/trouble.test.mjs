@@ -232,7 +232,7 @@ test('a customer who finds no room is entered as soon as there is', async (t) =>
   await page.getByRole('button', { name: '응모하기' }).click();
   await page.getByText('자리가 나는 대로').waitFor();
   await shot(page, 'no-room');
-  await page.getByText('1번으로 응모되었습니다').waitFor();
+  await page.getByText('1번으로 응모됐어요').waitFor();
   assert.equal(keys.length, 3);
   assert.equal(new Set(keys).size, 1, 'one entry, whatever the tries');
   assert.equal(await page.getByText('자리가 나는 대로').count(), 0);
@@ -248,7 +248,7 @@ test('whatever the link says, everybody at a phone may enter', async (t) => {
     await page.getByLabel('휴대전화번호').fill(`010-2345-000${n}`);
     await page.getByLabel(/필수/).check();
     await page.getByRole('button', { name: '응모하기', exact: true }).click();
-    await page.getByText(`${n}번으로 응모되었습니다`).waitFor();
+    await page.getByText(`${n}번으로 응모됐어요`).waitFor();
     await page.getByRole('button', { name: '다른 사람 응모하기' }).click();
     await shot(page, 'somebody-else');
     await page.getByRole('dialog').getByRole('button', { name: '다른 사람 응모하기' }).click();

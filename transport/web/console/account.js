@@ -25,7 +25,7 @@ const login = (go) =>
       t('login'),
       async (values) => {
         keep(await post('/api/users/login', values));
-        // Begun, and not needed. What else was typed waits for whoever is back.
+        // Forgets a begun signup. Other forms stay for the owner.
         forgetTyped('signup');
         go('#');
       },

@@ -116,7 +116,7 @@ function result(event, drawn) {
           t('check'),
           async () => {
             if (!canCheck()) throw new Error(t('insecure'));
-            // What everybody else can read, against what everybody could read before.
+            // The public draw file, against the hashes that were public before the draw.
             const [published, { draw: promises }] = await Promise.all(
               ['/draw', ''].map((part) => get(`/api/participation/events/${event.slug}${part}`)),
             );

@@ -91,7 +91,7 @@ async function proposals({ page, event, place, to }) {
   if (event.optionId) show(plan, details(event, { id: event.optionId }, to));
   const result = await offers().catch((error) => {
     if (!event.optionId) throw error;
-    // What was chosen can be kept without new proposals.
+    // The chosen proposal can be kept without new ones.
     show(meter, el('p', { class: 'banner warning' }, reason(error)));
   });
   if (!result) return;
@@ -122,11 +122,18 @@ async function proposals({ page, event, place, to }) {
     }
     const job = await followJob(page, answer.jobId, meter, t('thinking'), (data) => data.option && add(data.option));
     show(meter, job.fallback && el('p', { class: 'banner warning' }, t('fallback', { t: when(job.fallback.asOf) })));
-    // What was shown on the way had no ids yet.
+    // Proposals that were shown on the way had no ids yet.
     cards.clear();
     show(list);
     return job.result;
   }
+}
+
+/** The sales that 100,000 won bring at a return of so many per cent. @param {{low: number, high: number}} percent */
+function sales({ low, high }) {
+  // In units of 10,000 won, rounded down: an estimate promises nothing.
+  const [a, b] = [low, high].map((percent) => Math.max(0, Math.floor(10 + percent / 10)));
+  return t('roi', { a: number(a), b: number(b), c: won(a * 10_000), d: won(b * 10_000) });
 }
 
 /** @param {any} o @param {boolean} chosen @param {(() => void)|undefined} take */
@@ -153,7 +160,7 @@ const option = (o, chosen, take) =>
         t('days', { n: o.durationDays }),
         t('people', { a: number(o.expected.participants.low), b: number(o.expected.participants.high) }),
         t('cost', { c: won(o.expected.costWon) }),
-        t('roi', { a: o.expected.roiPercent.low, b: o.expected.roiPercent.high }),
+        sales(o.expected.roiPercent),
       ].join(' · '),
     ),
     el(
@@ -172,7 +179,7 @@ const option = (o, chosen, take) =>
 /** Which proposal was taken last, of this version. @param {any} event */
 const takenAs = (event) => `taken ${event.id} ${event.version}`;
 
-/** What is typed belongs to what there was. @param {any} event @param {any} o */
+/** Key of typed text: event, version and proposal. @param {any} event @param {any} o */
 const typedAs = (event, o) => `plan ${event.id} ${event.version} ${o.id}`;
 
 /**
@@ -309,7 +316,7 @@ async function channels({ event, place, to }) {
   const wanted = new Set(event.channels.length ? event.channels : CHANNELS);
   /** @type {Map<string, HTMLElement>} */
   const places = new Map(CHANNELS.map((c) => [c, el('div', { class: 'standing' })]));
-  // What a channel still lacks is known once it is chosen: kept at every change, one after the other.
+  // The preflight says what a chosen channel lacks: each change is saved, one after the other.
   let saving = Promise.resolve();
   const problem = el('p', { class: 'bad', role: 'alert' });
   const save = () =>

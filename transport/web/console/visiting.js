@@ -9,9 +9,9 @@ import { t } from '../words/visiting.js';
 const NONE = '······';
 /** Milliseconds past the end of a code until the next is asked for: the page's clock is right to a second or so. */
 const MARGIN_MS = 800;
-/** Milliseconds between two requests at least, whatever the clock says. */
+/** Milliseconds between two requests at least, for a page whose clock is wrong. */
 const MIN_WAIT_MS = 3_000;
-/** Milliseconds a code is shown at most, whatever the clock says: it is one of a minute. */
+/** Milliseconds until the next code at most, for a page whose clock is wrong: a code is one of a minute. */
 const MAX_WAIT_MS = 60_000 + MARGIN_MS;
 /** Milliseconds past its end that a code stays while the next is asked for: in time, one follows the other without a gap. */
 const LAPSE_MS = 2_000;
@@ -87,8 +87,7 @@ export default function visiting(page, { id }) {
 }
 
 /** The link with a token, as a QR code. @param {string} id @param {string} token @param {'svg'|'png'} kind */
-const linked = (id, token, kind) =>
-  picture(`/api/events/${id}/qr.${kind}?channel=QR&v=${encodeURIComponent(token)}`);
+const linked = (id, token, kind) => picture(`/api/events/${id}/qr.${kind}?channel=QR&v=${encodeURIComponent(token)}`);
 
 /** @param {string} id */
 function paper(id) {

@@ -18,7 +18,7 @@ export const t = words({
   phone: ['휴대전화번호', 'Mobile phone'],
   business: ['사업자등록번호', 'Business number'],
   businessHint: [
-    '국세청에서 바로 확인합니다. 가입에는 몇 초가 걸릴 수 있습니다.',
+    '국세청에서 바로 확인해요. 가입에는 몇 초가 걸릴 수 있어요.',
     'Checked with the tax service at once: signing up may take some seconds.',
   ],
   opened: ['개업일', 'Opened on'],

@@ -15,11 +15,11 @@ export const t = words({
   waiting: ['다시 연결하는 중', 'Reconnecting'],
   closed: ['연결 끊김', 'Disconnected'],
   sandbox: [
-    '모의 연결(SANDBOX)입니다. 실제로 게시되거나 비용이 나가지 않습니다.',
+    '연습 모드예요(SANDBOX). 실제로 게시되거나 비용이 나가지 않아요.',
     'SANDBOX: nothing is really published and nothing costs.',
   ],
   offline: [
-    '서버에 닿지 않습니다. 마지막 화면을 보고 있을 수 있습니다.',
+    '서버에 닿지 않아요. 마지막 화면을 보고 있을 수 있어요.',
     'The server cannot be reached: what you see may be old.',
   ],
 });

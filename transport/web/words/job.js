@@ -2,10 +2,10 @@
 import { words } from '../words.js';
 
 export const t = words({
-  failed: ['작업이 끝나지 못했습니다.', 'The job failed.'],
-  queued: ['차례를 기다리고 있습니다', 'Waiting for its turn'],
-  asking: ['제안을 만들고 있습니다', 'Thinking'],
-  options: ['제안을 정리하고 있습니다', 'Writing the proposals'],
-  drawing: ['배경을 그리고 있습니다', 'Drawing'],
-  composing: ['글자를 얹고 있습니다', 'Setting the text'],
+  failed: ['작업이 끝나지 못했어요.', 'The job failed.'],
+  queued: ['차례를 기다리고 있어요', 'Waiting for its turn'],
+  asking: ['제안을 만들고 있어요', 'Thinking'],
+  options: ['제안을 정리하고 있어요', 'Writing the proposals'],
+  drawing: ['배경을 그리고 있어요', 'Drawing'],
+  composing: ['글자를 얹고 있어요', 'Setting the text'],
 });

@@ -3,9 +3,9 @@ import { words } from '../words.js';
 
 export const t = words({
   title: ['알림', 'Notices'],
-  none: ['알림이 없습니다.', 'No notices.'],
+  none: ['알림이 없어요.', 'No notices.'],
   noneText: [
-    '채널에 문제가 생기거나 복구되면 여기에 알려 드립니다.',
+    '채널에 문제가 생기거나 복구되면 여기에 알려 드려요.',
     'When a channel fails or is back, you read it here.',
   ],
   read: ['읽음', 'Read'],

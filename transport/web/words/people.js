@@ -4,7 +4,7 @@ import { words } from '../words.js';
 export const t = words({
   title: ['응모자', 'Entrants'],
   back: ['이벤트로 돌아가기', 'Back to the event'],
-  masked: ['이름과 전화번호는 가려서 보여 드립니다.', 'Names and phone numbers are masked.'],
+  masked: ['이름과 전화번호는 가려서 보여 드려요.', 'Names and phone numbers are masked.'],
   channel: ['채널', 'Channel'],
   all: ['모든 채널', 'All channels'],
   visited: ['매장 방문', 'Visited'],
@@ -16,9 +16,9 @@ export const t = words({
   phone: ['전화번호', 'Phone'],
   at: ['응모 시각', 'Entered'],
   more: ['더 보기', 'More'],
-  none: ['아직 응모한 분이 없습니다.', 'Nobody has entered yet.'],
-  noneText: ['QR 코드와 링크를 알리면 여기에 나타납니다.', 'Share the link or the QR code, and they appear here.'],
+  none: ['아직 응모한 분이 없어요.', 'Nobody has entered yet.'],
+  noneText: ['QR 코드와 링크를 알리면 여기에 나타나요.', 'Share the link or the QR code, and they appear here.'],
   destroyed: ['파기됨', 'Destroyed'],
-  purged: ['개인정보를 모두 파기했습니다.', 'All personal data is destroyed.'],
-  noMatch: ['조건에 맞는 분이 없습니다.', 'Nobody fits.'],
+  purged: ['개인정보를 모두 파기했어요.', 'All personal data is destroyed.'],
+  noMatch: ['조건에 맞는 분이 없어요.', 'Nobody fits.'],
 });

@@ -3,13 +3,13 @@ import { words } from '../words.js';
 
 export const t = words({
   title: ['게시 상태', 'Publishing'],
-  going: ['게시하고 있습니다', 'Publishing'],
-  completed: ['모두 나갔습니다', 'All published'],
-  partial: ['일부 채널은 확인이 필요합니다', 'Some channels need you'],
-  failedAll: ['게시하지 못했습니다', 'Nothing was published'],
-  recalledAll: ['모두 내렸습니다', 'All taken down'],
+  going: ['게시하고 있어요', 'Publishing'],
+  completed: ['모두 나갔어요', 'All published'],
+  partial: ['일부 채널은 확인이 필요해요', 'Some channels need you'],
+  failedAll: ['게시하지 못했어요', 'Nothing was published'],
+  recalledAll: ['모두 내렸어요', 'All taken down'],
   recalledSome: [
-    '내릴 수 있는 것은 내렸습니다. 남아 있는 게시물은 직접 내려 주세요.',
+    '내릴 수 있는 것은 내렸어요. 남아 있는 게시물은 직접 내려 주세요.',
     'What can be taken down is. Please take down the posts that are left.',
   ],
   queued: ['대기', 'Waiting'],
@@ -31,6 +31,6 @@ export const t = words({
   attempts: ['{n}번 시도', '{n} attempts'],
   copy: ['문구 복사', 'Copy the text'],
   picture: ['사진 저장', 'Save the picture'],
-  yours: ['게시했습니다. 직접 게시할 채널이 있습니다.', 'Published. One channel is yours to post.'],
-  review: ['게시했습니다. 심사 중인 채널이 있습니다.', 'Published. One is still in review.'],
+  yours: ['게시했어요. 직접 게시할 채널이 있어요.', 'Published. One channel is yours to post.'],
+  review: ['게시했어요. 심사 중인 채널이 있어요.', 'Published. One is still in review.'],
 });

@@ -8,7 +8,7 @@ export const t = words({
   region: ['지역', 'Region'],
   address: ['주소', 'Address'],
   save: ['저장', 'Save'],
-  saved: ['저장했습니다', 'Saved'],
+  saved: ['저장했어요', 'Saved'],
   VERIFIED: ['사업자 확인 완료', 'Business verified'],
   PENDING: ['사업자 확인 중', 'Being verified'],
   REJECTED: ['사업자 확인 실패', 'Verification failed'],
@@ -17,5 +17,5 @@ export const t = words({
   phone: ['휴대전화번호', 'Mobile phone'],
   business: ['사업자등록번호', 'Business number'],
   everywhere: ['모든 기기에서 로그아웃', 'Sign out everywhere'],
-  sure: ['다른 휴대폰과 컴퓨터에서도 로그아웃됩니다.', 'Other phones and computers are signed out too.'],
+  sure: ['다른 휴대폰과 컴퓨터에서도 로그아웃돼요.', 'Other phones and computers are signed out too.'],
 });

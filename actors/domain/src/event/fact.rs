@@ -145,7 +145,7 @@ pub enum Fact {
     },
     /// It was called off.
     Cancelled {},
-    /// Visit tokens printed on paper are worth nothing from here.
+    /// Visit tokens printed on paper stop counting as visits.
     VisitPapersVoided {},
     /// Names and numbers of those who did not win were destroyed.
     Destroyed {
