@@ -192,7 +192,7 @@ mod tests {
         let now = Instant::now();
         assert_eq!(doubts.len(), MAX_KEYS);
         assert!(!doubts.trusts(now) && doubts.has_overflowed());
-        let all = [ttl::BUSINESS, ttl::RECOMMENDATION, ttl::IMAGE, ttl::JOB, ttl::DASHBOARD];
+        let all = [ttl::BUSINESS, ttl::RECOMMENDATION, ttl::JOB, ttl::DASHBOARD];
         assert_eq!(all.iter().max(), Some(&ttl::LONGEST));
         let later = now + ttl::LONGEST + Duration::from_secs(1);
         assert!(!doubts.recover(later), "keys are in doubt still");

@@ -79,7 +79,11 @@ pub(crate) async fn watch_database(app: App) {
         }
         let differs = clock_differs();
         if std::mem::replace(&mut differed, differs) != differs {
-            tracing::warn!(differs, database_ahead_seconds = storage::clock::ahead_seconds(), "clock difference to the database changed");
+            tracing::warn!(
+                differs,
+                database_ahead_seconds = storage::clock::ahead_seconds(),
+                "clock difference to the database changed"
+            );
         }
         if health != Health::Gone
             && let Err(e) = app.revocations.poll(app.store()).await
