@@ -106,7 +106,8 @@ function counted(event, n) {
   // If this customer enters, there is one more.
   const share = Math.min(1, event.odds.prizes / (n + (event.status === 'live' ? 1 : 0) || 1));
   const chance = share < 1 ? t('odds', { p: percent(share, share < 0.1 ? 2 : 0) }) : t('spare');
-  show(odds, chance, ' ', el('span', { class: 'quiet' }, t('less'), event.visitBonus && ` · ${t('mineOdds')}`));
+  const notes = [share < 1 && t('less'), event.visitBonus && t('mineOdds')].filter(Boolean);
+  show(odds, chance, ' ', el('span', { class: 'quiet' }, notes.join(' · ')));
 }
 
 /** @param {string} key @param {string} label @param {boolean} [required] */
@@ -417,13 +418,17 @@ function languages() {
 async function page() {
   const event = await call('GET', base);
   document.title = event.title;
-  const rest = receipts.ofOthers();
+  const [ofTab, elsewhere] = [receipts.ofThisTab(), receipts.ofOthers()];
+  // One receipt on a device is that of the customer who is back; several are those of customers at a shop's tablet.
+  const back = ofTab.length === 0 && elsewhere.length === 1 && !another;
+  const [first, rest] = back ? [elsewhere, []] : [ofTab, elsewhere];
   const shown = [
-    ...receipts.ofThisTab().map((receipt) => kept(receipt, true)),
+    ...first.map((receipt) => kept(receipt, true)),
     ...rest.slice(0, others).map((receipt) => kept(receipt, false)),
   ];
   const mine = (await Promise.all(shown)).filter((one) => one !== null);
-  const own = receipts.ofThisTab().length > 0;
+  // Read again: a receipt that was erased elsewhere is forgotten by now.
+  const own = (back ? receipts.ofOthers() : receipts.ofThisTab()).length > 0;
   const live = event.status === 'live';
   // An answer that is still to be heard is heard after the close too.
   const entering = receipts.unanswered() || (live && (another || !own));
