@@ -15,6 +15,7 @@ use domain::channel::{Platform, Style};
 use domain::event::Event;
 use domain::ids::{EventId, ImageId, UserId};
 use std::sync::Arc;
+use std::time::Duration;
 use storage::images::{Budget, Image};
 use storage::stores::Shop;
 use storage::{Result, StorageError};
@@ -96,9 +97,12 @@ impl Composition {
     }
 }
 
+/// Five seconds that a look waits for its painting. With the wait for the turn it ends within the ten seconds of a request.
+const MAX_LOOK_PAINTING: Duration = Duration::from_secs(5);
+
 /// Returns the newest pictures of an event for an owner who looks at them. While the event is prepared, a picture that is behind
 /// the plan is painted first, as its next version; `only` limits the painting to one picture. Past the daily budget of looks,
-/// while the account's turn does not come, or where painting fails, a picture is returned as it is: its row says which words
+/// while the account's turn does not come, or where painting fails or takes too long, a picture is returned as it is: its row says which words
 /// it shows.
 ///
 /// # Errors
@@ -111,11 +115,15 @@ pub async fn look(shared: &Arc<Shared>, event: &Event, only: Option<ImageId>) ->
     }
     let Ok(place) = places::wait_for_look(owner).await else { return Ok(images) };
     let own = shared.clone();
-    to_its_end(shared, async move {
+    let painting = to_its_end(shared, async move {
         let _place = place;
         paint_behind(&own, owner, id, only).await
-    })
-    .await
+    });
+    match tokio::time::timeout(MAX_LOOK_PAINTING, painting).await {
+        Ok(images) => images,
+        // The painting goes on, and the next look finds more of it.
+        Err(_) => read_behind(shared, id, only).await.map(|(images, _)| images),
+    }
 }
 
 /// Reads the pictures again and repaints those that differ from the plan: another look may have painted, and the title may
