@@ -91,3 +91,24 @@ proptest! {
         prop_assert_eq!(told.len(), import.notices.len());
     }
 }
+
+/// Cases 17 and 19: names of every kind are entered, and mean the one form that the server stores, or are told.
+#[test]
+fn names_of_every_kind_are_entered_or_told() {
+    let (mut entered, mut told) = (0, 0);
+    for text in testkit::texts::some(400).iter().filter(|text| !text.contains(['\n', '\r'])) {
+        let (names, notices) = read(&format!("\"{}\",010-1111-0001\n", text.replace('"', "\"\"")));
+        match PersonName::parse(text) {
+            Ok(name) => {
+                assert_eq!((names.len(), notices.len()), (1, 0), "{text:?}: {notices:?}");
+                assert_eq!(PersonName::parse(&names[0]).as_ref(), Ok(&name), "{text:?}");
+                entered += 1;
+            }
+            Err(_) => {
+                assert_eq!((names.len(), notices.len()), (0, 1), "{text:?}: {notices:?}");
+                told += 1;
+            }
+        }
+    }
+    assert!(entered > 50 && told > 20, "{entered} entered, {told} told");
+}
