@@ -1,15 +1,20 @@
 //! What is refused whatever the route: requests that HTTP does not allow (RFC 9112), and changes by pages of others.
 
 use crate::error::Problem;
-use crate::extract::says_json;
+use crate::extract::{parse, says_json};
+use crate::openapi::OPERATIONS;
 use crate::origins::is_loopback_name;
 use crate::state::App;
-use axum::body::HttpBody;
-use axum::extract::Request;
+use axum::body::{Body, HttpBody, to_bytes};
+use axum::extract::{MatchedPath, Request};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 /// Bytes of a path with its query. The longest that our pages make is a cursor, far below.
 const MAX_URI_BYTES: usize = 8 * 1024;
@@ -55,13 +60,50 @@ pub(crate) fn is_asked_by_loopback_name(headers: &HeaderMap) -> bool {
     headers.get(header::HOST).and_then(authority).is_some_and(|host| is_loopback_name(host.host()))
 }
 
-/// Every body says that it is JSON, also to routes that read none.
+/// Bytes of a body that says nothing: an empty object with room for white space.
+const MAX_EMPTY_BODY_BYTES: usize = 1024;
+
+/// A body of a route that takes none.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct EmptyBody {}
+
+/// Methods of routes that take no body, by path.
+static TAKES_NONE: LazyLock<HashMap<&'static str, Vec<&'static str>>> = LazyLock::new(|| {
+    let mut all: HashMap<_, Vec<_>> = HashMap::new();
+    for operation in OPERATIONS.iter().filter(|o| o.takes.is_none()) {
+        all.entry(operation.path).or_default().push(operation.method);
+    }
+    all
+});
+
+/// Every body says that it is JSON. A route that takes none refuses one that says something: a command must not be carried out
+/// against its own words.
 pub(crate) async fn typed_bodies(request: Request, next: Next) -> Response {
     let has_body = !request.method().is_safe() && !request.body().is_end_stream();
-    if has_body && says_json(request.headers()) != Some(true) {
+    if !has_body {
+        return next.run(request).await;
+    }
+    if says_json(request.headers()) != Some(true) {
         return Problem::unsupported().into_response();
     }
-    next.run(request).await
+    if !takes_none(&request) {
+        return next.run(request).await;
+    }
+    let (parts, body) = request.into_parts();
+    let Ok(bytes) = to_bytes(body, MAX_EMPTY_BODY_BYTES).await else {
+        return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large").into_response();
+    };
+    match parse::<EmptyBody>(&bytes) {
+        Ok(EmptyBody {}) => next.run(Request::from_parts(parts, Body::empty())).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+fn takes_none(request: &Request) -> bool {
+    let path = request.extensions().get::<MatchedPath>();
+    let methods = path.and_then(|path| TAKES_NONE.get(path.as_str()));
+    methods.is_some_and(|all| all.iter().any(|method| request.method().as_str().eq_ignore_ascii_case(method)))
 }
 
 #[cfg(test)]

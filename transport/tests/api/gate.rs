@@ -410,3 +410,25 @@ fn early_refusals_say_what_is_left() {
         assert!(!answer.headers().contains_key("ratelimit"));
     });
 }
+
+/// A command whose route takes no body is not carried out against the words of one.
+#[test]
+fn a_command_refuses_a_body_that_it_does_not_take() {
+    run(async {
+        let api = owner().await;
+        let id = api.ready(json!({}), json!(["RINGO_BIZ"])).await;
+        let send = |path: &str, body: &'static str| {
+            let request = api.request(Method::POST, path).header("content-type", "application/json").body(body);
+            api.send(request)
+        };
+        let approve = format!("/api/events/{id}/approve");
+        send(&approve, r#"{"publish":"2027-03-01T00:00:00Z"}"#).await.fails(422, "unknown-field");
+        send(&approve, r#"{"publish":"#).await.fails(400, "malformed-json");
+        send(&approve, r#"{"a":1,"a":2}"#).await.fails(400, "malformed-json");
+        send(&approve, "[]").await.fails(422, "invalid-type");
+        assert_eq!(api.status(&id).await, "ready", "nothing was done");
+        send(&approve, " { } ").await.is(202);
+        send(&format!("/api/events/{id}/pause"), r#"{"reason":"rain"}"#).await.fails(422, "unknown-field");
+        assert_eq!(api.status(&id).await, "live");
+    });
+}
