@@ -50,7 +50,9 @@ pub(crate) fn limit_key(address: IpAddr) -> IpAddr {
 /// The hops of all lines of `X-Forwarded-For`, the client's own word first. `None`: a hop that names no address.
 fn forwarded_for(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
     let lines = headers.get_all("x-forwarded-for").iter().map(|line| line.to_str());
-    lines.flat_map(|line| items(line.unwrap_or("unknown"), ',')).map(node).collect()
+    // This header knows no quotes: one that a client writes must not swallow the comma before the proxy's own word.
+    let parts = lines.flat_map(|line| line.unwrap_or("unknown").split(','));
+    parts.map(|part| part.trim().trim_matches('"').trim()).filter(|part| !part.is_empty()).map(node).collect()
 }
 
 /// The same of `Forwarded`.
@@ -127,6 +129,20 @@ mod tests {
         let trusted: Vec<String> = trusted.iter().map(|proxy| (*proxy).to_owned()).collect();
         let trusted = TrustedProxies::parse(&trusted).expect("addresses");
         client_address(&parts, &trusted).to_string()
+    }
+
+    /// Case M6: a quote of the client's does not hide what the proxy wrote behind it.
+    #[test]
+    fn a_quote_of_the_client_hides_nothing() {
+        const X: &str = "x-forwarded-for";
+        for lines in [
+            &[(X, "\"x, 203.0.113.9")][..],
+            &[(X, "\"x"), (X, "203.0.113.9\"")],
+            &[(X, "\"1.1.1.1, 203.0.113.9\"")],
+            &[(X, "1.1.1.1\",\"203.0.113.9\"")],
+        ] {
+            assert_eq!(seen("127.0.0.1", lines, &["127.0.0.1"]), "203.0.113.9", "{lines:?}");
+        }
     }
 
     /// Cases M6, 8 and 10.
