@@ -41,9 +41,9 @@ pub(crate) fn check(password: &str, email: &str) -> Result<String, &'static str>
     }
 }
 
-/// Would a guesser try it first? Whatever its case, its width, and the spaces around it.
+/// Would a guesser try it first? Case, width, unseen marks and the spaces around it make no difference.
 fn is_common(password: &str, email: &str) -> bool {
-    let plain = password.trim().to_lowercase();
+    let plain = domain::text::shown(password).trim().to_lowercase();
     let narrow: String = plain.nfkc().collect::<String>().trim().to_lowercase();
     is_own(&plain, email) || is_own(&narrow, email) || is_pattern(&plain) || is_pattern(&narrow) || is_listed(&narrow)
 }

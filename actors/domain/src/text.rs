@@ -2,7 +2,8 @@
 
 mod form;
 
-pub(crate) use form::{is_unseen, shown};
+pub(crate) use form::is_unseen;
+pub use form::shown;
 
 use std::fmt;
 use unicode_segmentation::UnicodeSegmentation;

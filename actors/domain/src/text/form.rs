@@ -96,7 +96,8 @@ fn without_invisible(s: &str) -> String {
 }
 
 /// What a text shows, in NFC; its white space, controls and overrides are still there.
-pub(crate) fn shown(s: &str) -> String {
+#[must_use]
+pub fn shown(s: &str) -> String {
     if s.is_ascii() {
         return s.to_owned();
     }
