@@ -214,9 +214,12 @@ fn import(text: &str) -> Import {
     import
 }
 
-/// What separates the fields: the most frequent of what spreadsheets write, a comma before others.
+/// What separates the fields: the most frequent of what spreadsheets write, a comma before others. What stands in quotes is
+/// part of a name.
 fn separator(text: &str) -> u8 {
-    let count = |separator: &u8| text.bytes().filter(|byte| byte == separator).count();
+    let outside = |line: &str| line.split('"').step_by(2).collect::<String>();
+    let bare: String = text.lines().map(outside).collect();
+    let count = |separator: &u8| bare.bytes().filter(|byte| byte == separator).count();
     [b';', b'\t', b','].into_iter().max_by_key(count).unwrap_or(b',')
 }
 
