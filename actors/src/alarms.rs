@@ -130,7 +130,7 @@ impl State {
                 metrics::gauge!("redis_memory_ratio").set(ratio);
             }
             let (open, refusing) = (shared.breakers.open(), shared.breakers.refusing());
-            let counted = shared.store.run(|c| Box::pin(async move { storage::dead::count(c).await })).await;
+            let counted = shared.store.run(async move |c| storage::dead::count(c).await).await;
             let dead = counted.ok().inspect(|n| metrics::gauge!("dead_letters").set(*n as f64));
             let clock_ahead = storage::clock::ahead_seconds();
             metrics::gauge!("database_clock_ahead_seconds").set(clock_ahead);

@@ -292,9 +292,7 @@ impl Publishing {
         let (id, channel, lease) = (self.task.distribution, self.channel, self.task.lease);
         self.shared
             .store
-            .tx(move |c| {
-                Box::pin(async move { storage::distributions::remember(c, id, channel, attempt, remote, lease).await })
-            })
+            .tx(async move |c| storage::distributions::remember(c, id, channel, attempt, remote, lease).await)
             .await
     }
 
@@ -319,9 +317,7 @@ impl Publishing {
         let (id, channel) = (self.task.distribution, self.channel);
         self.shared
             .store
-            .run(move |c| {
-                Box::pin(async move { storage::distributions::look_again(c, id, channel, status, after).await })
-            })
+            .run(async move |c| storage::distributions::look_again(c, id, channel, status, after).await)
             .await
     }
 
@@ -331,14 +327,12 @@ impl Publishing {
         let begun = self
             .shared
             .store
-            .tx(move |c| {
-                Box::pin(async move {
-                    if storage::events::is_over_of(c, id).await? {
-                        return Ok(Begun::TooLate);
-                    }
-                    let begun = storage::distributions::begin_call(c, id, channel, lease).await?;
-                    Ok(begun.map_or(Begun::Elsewhere, Begun::Call))
-                })
+            .tx(async move |c| {
+                if storage::events::is_over_of(c, id).await? {
+                    return Ok(Begun::TooLate);
+                }
+                let begun = storage::distributions::begin_call(c, id, channel, lease).await?;
+                Ok(begun.map_or(Begun::Elsewhere, Begun::Call))
             })
             .await?;
         if let Begun::Call(d) = &begun {
@@ -436,20 +430,18 @@ impl Publishing {
         let changed = self
             .shared
             .store
-            .tx(move |c| {
-                Box::pin(async move {
-                    let from = [Publishing, Retrying, Queued, AwaitingReview, Unknown];
-                    let Some((d, ended)) =
-                        storage::distributions::change(c, id, channel, &from, Some(attempt), change).await?
-                    else {
-                        return Ok(None);
-                    };
-                    let told = match crate::publishing::trouble(&d, channel, &title) {
-                        Some(notice) => Some(storage::notices::insert(c, notice).await?),
-                        None => None,
-                    };
-                    Ok(Some((d, ended, told)))
-                })
+            .tx(async move |c| {
+                let from = [Publishing, Retrying, Queued, AwaitingReview, Unknown];
+                let Some((d, ended)) =
+                    storage::distributions::change(c, id, channel, &from, Some(attempt), change).await?
+                else {
+                    return Ok(None);
+                };
+                let told = match crate::publishing::trouble(&d, channel, &title) {
+                    Some(notice) => Some(storage::notices::insert(c, notice).await?),
+                    None => None,
+                };
+                Ok(Some((d, ended, told)))
             })
             .await?;
         let Some((d, ended, told)) = changed else { return Ok(false) };

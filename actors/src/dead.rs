@@ -25,8 +25,7 @@ impl Handles {
     /// # Errors
     /// Whatever the database said.
     pub async fn replay_all(&self, filter: Filter, per_second: u32, dry_run: bool) -> Result<usize> {
-        let found: Vec<DeadLetter> =
-            self.shared.store.run(move |c| Box::pin(async move { list(c, filter, MOST_REPLAYED).await })).await?;
+        let found: Vec<DeadLetter> = self.shared.store.run(async move |c| list(c, filter, MOST_REPLAYED).await).await?;
         let n = found.len();
         if !dry_run {
             let shared = self.shared.clone();
@@ -64,10 +63,7 @@ fn parse(id: &str) -> Option<(DistributionId, Channel)> {
 }
 
 async fn requeue(shared: &Arc<Shared>, id: DistributionId, channel: Channel) -> Result<bool> {
-    let again = shared
-        .store
-        .tx(move |c| Box::pin(async move { storage::distributions::requeue(c, id, channel).await }))
-        .await?;
+    let again = shared.store.tx(async move |c| storage::distributions::requeue(c, id, channel).await).await?;
     let Some(d) = again else { return Ok(false) };
     crate::publishing::announce(shared, &d, channel, false);
     let (event, owner): (EventId, UserId) = (d.event, d.owner);

@@ -325,16 +325,14 @@ fn answer<T: Send + 'static>(reply: Reply<T>, result: Result<T, EventError>) {
 async fn load(myself: &ActorRef<Msg>, s: &mut State) {
     let id = s.args.id;
     let generation = s.args.known.generation.load(Ordering::Acquire);
-    let read = s.shared.store.run(move |c| {
-        Box::pin(async move {
-            let Some(event) = storage::events::get(c, id).await? else { return Ok(None) };
-            let shop =
-                storage::stores::get(c, event.store).await?.ok_or_else(|| StorageError::Corrupt("no store".into()))?;
-            let tally = storage::tally::load(c, id, 0).await?;
-            let figures = storage::stats::load(c, id).await?;
-            let sure = tally.version;
-            Ok(Some(Loaded { event: Arc::new(event), shop, tally, figures, returning_to: 0, stale: false, sure }))
-        })
+    let read = s.shared.store.run(async move |c| {
+        let Some(event) = storage::events::get(c, id).await? else { return Ok(None) };
+        let shop =
+            storage::stores::get(c, event.store).await?.ok_or_else(|| StorageError::Corrupt("no store".into()))?;
+        let tally = storage::tally::load(c, id, 0).await?;
+        let figures = storage::stats::load(c, id).await?;
+        let sure = tally.version;
+        Ok(Some(Loaded { event: Arc::new(event), shop, tally, figures, returning_to: 0, stale: false, sure }))
     });
     match read.await {
         Ok(Some(loaded)) => {

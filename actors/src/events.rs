@@ -353,7 +353,7 @@ impl EventHandle {
     /// The gate is not open: paused, or not begun? As storage has it: the actor may not have heard of it yet.
     async fn why_not_open(&self) -> EnterError {
         let (store, id) = (&self.events.inner.shared.store, self.id);
-        match store.run(move |c| Box::pin(async move { storage::entries::gate(c, id).await })).await {
+        match store.run(async move |c| storage::entries::gate(c, id).await).await {
             Ok(Some(gate)) if gate.gate == 2 || gate.over => EnterError::Ended,
             Ok(Some(gate)) if gate.gate == 0 && gate.begun => EnterError::Paused,
             Ok(Some(_)) => EnterError::NotStarted,

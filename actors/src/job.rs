@@ -84,10 +84,7 @@ impl Actor for JobActor {
             Report::BeatDue => {
                 let (shared, id, epoch, back) = (s.shared.clone(), s.job.id, s.job.epoch, myself.clone());
                 s.shared.tracker.spawn(async move {
-                    let beat = shared
-                        .store
-                        .run(move |c| Box::pin(async move { storage::jobs::beat(c, id, epoch).await }))
-                        .await;
+                    let beat = shared.store.run(async move |c| storage::jobs::beat(c, id, epoch).await).await;
                     // A database that does not answer says nothing about the lease.
                     let _ = back.cast(Report::Beaten(beat.unwrap_or(true)));
                 });
@@ -119,12 +116,7 @@ impl State {
         let (id, epoch) = (self.job.id, self.job.epoch);
         for _ in 0..3 {
             let end = end.clone();
-            match self
-                .shared
-                .store
-                .run(move |c| Box::pin(async move { storage::jobs::finish(c, id, epoch, end).await }))
-                .await
-            {
+            match self.shared.store.run(async move |c| storage::jobs::finish(c, id, epoch, end).await).await {
                 Ok(Some(job)) if job.status.is_over() => return crate::jobs::ended(&self.shared, &job).await,
                 Ok(Some(job)) => return crate::jobs::progressed(&self.shared, &job),
                 Ok(None) => return,
@@ -173,7 +165,7 @@ impl Run {
         let job = self
             .shared
             .store
-            .run(move |c| Box::pin(async move { storage::jobs::progress(c, id, epoch, percent, stage).await }))
+            .run(async move |c| storage::jobs::progress(c, id, epoch, percent, stage).await)
             .await?
             .ok_or(StorageError::Contended)?;
         match shown {

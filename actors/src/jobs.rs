@@ -76,8 +76,7 @@ impl Jobs {
     /// # Errors
     /// Whatever the database said.
     pub async fn submit(&self, job: NewJob) -> Result<Job> {
-        let made =
-            self.shared().store.run(move |c| Box::pin(async move { storage::jobs::insert(c, job).await })).await?;
+        let made = self.shared().store.run(async move |c| storage::jobs::insert(c, job).await).await?;
         self.wake();
         Ok(made)
     }
@@ -87,7 +86,7 @@ impl Jobs {
     /// # Errors
     /// Whatever the database said.
     pub async fn cancel(&self, id: JobId) -> Result<Option<Job>> {
-        let cancel = self.shared().store.run(move |c| Box::pin(async move { storage::jobs::cancel(c, id).await }));
+        let cancel = self.shared().store.run(async move |c| storage::jobs::cancel(c, id).await);
         let gone = cancel.await?;
         if let Some(job) = &gone {
             self.called_off(job).await;
@@ -106,8 +105,7 @@ impl Jobs {
     /// # Errors
     /// Whatever the database said.
     pub async fn replay(&self, id: JobId) -> Result<Option<Job>> {
-        let again =
-            self.shared().store.run(move |c| Box::pin(async move { storage::jobs::replay(c, id).await })).await?;
+        let again = self.shared().store.run(async move |c| storage::jobs::replay(c, id).await).await?;
         if let Some(job) = &again {
             progressed(self.shared(), job);
         }
@@ -131,7 +129,7 @@ impl Jobs {
             }));
         }
         shared.vitals.cache("job", false);
-        let found = shared.store.run(move |c| Box::pin(async move { storage::jobs::get(c, id).await })).await?;
+        let found = shared.store.run(async move |c| storage::jobs::get(c, id).await).await?;
         let Some(job) = found.filter(|j| j.owner == Some(owner)) else { return Ok(None) };
         remember(shared, &job).await;
         Ok(Some(JobView { version: job.version, over: job.status.is_over(), body: crate::view::job(&job) }))
@@ -216,13 +214,12 @@ impl State {
         self.again = false;
         let myself = myself.clone();
         shared.tracker.clone().spawn(async move {
-            let dead = shared.store.run(|c| Box::pin(async move { storage::jobs::bury(c).await })).await;
+            let dead = shared.store.run(async move |c| storage::jobs::bury(c).await).await;
             for job in dead.unwrap_or_default() {
                 tracing::error!(job = %job.id, kind = job.kind.code(), "its runner vanished with each attempt");
                 ended(&shared, &job).await;
             }
-            let claimed =
-                shared.store.run(move |c| Box::pin(async move { storage::jobs::claim(c, room as i64).await })).await;
+            let claimed = shared.store.run(async move |c| storage::jobs::claim(c, room as i64).await).await;
             let _ = myself.cast(Msg::Claimed(claimed));
         });
     }
@@ -248,11 +245,9 @@ impl State {
     async fn give_back(&self, jobs: Vec<Job>) {
         let Some(shared) = self.shared.get() else { return };
         for job in jobs {
-            let back = shared.store.run(move |c| {
-                Box::pin(
-                    async move { storage::jobs::finish(c, job.id, job.epoch, End::Released(Duration::ZERO)).await },
-                )
-            });
+            let back = shared
+                .store
+                .run(async move |c| storage::jobs::finish(c, job.id, job.epoch, End::Released(Duration::ZERO)).await);
             if let Err(e) = back.await {
                 tracing::warn!(job = %job.id, error = %e, "a lease was not given back; it runs out");
             }

@@ -10,7 +10,7 @@ use storage::notices::{NewNotice, Notice, insert, insert_daily, insert_once};
 /// Stores and publishes a notice. A failure is logged: what it is about happened all the same.
 pub(crate) async fn tell(shared: &Shared, notice: NewNotice) {
     let owner = notice.owner;
-    match shared.store.tx(move |c| Box::pin(async move { insert(c, notice).await })).await {
+    match shared.store.tx(async move |c| insert(c, notice).await).await {
         Ok(stored) => publish(shared, owner, &stored),
         Err(e) => tracing::error!(error = %e, "a notice was not stored"),
     }
@@ -20,7 +20,7 @@ impl Handles {
     /// Tells an owner something at most once a day by its kind. A failure is logged: what it is about happened all the same.
     pub async fn tell_daily(&self, notice: NewNotice) {
         let owner = notice.owner;
-        let stored = self.shared.store.tx(move |c| Box::pin(async move { insert_daily(c, notice).await })).await;
+        let stored = self.shared.store.tx(async move |c| insert_daily(c, notice).await).await;
         publish_told(&self.shared, owner, stored);
     }
 }
@@ -29,7 +29,7 @@ impl Handles {
 /// was stored because the database did not take it.
 pub(crate) async fn tell_once(shared: &Shared, notice: NewNotice, event: EventId) -> bool {
     let owner = notice.owner;
-    let stored = shared.store.tx(move |c| Box::pin(async move { insert_once(c, notice, event).await })).await;
+    let stored = shared.store.tx(async move |c| insert_once(c, notice, event).await).await;
     let told = stored.is_ok();
     publish_told(shared, owner, stored);
     told
@@ -51,7 +51,7 @@ const MOST_TOLD: i64 = 1_000;
 pub(crate) async fn tell_of_upstream(shared: &Shared, upstream: Upstream, open: bool) {
     let concerned = shared
         .store
-        .run(move |c| Box::pin(async move { storage::notices::concerned(c, upstream, MOST_TOLD).await }))
+        .run(async move |c| storage::notices::concerned(c, upstream, MOST_TOLD).await)
         .await
         .unwrap_or_default();
     let (ko, en) = if open { down(upstream) } else { up(upstream) };

@@ -160,11 +160,9 @@ where
 
 /// The newest pictures of an event, and the next version of each that is behind the plan.
 async fn read_behind(shared: &Shared, id: EventId, only: Option<ImageId>) -> Result<(Vec<Image>, Vec<Composition>)> {
-    let read = shared.store.run(move |c| {
-        Box::pin(async move {
-            let images = storage::images::of_event(c, id).await?;
-            Ok((plan_words(c, id).await?, images))
-        })
+    let read = shared.store.run(async move |c| {
+        let images = storage::images::of_event(c, id).await?;
+        Ok((plan_words(c, id).await?, images))
     });
     let (words, images) = read.await?;
     let wanted = images.iter().filter(|i| only.is_none_or(|only| i.id == only));
@@ -187,7 +185,7 @@ async fn plan_words(c: &mut storage::Conn, id: EventId) -> Result<Option<PlanWor
 /// The budget of edits is spent; a conflict where another edit was sooner; busy where the account's turn does not come.
 pub async fn edit(shared: &Arc<Shared>, event: &Event, image: Image, change: ImageEdit) -> Result<Image, PictureError> {
     let (id, owner) = (event.id, event.owner);
-    let words = shared.store.run(move |c| Box::pin(async move { plan_words(c, id).await })).await?;
+    let words = shared.store.run(async move |c| plan_words(c, id).await).await?;
     let Some(next) = change.of(&image, words.as_ref()) else { return Ok(image) };
     let (place, own) = (places::wait_for_edit(owner).await?, shared.clone());
     to_its_end(shared, async move {
@@ -204,7 +202,7 @@ pub async fn edit(shared: &Arc<Shared>, event: &Event, image: Image, change: Ima
 /// Rows or objects cannot be read or written; some pictures may have followed.
 pub(crate) async fn follow_plan(shared: &Arc<Shared>, event: &Event, shop: &Shop) -> Result<()> {
     let (id, words) = (event.id, PlanWords::of(event, shop));
-    let images = shared.store.run(move |c| Box::pin(async move { storage::images::of_event(c, id).await })).await?;
+    let images = shared.store.run(async move |c| storage::images::of_event(c, id).await).await?;
     for next in images.iter().filter_map(|image| words.following(image)) {
         match make_picture(shared, event.owner, next).await {
             Ok(_) | Err(StorageError::Conflict { .. }) => {}
@@ -221,7 +219,7 @@ pub(crate) async fn follow_plan(shared: &Arc<Shared>, event: &Event, shop: &Shop
 /// Rows or objects cannot be read or written.
 pub(crate) async fn in_every_size(shared: &Arc<Shared>, event: &Event, chosen: &[Image]) -> Result<Vec<Image>> {
     let id = event.id;
-    let mut all = shared.store.run(move |c| Box::pin(async move { storage::images::of_event(c, id).await })).await?;
+    let mut all = shared.store.run(async move |c| storage::images::of_event(c, id).await).await?;
     let Some(first) = chosen.first() else { return Ok(all) };
     for platform in event.channels.iter().filter_map(|channel| channel.platform()) {
         let there = chosen.iter().any(|i| i.platform == platform);
@@ -250,7 +248,7 @@ pub(crate) async fn make_picture(shared: &Arc<Shared>, owner: UserId, what: Comp
         let _place = place;
         let image = compose_picture(&own, what).await?;
         let stored = image.clone();
-        own.store.tx(move |c| Box::pin(async move { storage::images::insert(c, &stored).await })).await?;
+        own.store.tx(async move |c| storage::images::insert(c, &stored).await).await?;
         Ok(image)
     })
     .await
@@ -265,10 +263,8 @@ async fn compose_within_budget(
     what: Composition,
 ) -> Result<Image, PictureError> {
     let id = what.id;
-    let read = shared.store.run(move |c| {
-        Box::pin(async move {
-            Ok((storage::images::spent_today(c, owner, budget).await?, storage::images::newest(c, id).await?))
-        })
+    let read = shared.store.run(async move |c| {
+        Ok((storage::images::spent_today(c, owner, budget).await?, storage::images::newest(c, id).await?))
     });
     let (spent, newest) = read.await?;
     if newest.is_none_or(|newest| newest.version + 1 != what.version) {
@@ -279,14 +275,12 @@ async fn compose_within_budget(
     }
     let image = compose_picture(shared, what).await?;
     let stored = image.clone();
-    let within = shared.store.tx(move |c| {
-        Box::pin(async move {
-            let within = storage::images::spend(c, owner, budget, MAX_COMPOSITIONS_PER_DAY).await?;
-            if within {
-                storage::images::insert(c, &stored).await?;
-            }
-            Ok(within)
-        })
+    let within = shared.store.tx(async move |c| {
+        let within = storage::images::spend(c, owner, budget, MAX_COMPOSITIONS_PER_DAY).await?;
+        if within {
+            storage::images::insert(c, &stored).await?;
+        }
+        Ok(within)
     });
     if !within.await? {
         return Err(PictureError::BudgetSpent);
@@ -300,9 +294,8 @@ async fn compose_within_budget(
 /// The row or the folder cannot be written.
 pub(crate) async fn store_object(shared: &Shared, name: &str, bytes: Vec<u8>) -> Result<()> {
     let intended = name.to_owned();
-    let schedule = shared.store.run(move |c| {
-        Box::pin(async move { storage::objects::schedule_deletion(c, &intended, ROW_GRACE_SECONDS).await })
-    });
+    let schedule =
+        shared.store.run(async move |c| storage::objects::schedule_deletion(c, &intended, ROW_GRACE_SECONDS).await);
     schedule.await?;
     shared.objects.put(name, bytes).await
 }
@@ -316,7 +309,7 @@ pub async fn file(shared: &Shared, name: &str) -> Result<Option<Bytes>> {
         return Ok(Some(bytes));
     }
     let wanted = name.to_owned();
-    let row = shared.store.run(move |c| Box::pin(async move { storage::images::by_name(c, &wanted).await }));
+    let row = shared.store.run(async move |c| storage::images::by_name(c, &wanted).await);
     let Some(image) = row.await? else { return Ok(None) };
     let _place = places::wait(image.id.0).await;
     if let Some(bytes) = shared.objects.get(name).await? {

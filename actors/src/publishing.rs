@@ -110,7 +110,7 @@ pub(crate) async fn prepare(shared: &Arc<Shared>, event: &Event) -> Result<()> {
 /// The shop of an event; `None` while it may not publish.
 async fn publishing_shop(shared: &Shared, event: &Event) -> Result<Option<Shop>> {
     let store = event.store;
-    let shop = shared.store.run(move |c| Box::pin(async move { storage::stores::get(c, store).await })).await?;
+    let shop = shared.store.run(async move |c| storage::stores::get(c, store).await).await?;
     let shop = shop.ok_or_else(|| StorageError::Corrupt("no store".into()))?;
     Ok((!shop.removed && shop.verification != Verification::Rejected).then_some(shop))
 }
@@ -119,8 +119,7 @@ async fn publishing_shop(shared: &Shared, event: &Event) -> Result<Option<Shop>>
 async fn paint(shared: &Arc<Shared>, event: &Event, shop: &Shop) -> Result<ApprovalPictures> {
     crate::pictures::follow_plan(shared, event, shop).await?;
     let ids = event.content.iter().map(|c| c.image.0).collect::<Vec<Uuid>>();
-    let mut chosen =
-        shared.store.run(move |c| Box::pin(async move { storage::images::newest_of(c, ids).await })).await?;
+    let mut chosen = shared.store.run(async move |c| storage::images::newest_of(c, ids).await).await?;
     // As they were chosen: the first stands in for channels without one of their own.
     chosen.sort_by_key(|i| event.content.iter().position(|item| item.image == i.id));
     let all = crate::pictures::in_every_size(shared, event, &chosen).await.unwrap_or_else(|e| {
@@ -286,20 +285,18 @@ pub async fn recall(
 ) -> Result<Option<Distribution>> {
     let begun = shared
         .store
-        .tx(move |c| {
-            Box::pin(async move {
-                let Some(d) = storage::distributions::begin_recall(c, id).await? else { return Ok(None) };
-                let recall = NewJob {
-                    kind: JobKind::Recall,
-                    key: format!("recall:{id}"),
-                    owner: Some(owner),
-                    event: Some(event),
-                    input: json!({"distribution": id}),
-                    after: Duration::ZERO,
-                };
-                storage::jobs::insert(c, recall).await?;
-                Ok(Some(d))
-            })
+        .tx(async move |c| {
+            let Some(d) = storage::distributions::begin_recall(c, id).await? else { return Ok(None) };
+            let recall = NewJob {
+                kind: JobKind::Recall,
+                key: format!("recall:{id}"),
+                owner: Some(owner),
+                event: Some(event),
+                input: json!({"distribution": id}),
+                after: Duration::ZERO,
+            };
+            storage::jobs::insert(c, recall).await?;
+            Ok(Some(d))
         })
         .await?;
     if let Some(d) = &begun {

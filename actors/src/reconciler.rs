@@ -110,14 +110,12 @@ impl State {
 async fn look(shared: &Arc<Shared>, housekeeping: bool) -> Result<()> {
     let (due, orphans, old, standing) = shared
         .store
-        .run(|c| {
-            Box::pin(async move {
-                let due = storage::events::due(c, AHEAD_SECONDS).await?;
-                let orphans = storage::distributions::orphaned(c).await?;
-                let old = storage::events::to_measure(c, MEASURE_SECONDS).await?;
-                let standing = storage::distributions::not_recalled(c).await?;
-                Ok((due, orphans, old, standing))
-            })
+        .run(async move |c| {
+            let due = storage::events::due(c, AHEAD_SECONDS).await?;
+            let orphans = storage::distributions::orphaned(c).await?;
+            let old = storage::events::to_measure(c, MEASURE_SECONDS).await?;
+            let standing = storage::distributions::not_recalled(c).await?;
+            Ok((due, orphans, old, standing))
         })
         .await?;
     for id in due {
@@ -142,7 +140,7 @@ async fn look(shared: &Arc<Shared>, housekeeping: bool) -> Result<()> {
     }
     if housekeeping {
         shared.store.ensure_partitions().await?;
-        shared.store.run(|c| Box::pin(async move { storage::sessions::sweep(c).await })).await?;
+        shared.store.run(async move |c| storage::sessions::sweep(c).await).await?;
         sweep::drop_superseded(shared).await?;
     }
     sweep::delete_files(shared).await

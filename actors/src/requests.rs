@@ -84,20 +84,18 @@ impl Handles {
         let key = key.to_owned();
         self.shared
             .store
-            .run(move |c| {
-                Box::pin(async move {
-                    let source = storage::offers::OfferSource::LastGood;
-                    storage::offers::insert(
-                        c,
-                        event,
-                        &key,
-                        clients::prompt::RECOMMENDATION,
-                        source,
-                        &proposal,
-                        chrono::Utc::now(),
-                    )
-                    .await
-                })
+            .run(async move |c| {
+                let source = storage::offers::OfferSource::LastGood;
+                storage::offers::insert(
+                    c,
+                    event,
+                    &key,
+                    clients::prompt::RECOMMENDATION,
+                    source,
+                    &proposal,
+                    chrono::Utc::now(),
+                )
+                .await
             })
             .await
     }
@@ -124,8 +122,7 @@ impl Handles {
 
     /// Asks for a job unless the business has used up its quota; that is counted where the row is stored.
     async fn within_quota(&self, job: NewJob, per_day: i64) -> Result<Recommended> {
-        let asked =
-            self.shared.store.tx(move |c| Box::pin(async move { storage::jobs::insert_within(c, job, per_day).await }));
+        let asked = self.shared.store.tx(async move |c| storage::jobs::insert_within(c, job, per_day).await);
         let Some(job) = asked.await? else { return Ok(Recommended::QuotaExceeded) };
         self.jobs.wake();
         Ok(Recommended::Job(Box::new(job)))
@@ -143,19 +140,17 @@ impl Handles {
     ) -> Result<domain::event::Event, EventError> {
         let who = domain::event::Who::Owner(event.owner);
         let stored = event.clone();
-        let inserting = self.shared.store.tx(move |c| {
-            Box::pin(async move {
-                // Two drafts at once: each waits for the other to be counted.
-                storage::stores::hold(c, stored.owner).await?;
-                if storage::events::count_drafts(c, stored.owner).await? >= MAX_DRAFTS {
-                    return Ok(false);
-                }
-                storage::events::insert(c, &stored, &facts, who).await?;
-                for picture in &pictures {
-                    storage::images::insert(c, picture).await?;
-                }
-                Ok(true)
-            })
+        let inserting = self.shared.store.tx(async move |c| {
+            // Two drafts at once: each waits for the other to be counted.
+            storage::stores::hold(c, stored.owner).await?;
+            if storage::events::count_drafts(c, stored.owner).await? >= MAX_DRAFTS {
+                return Ok(false);
+            }
+            storage::events::insert(c, &stored, &facts, who).await?;
+            for picture in &pictures {
+                storage::images::insert(c, picture).await?;
+            }
+            Ok(true)
         });
         if inserting.await? { Ok(event) } else { Err(EventError::TooManyDrafts) }
     }
@@ -183,15 +178,13 @@ impl Handles {
         let again = self
             .shared
             .store
-            .tx(move |c| {
-                Box::pin(async move {
-                    let mut again = Vec::new();
-                    for channel in named {
-                        let queued = storage::distributions::requeue(c, id, channel).await?;
-                        again.extend(queued.map(|d| (channel, d)));
-                    }
-                    Ok(again)
-                })
+            .tx(async move |c| {
+                let mut again = Vec::new();
+                for channel in named {
+                    let queued = storage::distributions::requeue(c, id, channel).await?;
+                    again.extend(queued.map(|d| (channel, d)));
+                }
+                Ok(again)
             })
             .await?;
         for (channel, d) in &again {
@@ -215,20 +208,18 @@ impl Handles {
         let changed = self
             .shared
             .store
-            .tx(move |c| {
-                Box::pin(async move {
-                    let known = storage::distributions::get(c, id).await?;
-                    let mut change = change;
-                    if posted && known.is_some_and(|d| d.recalling) {
-                        // It was called off, and stays up.
-                        change.error = Some(ChannelError::left_up(channel));
-                    }
-                    let changed = storage::distributions::change(c, id, channel, &[P::Unknown], None, change).await?;
-                    let Some((d, ended)) = changed else { return Ok(None) };
-                    // What went out is what is paid for.
-                    let version = storage::events::log_fact(c, d.event).await?;
-                    Ok(Some((d, ended, version)))
-                })
+            .tx(async move |c| {
+                let known = storage::distributions::get(c, id).await?;
+                let mut change = change;
+                if posted && known.is_some_and(|d| d.recalling) {
+                    // It was called off, and stays up.
+                    change.error = Some(ChannelError::left_up(channel));
+                }
+                let changed = storage::distributions::change(c, id, channel, &[P::Unknown], None, change).await?;
+                let Some((d, ended)) = changed else { return Ok(None) };
+                // What went out is what is paid for.
+                let version = storage::events::log_fact(c, d.event).await?;
+                Ok(Some((d, ended, version)))
             })
             .await?;
         let Some((d, ended, version)) = changed else { return Ok(false) };

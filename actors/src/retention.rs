@@ -33,7 +33,7 @@ const DRAW_LAST_CALL: (&str, i32) = (LAST_CALL, DRAW_DAYS - LAST_CALL_DAYS);
 /// Tells owners, once each, that customers wait for a draw, and when it will soon be too late for one.
 pub(crate) async fn remind(shared: &Shared) -> Result<()> {
     for (kind, days) in [DRAW_WAITING, DRAW_LAST_CALL] {
-        let waiting = shared.store.run(move |c| Box::pin(async move { undrawn(c, kind, days, EVENTS).await })).await?;
+        let waiting = shared.store.run(async move |c| undrawn(c, kind, days, EVENTS).await).await?;
         for event in waiting {
             crate::notices::tell(shared, reminder(kind, event)).await;
         }
@@ -73,7 +73,7 @@ fn reminder(kind: &'static str, event: Undrawn) -> NewNotice {
 /// Destroys what is due. What fails is tried again by the next look; what was cut off goes on there.
 pub(crate) async fn destroy(shared: &Shared) -> Result<()> {
     for scope in [Scope::Losers, Scope::All] {
-        let events = shared.store.run(move |c| Box::pin(async move { due(c, scope, EVENTS).await })).await?;
+        let events = shared.store.run(async move |c| due(c, scope, EVENTS).await).await?;
         for event in events {
             match destroy_of(shared, scope, event).await {
                 Ok(entries) => tracing::info!(%event, ?scope, entries, "personal data is destroyed"),
@@ -91,16 +91,16 @@ pub(crate) async fn destroy(shared: &Shared) -> Result<()> {
 
 async fn destroy_of(shared: &Shared, scope: Scope, event: EventId) -> std::result::Result<i64, EventError> {
     let store = shared.events().get(event).read().await?.store;
-    let numbers = shared.store.run(move |c| Box::pin(async move { storage::tally::last_no(c, event).await })).await?;
+    let numbers = shared.store.run(async move |c| storage::tally::last_no(c, event).await).await?;
     let mut from = 1;
     while from <= numbers {
         let to = from + ROWS - 1;
-        shared.store.run(move |c| Box::pin(async move { blank(c, scope, event, store, from, to).await })).await?;
+        shared.store.run(async move |c| blank(c, scope, event, store, from, to).await).await?;
         from = to + 1;
     }
     let (entries, record) = match scope {
         Scope::Losers => {
-            let entries = shared.store.run(move |c| Box::pin(async move { nameless(c, event).await })).await?;
+            let entries = shared.store.run(async move |c| nameless(c, event).await).await?;
             (entries, Command::RecordDestroyed { entries })
         }
         Scope::All => (numbers, Command::Purge { entries: numbers }),

@@ -13,8 +13,7 @@ use testkit::{TestSystem, form};
 async fn published(system: &TestSystem, event: EventId) {
     let store = &system.handles().shared.store;
     let settled = async || {
-        let found =
-            store.run(move |c| Box::pin(async move { storage::distributions::settled_at(c, event).await })).await;
+        let found = store.run(async move |c| storage::distributions::settled_at(c, event).await).await;
         found.unwrap().is_some_and(|channels| !channels.is_empty())
     };
     let limit = std::time::Instant::now() + std::time::Duration::from_secs(20);
@@ -85,10 +84,7 @@ async fn a_stop_loses_nobody_and_answers_everybody() {
         }
     }
     let store = database.open().await;
-    let stored = store
-        .run(move |c| Box::pin(async move { storage::entries::page(c, id, None, None, 0, 1000).await }))
-        .await
-        .unwrap();
+    let stored = store.run(async move |c| storage::entries::page(c, id, None, None, 0, 1000).await).await.unwrap();
     let numbers: std::collections::HashSet<i64> = stored.iter().map(|p| p.entry_no).collect();
     assert!(acknowledged.iter().all(|n| numbers.contains(n)), "every yes is a row");
     assert!(stored.iter().all(|p| p.open(&keys).unwrap().is_some()));
@@ -183,13 +179,11 @@ async fn a_held_head_delays_only_its_own_entries() {
     let (release, released) = tokio::sync::oneshot::channel::<()>();
     let holder = tokio::spawn(async move {
         let held_on: storage::Result<()> = store
-            .tx(move |c| {
-                Box::pin(async move {
-                    storage::events::log_fact(c, held).await?;
-                    let _ = locked.send(());
-                    let _ = released.await;
-                    Err(storage::StorageError::Other("rolled back".into()))
-                })
+            .tx(async move |c| {
+                storage::events::log_fact(c, held).await?;
+                let _ = locked.send(());
+                let _ = released.await;
+                Err(storage::StorageError::Other("rolled back".into()))
             })
             .await;
         assert!(held_on.is_err());
@@ -237,10 +231,9 @@ async fn pages_are_made_once_and_never_older_than_what_was_acknowledged() {
     let name = event.public().await.unwrap().body().korean.clone();
     let store = system.handles().shared.store.clone();
     let shop = event.read().await.unwrap().store;
-    let mut new =
-        store.run(move |c| Box::pin(async move { storage::stores::get(c, shop).await })).await.unwrap().unwrap();
+    let mut new = store.run(async move |c| storage::stores::get(c, shop).await).await.unwrap().unwrap();
     new.name = "새이름".into();
-    assert!(store.run(move |c| Box::pin(async move { storage::stores::update(c, &new, None).await })).await.unwrap());
+    assert!(store.run(async move |c| storage::stores::update(c, &new, None).await).await.unwrap());
     system.handles().events.store_changed(shop);
     let renamed = event.public().await.unwrap();
     assert_ne!(renamed.body().korean, name);
@@ -261,20 +254,17 @@ async fn a_job_whose_runner_vanishes_each_time_is_parked() {
          values ('{id}', 'recommendation', 'poison', 'running', 1, '{job}', '{{}}', 5, 5, now() - interval '1 second', 5)"
     );
     // Before it is parked it is not claimed either: nobody else sees the row while this transaction is open.
-    let claimed = store.run(move |c| {
-        Box::pin(async move {
-            c.batch_execute(&format!("begin; {lost}")).await?;
-            let claimed = storage::jobs::claim(c, 100).await;
-            c.batch_execute("rollback").await?;
-            c.batch_execute(&lost).await?;
-            claimed
-        })
+    let claimed = store.run(async move |c| {
+        c.batch_execute(&format!("begin; {lost}")).await?;
+        let claimed = storage::jobs::claim(c, 100).await;
+        c.batch_execute("rollback").await?;
+        c.batch_execute(&lost).await?;
+        claimed
     });
     assert!(claimed.await.unwrap().iter().all(|j| j.id != id), "it has no attempt left");
     let limit = std::time::Instant::now() + std::time::Duration::from_secs(20);
     loop {
-        let found =
-            store.run(move |c| Box::pin(async move { storage::jobs::get(c, id).await })).await.unwrap().unwrap();
+        let found = store.run(async move |c| storage::jobs::get(c, id).await).await.unwrap().unwrap();
         if found.status == domain::job::JobStatus::Dead {
             assert_eq!((found.attempts, found.error.unwrap()["code"].as_str().unwrap()), (5, "runner-lost"));
             break;
@@ -293,7 +283,7 @@ async fn a_busy_database_is_not_a_gone_one() {
     let system = TestSystem::start().await;
     let store = system.handles().shared.store.clone();
     let nap = |store: storage::Store| async move {
-        store.run(|c| Box::pin(async move { Ok(c.batch_execute("select pg_sleep(0.1)").await?) })).await
+        store.run(async move |c| Ok(c.batch_execute("select pg_sleep(0.1)").await?)).await
     };
     // More than all connections do in a second and a half.
     let naps: Vec<_> = (0..200).map(|_| tokio::spawn(nap(store.clone()))).collect();
@@ -309,13 +299,11 @@ async fn a_busy_database_is_not_a_gone_one() {
         // It has no timers.
         return system.stop().await;
     }
-    let late = store.run(|c| {
-        Box::pin(async move {
-            c.batch_execute("set statement_timeout = 50").await?;
-            let late = c.batch_execute("select pg_sleep(5)").await;
-            c.batch_execute("reset statement_timeout").await?;
-            Ok(late?)
-        })
+    let late = store.run(async move |c| {
+        c.batch_execute("set statement_timeout = 50").await?;
+        let late = c.batch_execute("select pg_sleep(5)").await;
+        c.batch_execute("reset statement_timeout").await?;
+        Ok(late?)
     });
     assert!(matches!(late.await, Err(storage::StorageError::Busy)), "nothing was done");
     system.stop().await;

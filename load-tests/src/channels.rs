@@ -88,8 +88,7 @@ async fn settled(system: &TestSystem, id: EventId) -> Result<Vec<(Channel, chron
     let begun = Instant::now();
     loop {
         let store = &system.handles().shared.store;
-        let times =
-            store.run(move |c| Box::pin(async move { storage::distributions::settled_at(c, id).await })).await?;
+        let times = store.run(async move |c| storage::distributions::settled_at(c, id).await).await?;
         if let Some(times) = times {
             return Ok(times);
         }

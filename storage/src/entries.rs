@@ -437,7 +437,7 @@ pub async fn all_leaves(store: &Store, event: EventId) -> Result<Vec<Leaf>> {
     let mut all: Vec<Leaf> = Vec::new();
     loop {
         let after = all.last().map_or(0, |l| l.entry_no as i64);
-        let page = store.run(move |c| Box::pin(async move { leaves(c, event, after).await })).await?;
+        let page = store.run(async move |c| leaves(c, event, after).await).await?;
         if page.is_empty() {
             return Ok(all);
         }

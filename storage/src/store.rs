@@ -43,6 +43,22 @@ const WRITERS: u32 = 2;
 /// Connections to a server. One writer of entries and a handful of readers saturate two cores.
 const SERVER_CONNECTIONS: u32 = 12;
 
+/// An async closure over a connection, whose future may be sent to another thread.
+///
+/// `AsyncFnOnce` alone cannot say that its future is `Send`; diesel-async has the same helper for its transactions, privately.
+pub trait UnitOfWork<C, R>: AsyncFnOnce(C) -> R + FnOnce(C) -> <Self as UnitOfWork<C, R>>::Fut {
+    /// The future that the closure returns.
+    type Fut: Future<Output = R>;
+}
+
+impl<F, C, Fut, R> UnitOfWork<C, R> for F
+where
+    F: AsyncFnOnce(C) -> R + FnOnce(C) -> Fut,
+    Fut: Future<Output = R>,
+{
+    type Fut = Fut;
+}
+
 /// Which PostgreSQL this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -225,8 +241,8 @@ impl Store {
     /// Errors are told apart by English messages. A server that speaks another language, and does not let this role choose,
     /// is judged by time instead.
     async fn hear_language(&self) -> Result<()> {
-        let language = self
-            .run(|c| Box::pin(async move { sql("select current_setting('lc_messages') as s").first::<Word>(c).await }));
+        let language =
+            self.run(async move |c| sql("select current_setting('lc_messages') as s").first::<Word>(c).await);
         let language = language.await?.map(|w| w.s).unwrap_or_default();
         let english = ["C", "POSIX", "en", "English"].iter().any(|known| language.starts_with(known));
         self.inner.foreign.store(!english, Ordering::Relaxed);
@@ -249,7 +265,7 @@ impl Store {
             return Ok(epoch.clone());
         }
         let row = self
-            .run(|c| Box::pin(async move { sql("select epoch as s from participation.epoch").first::<Word>(c).await }))
+            .run(async move |c| sql("select epoch as s from participation.epoch").first::<Word>(c).await)
             .await?
             .ok_or_else(|| crate::error::corrupt("no epoch"))?;
         let _ = cell.set(row.s.clone());
@@ -261,12 +277,8 @@ impl Store {
     /// # Errors
     /// Whatever the database said.
     pub async fn ensure_partitions(&self) -> Result<()> {
-        self.run(|c| {
-            Box::pin(async move {
-                sql("select participation.ensure_partitions_v1((current_date - interval '1 month')::date, 5)")
-                    .run(c)
-                    .await
-            })
+        self.run(async move |c| {
+            sql("select participation.ensure_partitions_v1((current_date - interval '1 month')::date, 5)").run(c).await
         })
         .await?;
         Ok(())
@@ -280,7 +292,8 @@ impl Store {
     pub async fn run<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Send + 'static,
+        for<'c> F:
+            AsyncFnOnce(&'c mut Conn) -> Result<T> + UnitOfWork<&'c mut Conn, Result<T>, Fut: Send> + Send + 'static,
     {
         self.run_within(WORK, work).await
     }
@@ -292,13 +305,12 @@ impl Store {
     pub async fn run_long<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Send + 'static,
+        for<'c> F:
+            AsyncFnOnce(&'c mut Conn) -> Result<T> + UnitOfWork<&'c mut Conn, Result<T>, Fut: Send> + Send + 'static,
     {
-        self.run_within(LONG, move |c| {
-            Box::pin(async move {
-                c.batch_execute("set statement_timeout = 0").await?;
-                work(c).await
-            })
+        self.run_within(LONG, async move |c| {
+            c.batch_execute("set statement_timeout = 0").await?;
+            work(c).await
         })
         .await
     }
@@ -306,7 +318,8 @@ impl Store {
     async fn run_within<T, F>(&self, limit: Duration, work: F) -> Result<T>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Send + 'static,
+        for<'c> F:
+            AsyncFnOnce(&'c mut Conn) -> Result<T> + UnitOfWork<&'c mut Conn, Result<T>, Fut: Send> + Send + 'static,
     {
         let inner = self.inner.clone();
         finished(tokio::spawn(async move {
@@ -331,7 +344,8 @@ impl Store {
     pub async fn run_writer<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Send + 'static,
+        for<'c> F:
+            AsyncFnOnce(&'c mut Conn) -> Result<T> + UnitOfWork<&'c mut Conn, Result<T>, Fut: Send> + Send + 'static,
     {
         let Some(writers) = self.inner.writers.clone() else { return self.run(work).await };
         let foreign = self.inner.foreign.load(Ordering::Relaxed);
@@ -349,12 +363,10 @@ impl Store {
     pub async fn tx<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Send + 'static,
+        for<'c> F:
+            AsyncFnOnce(&'c mut Conn) -> Result<T> + UnitOfWork<&'c mut Conn, Result<T>, Fut: Send> + Send + 'static,
     {
-        self.run(move |c| {
-            Box::pin(async move { c.transaction::<T, StorageError, _>(async move |c| work(c).await).await })
-        })
-        .await
+        self.run(async move |c| c.transaction::<T, StorageError, _>(work).await).await
     }
 
     /// The same as [`Store::run_long`].
@@ -364,12 +376,10 @@ impl Store {
     pub async fn tx_long<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>> + Send + 'static,
+        for<'c> F:
+            AsyncFnOnce(&'c mut Conn) -> Result<T> + UnitOfWork<&'c mut Conn, Result<T>, Fut: Send> + Send + 'static,
     {
-        self.run_long(move |c| {
-            Box::pin(async move { c.transaction::<T, StorageError, _>(async move |c| work(c).await).await })
-        })
-        .await
+        self.run_long(async move |c| c.transaction::<T, StorageError, _>(work).await).await
     }
 
     /// Units of work that wait for a connection now.
@@ -390,7 +400,7 @@ impl Store {
             true => self.answering(),
             false => Health::Gone,
         };
-        match tokio::time::timeout(within, self.run(|c| Box::pin(look(c)))).await {
+        match tokio::time::timeout(within, self.run(look)).await {
             Ok(Ok(read_only)) => {
                 self.inner.read_only.store(read_only, Ordering::Relaxed);
                 self.answering()
@@ -470,7 +480,7 @@ async fn connections(url: &str, kind: Kind, size: u32) -> Result<Pool<AsyncPgCon
 /// A unit of work, given up on when it does not end.
 async fn limited<T, F>(limit: Duration, foreign: bool, conn: &mut Conn, work: F) -> Result<T>
 where
-    F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T>>,
+    for<'c> F: AsyncFnOnce(&'c mut Conn) -> Result<T> + UnitOfWork<&'c mut Conn, Result<T>, Fut: Send>,
 {
     let begun = Instant::now();
     match tokio::time::timeout(limit, work(conn)).await {

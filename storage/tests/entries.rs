@@ -37,7 +37,7 @@ fn entry(event: EventId, phone: u32, request: Option<u8>) -> NewEntry {
 async fn enter(store: &Store, rows: Vec<NewEntry>, skip: bool) -> Vec<Option<Verdict>> {
     loop {
         let batch = rows.clone();
-        match store.run(move |c| Box::pin(async move { enter_batch(c, &batch, skip).await })).await {
+        match store.run(async move |c| enter_batch(c, &batch, skip).await).await {
             Ok(stored) => {
                 assert!(stored.commits.iter().all(|(_, c)| c.by_source.iter().sum::<i64>() == c.last_no));
                 let mut totals: Vec<_> = stored.commits.iter().map(|(event, c)| (*event, c.last_no)).collect();
@@ -58,9 +58,7 @@ async fn enter(store: &Store, rows: Vec<NewEntry>, skip: bool) -> Vec<Option<Ver
 }
 
 async fn tally(store: &Store, event: EventId) -> Tally {
-    let load = async |since| {
-        store.run(move |c| Box::pin(async move { storage::tally::load(c, event, since).await })).await.unwrap()
-    };
+    let load = async |since| store.run(async move |c| storage::tally::load(c, event, since).await).await.unwrap();
     let all = load(0).await;
     // What is known already need not be read again.
     let rest = load(all.version).await;
@@ -86,8 +84,7 @@ async fn numbered_without_holes_under_concurrent_writers() {
         let (store, at_shut) = (store.clone(), at_shut.clone());
         tokio::spawn(async move {
             tokio::time::sleep(std::time::Duration::from_millis(150)).await;
-            let (n, _) =
-                store.tx(move |c| Box::pin(async move { storage::events::shut_gate(c, shut).await })).await.unwrap();
+            let (n, _) = store.tx(async move |c| storage::events::shut_gate(c, shut).await).await.unwrap();
             at_shut.store(u32::try_from(n).unwrap(), Ordering::SeqCst);
         })
     };
@@ -163,8 +160,7 @@ async fn a_receipt_is_compared_whole() {
     nobody[31] ^= 1;
     enter(&store, vec![first.clone(), second.clone()], false).await;
     for (receipt, number) in [(first.receipt_hash, Some(1)), (second.receipt_hash, Some(2)), (nobody, None)] {
-        let found =
-            store.run(move |c| Box::pin(async move { storage::entries::by_receipt(c, receipt).await })).await.unwrap();
+        let found = store.run(async move |c| storage::entries::by_receipt(c, receipt).await).await.unwrap();
         assert_eq!(found.map(|r| r.entry_no), number);
     }
     drop(store);
@@ -202,7 +198,7 @@ async fn every_verdict() {
             .all(|v| matches!(v, Some(Verdict::Stored { entry_no: 1, fresh: false, id, .. }) if *id == first.id)),
         "{repeated:?}"
     );
-    store.tx(move |c| Box::pin(async move { storage::events::shut_gate(c, event).await })).await.unwrap();
+    store.tx(async move |c| storage::events::shut_gate(c, event).await).await.unwrap();
     let after = enter(&store, vec![entry(event, 9, None), first], false).await;
     assert_eq!(after[0], Some(Verdict::Ended));
     assert!(
@@ -239,9 +235,7 @@ async fn everything_is_commented() {
     let database = testkit::Database::fresh().await;
     let store = database.open().await;
     let silent = store
-        .run(|c| {
-            Box::pin(async move {
-                storage::sql::sql(
+        .run(async move |c| storage::sql::sql(
                     "select n.nspname || '.' || t.relname || coalesce('.' || a.attname, '') as s
                        from pg_class t join pg_namespace n on n.oid = t.relnamespace
                        left join pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
@@ -250,9 +244,7 @@ async fn everything_is_commented() {
                       order by 1",
                 )
                 .all::<storage::sql::Word>(c)
-                .await
-            })
-        })
+                .await)
         .await
         .unwrap();
     assert!(silent.is_empty(), "without a comment: {:?}", silent.into_iter().map(|w| w.s).collect::<Vec<_>>());

@@ -24,11 +24,11 @@ async fn what_a_person_waits_for_runs_first() {
             input: json!({}),
             after: Duration::ZERO,
         };
-        store.run(move |c| Box::pin(async move { insert(c, job).await })).await.unwrap();
+        store.run(async move |c| insert(c, job).await).await.unwrap();
     }
     let mut order = Vec::new();
     loop {
-        let claimed = store.run(|c| Box::pin(async move { claim(c, 1).await })).await.unwrap();
+        let claimed = store.run(async move |c| claim(c, 1).await).await.unwrap();
         let [job] = claimed.as_slice() else { break };
         order.push(job.kind);
     }

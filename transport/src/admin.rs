@@ -160,8 +160,7 @@ async fn dead(State(app): State<App>, query: Query) -> ApiResult<Json<Value>> {
     let before = query.cursor::<i64>()?.and_then(chrono::DateTime::from_timestamp_micros);
     let filter = filter(query.get("kind"), query.get("channel"))?;
     let filter = Filter { before, ..filter };
-    let letters =
-        app.store().run(move |c| Box::pin(async move { storage::dead::list(c, filter, limit + 1).await })).await?;
+    let letters = app.store().run(async move |c| storage::dead::list(c, filter, limit + 1).await).await?;
     Ok(Json(crate::extract::page(letters, limit, |l| l.parked_at.timestamp_micros().to_string(), |l| json!(l))))
 }
 
@@ -236,10 +235,7 @@ async fn unverified(State(app): State<App>, query: Query) -> ApiResult<Json<Valu
     let (limit, before) = (query.limit()?, query.cursor::<StoreId>()?);
     let result = query.get("verification").map(Verification::parse).transpose();
     let result = result.map_err(|_| Problem::field("verification", "invalid-value"))?;
-    let shops = app
-        .store()
-        .run(move |c| Box::pin(async move { storage::stores::unverified(c, result, before, limit + 1).await }))
-        .await?;
+    let shops = app.store().run(async move |c| storage::stores::unverified(c, result, before, limit + 1).await).await?;
     let shown = |s: Shop| json!({"id": s.id, "userId": s.user, "name": s.name, "verification": s.verification, "createdAt": s.created_at});
     Ok(Json(crate::extract::page(shops, limit, |s| s.id.to_string(), shown)))
 }
@@ -277,8 +273,7 @@ async fn verify(
 
 async fn audit(State(app): State<App>, query: Query) -> ApiResult<Json<Value>> {
     let (limit, before) = (query.limit()?, query.cursor::<i64>()?);
-    let rows =
-        app.store().run(move |c| Box::pin(async move { storage::audit::newest(c, before, limit + 1).await })).await?;
+    let rows = app.store().run(async move |c| storage::audit::newest(c, before, limit + 1).await).await?;
     Ok(Json(crate::extract::page(rows, limit, |r| r.id.to_string(), |r| json!(r))))
 }
 

@@ -188,7 +188,7 @@ async fn open(settings: &Settings, keys: FoundKeys) -> Result<Opened, BootError>
 /// Lets a database pass that has not been restored since it was served, and whose keys are these. Logins that ended before
 /// this start are known before anybody asks.
 async fn admit(store: &Store, keys: FoundKeys) -> Result<(Keyring, String, Revocations), BootError> {
-    if !store.run(|c| Box::pin(async move { storage::restore::is_at_home(c).await })).await? {
+    if !store.run(async move |c| storage::restore::is_at_home(c).await).await? {
         return Err("this database was restored from a backup, copied or moved: `madang restored` looks at it and begins its new \
                     life (`--moved`: it goes on as it was)".into());
     }

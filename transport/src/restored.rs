@@ -91,16 +91,16 @@ async fn alone(url: &str, anyway: bool) -> Result<(), RestoreError> {
 }
 
 async fn moved(store: &Store) -> Result<Found, RestoreError> {
-    store.run(|c| Box::pin(async move { restore::moved(c).await })).await?;
+    store.run(async move |c| restore::moved(c).await).await?;
     println!("it lives here now");
     Ok(Found::default())
 }
 
 async fn look_and_begin(mut look: Look, options: Options) -> Result<Found, RestoreError> {
-    for table in look.store.run_long(|c| Box::pin(async move { restore::tables(c).await })).await? {
+    for table in look.store.run_long(async move |c| restore::tables(c).await).await? {
         println!("{:>10} {}", table.rows, table.name);
     }
-    let newest = look.store.run_long(|c| Box::pin(async move { restore::newest(c).await })).await?;
+    let newest = look.store.run_long(async move |c| restore::newest(c).await).await?;
     match newest {
         Some(at) => println!("the newest of it is of {}; what came later is gone", at.to_rfc3339()),
         None => println!("nothing ever happened in it"),
@@ -143,9 +143,9 @@ impl Look {
     }
 
     async fn accounts(&mut self) -> storage::Result<()> {
-        for id in self.store.run_long(|c| Box::pin(async move { restore::accounts(c).await })).await? {
+        for id in self.store.run_long(async move |c| restore::accounts(c).await).await? {
             let keys = self.keys.clone();
-            let opening = self.store.run(move |c| Box::pin(async move { restore::account_opens(c, &keys, id).await }));
+            let opening = self.store.run(async move |c| restore::account_opens(c, &keys, id).await);
             let opens = opening.await?;
             self.expect(opens, || format!("account {id} does not open with these keys, or is not found by them"));
         }
@@ -153,7 +153,7 @@ impl Look {
     }
 
     async fn events(&mut self) -> storage::Result<()> {
-        for id in self.store.run_long(|c| Box::pin(async move { restore::events(c).await })).await? {
+        for id in self.store.run_long(async move |c| restore::events(c).await).await? {
             match self.event(id).await {
                 Err(e) if e.is_passing() => return Err(e),
                 Err(e) => self.found.wrong.push(format!("event {id} cannot be read: {e}")),
@@ -164,20 +164,19 @@ impl Look {
     }
 
     async fn event(&mut self, id: EventId) -> storage::Result<()> {
-        let sums = self.store.run_long(move |c| Box::pin(async move { restore::sums(c, id).await })).await?;
+        let sums = self.store.run_long(async move |c| restore::sums(c, id).await).await?;
         self.expect(sums.numbered, || format!("event {id}: its {} entries are not numbered 1, 2, 3 …", sums.entries));
         self.expect(sums.counted, || format!("event {id}: its log does not say what its entries add up to"));
         self.expect(sums.logged, || format!("event {id}: versions of its log are missing"));
         let keys = self.keys.clone();
-        let (looked, open) =
-            self.store.run(move |c| Box::pin(async move { restore::sample(c, &keys, id).await })).await?;
+        let (looked, open) = self.store.run(async move |c| restore::sample(c, &keys, id).await).await?;
         self.expect(looked == open, || {
             format!(
                 "event {id}: {} of {looked} entries do not open with these keys, or are not found by their phone",
                 looked - open
             )
         });
-        for name in self.store.run(move |c| Box::pin(async move { restore::objects(c, id).await })).await? {
+        for name in self.store.run(async move |c| restore::objects(c, id).await).await? {
             let there = match &self.objects {
                 Some(objects) => objects.has(&name).await?,
                 None => false,
@@ -186,7 +185,7 @@ impl Look {
                 self.found.missing.push(format!("event {id}: picture {name}"));
             }
         }
-        let event = self.store.run(move |c| Box::pin(async move { storage::events::get(c, id).await })).await?;
+        let event = self.store.run(async move |c| storage::events::get(c, id).await).await?;
         match event {
             Some(event) => self.draw(&event).await,
             None => Ok(()),
@@ -197,7 +196,7 @@ impl Look {
     async fn draw(&mut self, event: &Event) -> storage::Result<()> {
         let id = event.id;
         if let Some(promised) = event.commitment.filter(|_| !event.drawn) {
-            let sealed = self.store.run(move |c| Box::pin(async move { storage::events::seed(c, id).await })).await?;
+            let sealed = self.store.run(async move |c| storage::events::seed(c, id).await).await?;
             let seed = sealed.and_then(|s| self.keys.open_field("events.seed", id, &s).ok());
             let kept =
                 seed.and_then(|s| <[u8; 32]>::try_from(s.as_slice()).ok()).is_some_and(|s| commitment(&s) == promised);
@@ -209,9 +208,9 @@ impl Look {
         self.expect(found == promised_root, || {
             format!("event {id}: its entries are not the list published at the close")
         });
-        for draw in self.store.run(move |c| Box::pin(async move { storage::draws::list(c, id).await })).await? {
+        for draw in self.store.run(async move |c| storage::draws::list(c, id).await).await? {
             let of = DrawId(draw.id);
-            let drawn = self.store.run(move |c| Box::pin(async move { storage::draws::winners(c, of).await })).await?;
+            let drawn = self.store.run(async move |c| storage::draws::winners(c, of).await).await?;
             let promised = event.commitment == Some(commitment(&digest(&draw.seed)?));
             self.expect(promised, || format!("event {id}: it was drawn with another number than the promised one"));
             let file = published(proof(&leaves, event, &draw, &drawn)?, &drawn)?;
@@ -232,8 +231,7 @@ async fn begin(
 ) -> storage::Result<Begun> {
     let (wrong, missing) = (found.wrong.len(), found.missing.len());
     store
-        .tx_long(move |c| {
-            Box::pin(async move {
+        .tx_long(async move |c| {
                 let begun = restore::begin(c).await?;
                 storage::canary::replace(c, &keys).await?;
                 for owner in restore::owners_at_work(c).await? {
@@ -246,7 +244,6 @@ async fn begin(
                 storage::audit::write(c, who, origin, "database-restored", "database".into(), detail).await?;
                 Ok(begun)
             })
-        })
         .await
 }
 

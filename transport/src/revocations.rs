@@ -28,7 +28,7 @@ impl Revocations {
     /// The database could not be asked: what ended meanwhile is not known.
     pub(crate) async fn poll(&self, store: &Store) -> storage::Result<()> {
         self.forget(Instant::now());
-        let ended = store.run(|c| Box::pin(async move { storage::sessions::recently_revoked(c).await })).await?;
+        let ended = store.run(async move |c| storage::sessions::recently_revoked(c).await).await?;
         self.learn(ended);
         Ok(())
     }

@@ -93,11 +93,7 @@ impl State {
         let store = self.store().clone();
         self.tracker.spawn(async move {
             let written = store
-                .run(move |c| {
-                    Box::pin(
-                        async move { storage::audit::write(c, who, origin.to_string(), action, object, detail).await },
-                    )
-                })
+                .run(async move |c| storage::audit::write(c, who, origin.to_string(), action, object, detail).await)
                 .await;
             if let Err(e) = written {
                 tracing::error!(error = %e, action, "an audit record was not written");
@@ -126,7 +122,7 @@ impl Slugs {
             return Err(crate::error::Problem::not_found());
         }
         let wanted = slug.to_owned();
-        let found = app.store().run(move |c| Box::pin(async move { storage::events::id_of_slug(c, &wanted).await }));
+        let found = app.store().run(async move |c| storage::events::id_of_slug(c, &wanted).await);
         // Boxed: what seldom happens is not moved with every request.
         let found = Box::pin(found).await?;
         let Some(id) = found else {

@@ -95,8 +95,7 @@ impl State {
     /// Did the tax service reject the shop's business?
     async fn is_rejected(&mut self) -> Result<bool, EventError> {
         let store = self.loaded()?.event.store;
-        let shop =
-            self.shared.store.run(move |c| Box::pin(async move { storage::stores::get(c, store).await })).await?;
+        let shop = self.shared.store.run(async move |c| storage::stores::get(c, store).await).await?;
         Ok(shop.is_some_and(|s| s.verification == Verification::Rejected))
     }
 
@@ -113,33 +112,31 @@ impl State {
         let (after, facts, version) = self
             .shared
             .store
-            .tx(move |c| {
-                Box::pin(async move {
-                    let mut shut = None;
-                    for fact in &mut facts {
-                        if let Fact::Closed { entries, .. } = fact {
-                            storage::events::lock(c, before.id).await?;
-                            let (n, version) = storage::events::shut_gate(c, before.id).await?;
-                            *entries = n;
-                            shut = Some(version);
-                        }
+            .tx(async move |c| {
+                let mut shut = None;
+                for fact in &mut facts {
+                    if let Fact::Closed { entries, .. } = fact {
+                        storage::events::lock(c, before.id).await?;
+                        let (n, version) = storage::events::shut_gate(c, before.id).await?;
+                        *entries = n;
+                        shut = Some(version);
                     }
-                    if let Some(extra) = extra {
-                        facts.extend(extra(c).await?);
+                }
+                if let Some(extra) = extra {
+                    facts.extend(extra(c).await?);
+                }
+                let mut after = Event::clone(&before);
+                for fact in &facts {
+                    after.apply(fact, now);
+                }
+                let version = match shut {
+                    Some(version) => {
+                        storage::events::write(c, &after, before.revision, &facts, who).await?;
+                        version
                     }
-                    let mut after = Event::clone(&before);
-                    for fact in &facts {
-                        after.apply(fact, now);
-                    }
-                    let version = match shut {
-                        Some(version) => {
-                            storage::events::write(c, &after, before.revision, &facts, who).await?;
-                            version
-                        }
-                        None => storage::events::commit(c, &after, before.revision, &facts, who).await?,
-                    };
-                    Ok((after, facts, version))
-                })
+                    None => storage::events::commit(c, &after, before.revision, &facts, who).await?,
+                };
+                Ok((after, facts, version))
             })
             .await?;
         self.stored(after, version, now);
@@ -169,9 +166,10 @@ impl State {
     /// Reads the row again, and the log as far as it may not be known; what follows from a change by somebody else follows.
     pub(super) async fn reload(&mut self, myself: &ActorRef<Msg>) -> Result<(), EventError> {
         let (id, since) = (self.args.id, self.loaded()?.sure);
-        let read = self.shared.store.run(move |c| {
-            Box::pin(async move { Ok((storage::events::get(c, id).await?, storage::tally::load(c, id, since).await?)) })
-        });
+        let read = self
+            .shared
+            .store
+            .run(async move |c| Ok((storage::events::get(c, id).await?, storage::tally::load(c, id, since).await?)));
         let (event, mut tally) = read.await?;
         let event = event.ok_or(EventError::NotFound)?;
         let loaded = self.loaded()?;
@@ -268,7 +266,7 @@ impl State {
     /// The owner should know which channels are left out because they are switched off.
     async fn tell_of_skipped(&mut self, id: DistributionId) {
         let Ok(title) = self.loaded().map(|l| l.event.title.clone().unwrap_or_default()) else { return };
-        let read = self.shared.store.run(move |c| Box::pin(async move { storage::distributions::get(c, id).await }));
+        let read = self.shared.store.run(async move |c| storage::distributions::get(c, id).await);
         let Ok(Some(d)) = read.await else { return };
         for p in d.publications.iter().filter(|p| p.mode == Mode::Off) {
             if let Some(notice) = publishing::trouble(&d, p.channel, &title) {
@@ -292,7 +290,7 @@ impl State {
         if status.after(Move::Plan).is_none() {
             return Err(Rejection::WrongState(status).into());
         }
-        let gone = self.shared.store.tx(move |c| Box::pin(async move { storage::events::delete(c, id).await })).await;
+        let gone = self.shared.store.tx(async move |c| storage::events::delete(c, id).await).await;
         let Some(cancelled) = gone.map_err(|e| self.failed(myself, e))? else {
             self.reload(myself).await?;
             let status = self.loaded()?.event.status;
@@ -330,26 +328,23 @@ impl State {
     async fn store_erasure(&mut self, entry_no: i64, now: At) -> Result<Option<Erasure>, EventError> {
         let loaded = self.loaded()?;
         let (before, counted) = (loaded.event.clone(), entry_no <= loaded.returning_to);
-        let erasing = self.shared.store.tx(move |c| {
-            Box::pin(async move {
-                if !before.status.is_open() {
-                    storage::events::lock(c, before.id).await?;
-                }
-                let known = storage::tally::returning(c, before.id, before.store, entry_no, entry_no)
-                    .await?
-                    .is_some_and(|n| n > 0);
-                let phone = match before.status.is_open() {
-                    true => storage::entries::phone_index(c, before.id, entry_no).await?,
-                    false => None,
-                };
-                let Some(entry) = storage::entries::erase(c, before.id, entry_no).await? else { return Ok(None) };
-                // Shut meanwhile, by somebody else: with the row locked first, no draw can pass it by.
-                if entry.version.is_none() && before.status.is_open() {
-                    return Err(StorageError::Contended);
-                }
-                let passed_on = if entry.version.is_none() { forfeit(c, &before, entry_no, now).await? } else { None };
-                Ok(Some(Erasure { entry, returned: counted && known, phone, passed_on }))
-            })
+        let erasing = self.shared.store.tx(async move |c| {
+            if !before.status.is_open() {
+                storage::events::lock(c, before.id).await?;
+            }
+            let known =
+                storage::tally::returning(c, before.id, before.store, entry_no, entry_no).await?.is_some_and(|n| n > 0);
+            let phone = match before.status.is_open() {
+                true => storage::entries::phone_index(c, before.id, entry_no).await?,
+                false => None,
+            };
+            let Some(entry) = storage::entries::erase(c, before.id, entry_no).await? else { return Ok(None) };
+            // Shut meanwhile, by somebody else: with the row locked first, no draw can pass it by.
+            if entry.version.is_none() && before.status.is_open() {
+                return Err(StorageError::Contended);
+            }
+            let passed_on = if entry.version.is_none() { forfeit(c, &before, entry_no, now).await? } else { None };
+            Ok(Some(Erasure { entry, returned: counted && known, phone, passed_on }))
         });
         Ok(erasing.await?)
     }

@@ -101,12 +101,10 @@ impl State {
     pub(super) async fn refresh(&mut self, myself: &ActorRef<Msg>, generation: u64) {
         let id = self.args.id;
         let Ok(store) = self.loaded().map(|l| l.shop.id) else { return };
-        let read = self.shared.store.run(move |c| {
-            Box::pin(async move {
-                let figures = storage::stats::load(c, id).await?;
-                let shop = storage::stores::get(c, store).await?;
-                Ok((figures, shop))
-            })
+        let read = self.shared.store.run(async move |c| {
+            let figures = storage::stats::load(c, id).await?;
+            let shop = storage::stores::get(c, store).await?;
+            Ok((figures, shop))
         });
         match read.await {
             Ok((figures, shop)) => {
@@ -150,11 +148,9 @@ impl State {
         let stored = self
             .shared
             .store
-            .tx(move |c| {
-                Box::pin(async move {
-                    storage::stats::add_hits(c, id, &adding).await?;
-                    storage::events::log_fact(c, id).await
-                })
+            .tx(async move |c| {
+                storage::stats::add_hits(c, id, &adding).await?;
+                storage::events::log_fact(c, id).await
             })
             .await;
         match stored {

@@ -74,7 +74,7 @@ impl State {
 
     async fn is_forgone(&self) -> Result<bool, StorageError> {
         let id = self.args.id;
-        self.shared.store.run(move |c| Box::pin(async move { storage::retention::is_forgone(c, id).await })).await
+        self.shared.store.run(async move |c| storage::retention::is_forgone(c, id).await).await
     }
 
     fn next_draw(&mut self, myself: &ActorRef<Msg>) {
@@ -176,7 +176,7 @@ async fn pick(
     request: &DrawRequest,
 ) -> Result<Picked, StorageError> {
     let id = event.id;
-    let sealed = shared.store.run(move |c| Box::pin(async move { storage::events::seed(c, id).await })).await?;
+    let sealed = shared.store.run(async move |c| storage::events::seed(c, id).await).await?;
     let sealed = sealed.ok_or_else(|| StorageError::Corrupt("no seed".into()))?;
     let plain = shared.keys.open_field("events.seed", id, &sealed)?;
     let seed = storage::draws::digest(&plain)?;

@@ -28,10 +28,7 @@ enum VisitVerdict {
 async fn stored_before(shared: &Shared, pending: &Pending) -> storage::Result<Option<Entered>> {
     let (event, phone) = (pending.row.event, pending.row.phone_index);
     let Some(key) = pending.row.request_key else { return Ok(None) };
-    let found = shared
-        .store
-        .run(move |c| Box::pin(async move { storage::entries::stored_by(c, event, phone, key).await }))
-        .await?;
+    let found = shared.store.run(async move |c| storage::entries::stored_by(c, event, phone, key).await).await?;
     Ok(found.map(|found| {
         let receipt = crate::entry::receipt(&shared.keys, found.id);
         Entered { entry_no: found.entry_no, receipt, entered_at: found.entered_at }
@@ -186,7 +183,7 @@ impl State {
             return Ok(Some(gate));
         }
         let id = self.args.id;
-        let gate = self.shared.store.run(move |c| Box::pin(async move { storage::entries::gate(c, id).await })).await?;
+        let gate = self.shared.store.run(async move |c| storage::entries::gate(c, id).await).await?;
         self.gate = gate.map(|gate| (Instant::now(), gate));
         Ok(gate)
     }

@@ -88,7 +88,7 @@ impl State {
         if self.returning.due || !news {
             return;
         }
-        match self.shared.store.run(move |c| Box::pin(async move { storage::events::log_fact(c, id).await })).await {
+        match self.shared.store.run(async move |c| storage::events::log_fact(c, id).await).await {
             Ok(version) => {
                 self.logged(version);
                 self.touch(myself, Change::Counted);
@@ -104,11 +104,8 @@ impl State {
             return Ok(Step { counted: true, alone: false });
         }
         let (event, store, to) = (l.event.id, l.event.store, last.min(from + STEP - 1));
-        let found = self
-            .shared
-            .store
-            .run(move |c| Box::pin(async move { storage::tally::returning(c, event, store, from, to).await }))
-            .await?;
+        let found =
+            self.shared.store.run(async move |c| storage::tally::returning(c, event, store, from, to).await).await?;
         let l = self.loaded()?;
         l.tally.returning += found.unwrap_or(0);
         l.returning_to = if found.is_some() { to } else { last };

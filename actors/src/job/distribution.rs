@@ -41,18 +41,16 @@ pub(super) async fn load(run: &Run) -> Result<Option<Loaded>, StorageError> {
     let Some(id) = distribution_of(&run.job.input) else { return Ok(None) };
     run.shared
         .store
-        .run(move |c| {
-            Box::pin(async move {
-                let Some(distribution) = storage::distributions::get(c, id).await? else { return Ok(None) };
-                let Some(event) = storage::events::get(c, distribution.event).await? else { return Ok(None) };
-                let Some(shop) = storage::stores::get(c, event.store).await? else { return Ok(None) };
-                let mut images = Vec::new();
-                for item in &event.content {
-                    images.extend(storage::images::version(c, item.image, item.version.unwrap_or(1)).await?);
-                }
-                let all = storage::images::published_of_event(c, event.id).await?;
-                Ok(Some(Loaded { distribution, event, shop, images, all }))
-            })
+        .run(async move |c| {
+            let Some(distribution) = storage::distributions::get(c, id).await? else { return Ok(None) };
+            let Some(event) = storage::events::get(c, distribution.event).await? else { return Ok(None) };
+            let Some(shop) = storage::stores::get(c, event.store).await? else { return Ok(None) };
+            let mut images = Vec::new();
+            for item in &event.content {
+                images.extend(storage::images::version(c, item.image, item.version.unwrap_or(1)).await?);
+            }
+            let all = storage::images::published_of_event(c, event.id).await?;
+            Ok(Some(Loaded { distribution, event, shop, images, all }))
         })
         .await
 }
@@ -93,8 +91,7 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
     if settled && statuses(&after.distribution) != statuses(&loaded.distribution) {
         // What went out is what is paid for.
         let event = after.distribution.event;
-        let version =
-            run.shared.store.run(move |c| Box::pin(async move { storage::events::log_fact(c, event).await })).await?;
+        let version = run.shared.store.run(async move |c| storage::events::log_fact(c, event).await).await?;
         run.shared.events().get(event).refresh(version).await;
     }
     Ok(End::Succeeded { result: crate::view::distribution(&after.distribution), fallback: None })

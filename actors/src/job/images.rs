@@ -44,15 +44,13 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
             json!({"code": "input", "messageKo": "요청을 읽을 수 없습니다.", "messageEn": "The request cannot be read."}),
         ));
     };
-    let read = run.shared.store.run(move |c| {
-        Box::pin(async move {
-            let event = storage::events::get(c, id).await?;
-            let shop = match &event {
-                Some(e) => storage::stores::get(c, e.store).await?,
-                None => None,
-            };
-            Ok(event.zip(shop))
-        })
+    let read = run.shared.store.run(async move |c| {
+        let event = storage::events::get(c, id).await?;
+        let shop = match &event {
+            Some(e) => storage::stores::get(c, e.store).await?,
+            None => None,
+        };
+        Ok(event.zip(shop))
     });
     let Some((event, shop)) = read.await? else {
         return Ok(End::Failed(
@@ -68,7 +66,7 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
         mode = background.as_ref().map(|(_, painter)| run.shared.upstreams.mode(*painter)).or(mode);
         for platform in &input.platforms {
             // Drawing takes long: the plan may have changed meanwhile.
-            let now = run.shared.store.run(move |c| Box::pin(async move { storage::events::get(c, id).await }));
+            let now = run.shared.store.run(async move |c| storage::events::get(c, id).await);
             let event = now.await?.unwrap_or_else(|| event.clone());
             let image =
                 compose(run, &event, &shop, *style, *platform, background.as_ref().map(|(name, _)| name.as_str()))
@@ -136,8 +134,7 @@ async fn draw(run: &Run, shop: &Shop, words: &str, seed: u32) -> Option<(bytes::
 pub(super) async fn record(run: &Run, call: PaidCall) {
     metrics::counter!("upstream_cost_won_total", "upstream" => call.upstream)
         .increment((call.cost_centiwon / 100) as u64);
-    let stored =
-        run.shared.store.run(move |c| Box::pin(async move { storage::offers::record_call(c, call).await })).await;
+    let stored = run.shared.store.run(async move |c| storage::offers::record_call(c, call).await).await;
     if let Err(e) = stored {
         tracing::warn!(error = %e, "a paid call was not recorded");
     }

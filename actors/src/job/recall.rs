@@ -138,14 +138,12 @@ async fn write(
     let changed = run
         .shared
         .store
-        .tx(move |c| {
-            Box::pin(async move {
-                let changed = storage::distributions::change(c, id, channel, &[from], None, change).await?;
-                match (changed, told) {
-                    (Some(changed), Some(told)) => Ok(Some((changed, Some(storage::notices::insert(c, told).await?)))),
-                    (changed, _) => Ok(changed.map(|changed| (changed, None))),
-                }
-            })
+        .tx(async move |c| {
+            let changed = storage::distributions::change(c, id, channel, &[from], None, change).await?;
+            match (changed, told) {
+                (Some(changed), Some(told)) => Ok(Some((changed, Some(storage::notices::insert(c, told).await?)))),
+                (changed, _) => Ok(changed.map(|changed| (changed, None))),
+            }
         })
         .await?;
     let Some(((d, ended), told)) = changed else { return Ok(false) };

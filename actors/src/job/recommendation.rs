@@ -173,7 +173,7 @@ async fn stand_in(
     industry: &Industry,
 ) -> Result<(Proposal, OfferSource, Instant), StorageError> {
     let wanted = key.to_owned();
-    let good = run.shared.store.run(move |c| Box::pin(async move { offers::last_good(c, &wanted).await })).await?;
+    let good = run.shared.store.run(async move |c| offers::last_good(c, &wanted).await).await?;
     Ok(match good {
         Some((proposal, as_of)) => (proposal, OfferSource::LastGood, as_of),
         None => (
@@ -194,11 +194,7 @@ async fn store(
     let (event, key, proposal) = (run.job.event, key.to_owned(), proposal.clone());
     run.shared
         .store
-        .run(move |c| {
-            Box::pin(
-                async move { offers::insert(c, event, &key, prompt::RECOMMENDATION, source, &proposal, as_of).await },
-            )
-        })
+        .run(async move |c| offers::insert(c, event, &key, prompt::RECOMMENDATION, source, &proposal, as_of).await)
         .await
 }
 

@@ -12,11 +12,7 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
             json!({"code": "input", "messageKo": "요청을 읽을 수 없습니다.", "messageEn": "The request cannot be read."}),
         ));
     };
-    let found = run
-        .shared
-        .store
-        .run(move |c| Box::pin(async move { storage::distributions::of_event(c, event).await }))
-        .await?;
+    let found = run.shared.store.run(async move |c| storage::distributions::of_event(c, event).await).await?;
     let Some(distribution) = found else {
         return Ok(End::Failed(
             json!({"code": "event-gone", "messageKo": "이벤트가 없습니다.", "messageEn": "The event is gone."}),
@@ -35,13 +31,11 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
     let version = run
         .shared
         .store
-        .tx(move |c| {
-            Box::pin(async move {
-                for (channel, figures) in answers {
-                    storage::stats::measured(c, event, channel, figures.map(|f| (f.impressions, f.clicks))).await?;
-                }
-                storage::events::log_fact(c, event).await
-            })
+        .tx(async move |c| {
+            for (channel, figures) in answers {
+                storage::stats::measured(c, event, channel, figures.map(|f| (f.impressions, f.clicks))).await?;
+            }
+            storage::events::log_fact(c, event).await
         })
         .await?;
     run.shared.events().get(event).refresh(version).await;

@@ -28,14 +28,13 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
         ));
     };
     let keys = run.shared.keys.clone();
-    let found =
-        run.shared.store.run(move |c| Box::pin(async move { storage::users::get(c, &keys, user).await })).await?;
+    let found = run.shared.store.run(async move |c| storage::users::get(c, &keys, user).await).await?;
     let Some(account) = found else {
         return Ok(End::Failed(
             json!({"code": "user-gone", "messageKo": "계정이 없습니다.", "messageEn": "The account is gone."}),
         ));
     };
-    let shop = run.shared.store.run(move |c| Box::pin(async move { storage::stores::newest(c, user).await })).await?;
+    let shop = run.shared.store.run(async move |c| storage::stores::newest(c, user).await).await?;
     match shop.map(|shop| shop.verification) {
         Some(Verification::Pending) => {}
         // Decided, maybe by an attempt that was cut off before everything had stopped.
@@ -90,8 +89,7 @@ impl Handles {
     /// # Errors
     /// Whatever the database said. The verdict may stand all the same: repeated, it stops what was not stopped.
     pub async fn verify_by_hand(&self, store: StoreId, right: bool) -> Result<Option<(Shop, bool)>, StorageError> {
-        let shop =
-            self.shared.store.run(move |c| Box::pin(async move { storage::stores::get(c, store).await })).await?;
+        let shop = self.shared.store.run(async move |c| storage::stores::get(c, store).await).await?;
         let Some(shop) = shop else { return Ok(None) };
         let verdict = if right { Verification::Verified } else { Verification::Rejected };
         let changed = settle(&self.shared, shop.user, verdict, None).await?;
@@ -109,12 +107,10 @@ async fn settle(
 ) -> Result<bool, StorageError> {
     let stored = shared
         .store
-        .tx(move |c| {
-            Box::pin(async move {
-                storage::stores::hold(c, user).await?;
-                let changed = storage::stores::set_verification(c, user, verdict, mode).await?;
-                Ok(if changed == 0 { None } else { Some(insert(c, notice(user, verdict)).await?) })
-            })
+        .tx(async move |c| {
+            storage::stores::hold(c, user).await?;
+            let changed = storage::stores::set_verification(c, user, verdict, mode).await?;
+            Ok(if changed == 0 { None } else { Some(insert(c, notice(user, verdict)).await?) })
         })
         .await?;
     if let Some(told) = &stored {
@@ -128,7 +124,7 @@ async fn settle(
 
 /// Pauses what a rejected shop runs. What could not be paused is an error, for whoever tries again.
 async fn stop(shared: &Shared, user: UserId) -> Result<(), StorageError> {
-    let live = shared.store.run(move |c| Box::pin(async move { storage::stores::live_events(c, user).await })).await?;
+    let live = shared.store.run(async move |c| storage::stores::live_events(c, user).await).await?;
     let mut outcome = Ok(());
     for id in live {
         let pause = Command::Pause { reason: Some(REJECTED.into()) };

@@ -131,7 +131,7 @@ async fn write(store: &Store, lane: Lane, rows: &Arc<Vec<NewEntry>>) -> (Result<
     let (mut skip_held, mut lost) = (lane == Lane::Main, false);
     loop {
         let batch = rows.clone();
-        let result = store.run_writer(move |c| Box::pin(async move { enter_batch(c, &batch, skip_held).await })).await;
+        let result = store.run_writer(async move |c| enter_batch(c, &batch, skip_held).await).await;
         match result {
             Err(StorageError::Contended) if !skip_held => skip_held = true,
             Err(e @ (StorageError::Lost(_) | StorageError::Unreachable(_) | StorageError::Busy)) => {

@@ -30,10 +30,8 @@ impl Handles {
 /// Deletes versions that were superseded long enough ago and that no publication shows. Their files follow.
 pub(crate) async fn drop_superseded(shared: &Shared) -> Result<()> {
     for _ in 0..MAX_STATEMENTS {
-        let deleted = shared.store.run(|c| {
-            Box::pin(async move {
-                storage::images::delete_superseded(c, SUPERSEDED_GRACE_SECONDS, ROWS_PER_STATEMENT).await
-            })
+        let deleted = shared.store.run(async move |c| {
+            storage::images::delete_superseded(c, SUPERSEDED_GRACE_SECONDS, ROWS_PER_STATEMENT).await
         });
         if (deleted.await? as i64) < ROWS_PER_STATEMENT {
             break;
@@ -44,10 +42,7 @@ pub(crate) async fn drop_superseded(shared: &Shared) -> Result<()> {
 
 /// Deletes files whose time has come and that no picture uses.
 pub(crate) async fn delete_files(shared: &Shared) -> Result<()> {
-    let due = shared
-        .store
-        .run(|c| Box::pin(async move { storage::objects::due_deletions(c, MAX_FILES_PER_LOOK).await }))
-        .await?;
+    let due = shared.store.run(async move |c| storage::objects::due_deletions(c, MAX_FILES_PER_LOOK).await).await?;
     let Some(as_of) = due.first().map(|d| d.as_of) else { return Ok(()) };
     let (mut settled, mut failed) = (Vec::new(), Vec::new());
     for DueDeletion { name, used, .. } in due {
@@ -62,11 +57,9 @@ pub(crate) async fn delete_files(shared: &Shared) -> Result<()> {
     }
     shared
         .store
-        .run(move |c| {
-            Box::pin(async move {
-                storage::objects::forget_deletions(c, settled, as_of).await?;
-                storage::objects::delay_deletions(c, failed, RETRY_SECONDS).await
-            })
+        .run(async move |c| {
+            storage::objects::forget_deletions(c, settled, as_of).await?;
+            storage::objects::delay_deletions(c, failed, RETRY_SECONDS).await
         })
         .await
 }

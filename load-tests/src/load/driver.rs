@@ -131,9 +131,7 @@ async fn ask(actors: &Actors, op: Op) -> Outcome {
         Op::Participants { event } => {
             let id = actors.events[event];
             let store = &actors.handles.shared.store;
-            let page = store
-                .run(move |c| Box::pin(async move { storage::entries::page(c, id, None, None, 0, 21).await }))
-                .await;
+            let page = store.run(async move |c| storage::entries::page(c, id, None, None, 0, 21).await).await;
             done(page.is_ok())
         }
         // Only a server has these.

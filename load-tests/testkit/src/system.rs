@@ -114,11 +114,9 @@ impl TestSystem {
             created_at: Utc::now(),
             removed: false,
         };
-        let made = self.handles().shared.store.tx(move |c| {
-            Box::pin(async move {
-                storage::users::insert(c, &keys, new).await?;
-                storage::stores::insert(c, &shop).await
-            })
+        let made = self.handles().shared.store.tx(async move |c| {
+            storage::users::insert(c, &keys, new).await?;
+            storage::stores::insert(c, &shop).await
         });
         made.await.expect("an account");
         (user, store)
@@ -193,12 +191,7 @@ pub async fn ready_event(handles: &Handles, owner: UserId, store: StoreId, chann
         alt_text: "제목".into(),
         background: None,
     };
-    handles
-        .shared
-        .store
-        .run(move |c| Box::pin(async move { storage::images::insert(c, &picture).await }))
-        .await
-        .expect("a picture");
+    handles.shared.store.run(async move |c| storage::images::insert(c, &picture).await).await.expect("a picture");
     let plan = PlanInput {
         option: option(),
         title: None,

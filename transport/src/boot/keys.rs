@@ -103,7 +103,7 @@ impl FoundKeys {
         let keys = match self.keys {
             Keys::Existing(keys) => keys,
             Keys::New(new) => {
-                if !store.run(|c| Box::pin(async move { canary::is_unsealed(c).await })).await? {
+                if !store.run(async move |c| canary::is_unsealed(c).await).await? {
                     return Err(format!(
                         "keys file {file} is missing, and this database holds data that only its keys open: put the file back (new \
                          keys would open nothing)"
@@ -114,7 +114,7 @@ impl FoundKeys {
             }
         };
         let tried = keys.clone();
-        if store.run(move |c| Box::pin(async move { canary::belongs(c, &tried).await })).await? {
+        if store.run(async move |c| canary::belongs(c, &tried).await).await? {
             return Ok(keys);
         }
         Err(format!(

@@ -214,9 +214,7 @@ async fn keep_of_stranger(place: Place, fingerprint: [u8; 32], response: Respons
         return again.unwrap_or(response);
     }
     let (response, status, sealed) = seal(app, scope, response).await;
-    let kept = app
-        .store()
-        .run(move |c| Box::pin(async move { idempotency::keep(c, scope, fingerprint, status, sealed).await }));
+    let kept = app.store().run(async move |c| idempotency::keep(c, scope, fingerprint, status, sealed).await);
     if let Err(e) = kept.await {
         tracing::warn!(error = %e, "an answer was not kept");
     }
@@ -224,7 +222,7 @@ async fn keep_of_stranger(place: Place, fingerprint: [u8; 32], response: Respons
 }
 
 async fn answered(app: &App, scope: [u8; 32]) -> ApiResult<Option<Known>> {
-    let known = app.store().run(move |c| Box::pin(async move { idempotency::answered(c, scope).await }));
+    let known = app.store().run(async move |c| idempotency::answered(c, scope).await);
     Ok(known.await?)
 }
 
@@ -233,8 +231,7 @@ async fn once(app: &App, who: &str, key: &HeaderValue, request: Request, next: N
     let (scope, fingerprint) = (asked.scope, asked.fingerprint);
     let mut pause = MIN_LOOK_PAUSE;
     loop {
-        let claimed =
-            app.store().run(move |c| Box::pin(async move { idempotency::claim(c, scope, fingerprint).await })).await?;
+        let claimed = app.store().run(async move |c| idempotency::claim(c, scope, fingerprint).await).await?;
         let Some(known) = claimed else { break };
         if let Some(answer) = asked.answer_of(app, known)? {
             return Ok(answer);
@@ -252,7 +249,7 @@ async fn once(app: &App, who: &str, key: &HeaderValue, request: Request, next: N
             tokio::select! {
                 response = &mut handled => break response,
                 () = tokio::time::sleep(BEAT) => {
-                    let beat = app.store().run(move |c| Box::pin(async move { idempotency::beat(c, scope).await })).await;
+                    let beat = app.store().run(async move |c| idempotency::beat(c, scope).await).await;
                     if let Err(e) = beat {
                         tracing::warn!(error = %e, "a claim was not renewed");
                     }
@@ -274,15 +271,14 @@ fn is_kept(status: StatusCode, bytes: u64) -> bool {
 async fn keep(app: &App, scope: [u8; 32], response: Response) -> Response {
     let status = response.status();
     if !is_kept(status, response.body().size_hint().lower()) {
-        let released = app.store().run(move |c| Box::pin(async move { idempotency::release(c, scope).await })).await;
+        let released = app.store().run(async move |c| idempotency::release(c, scope).await).await;
         if let Err(e) = released {
             tracing::warn!(error = %e, "an idempotency key was not released; it frees itself in a while");
         }
         return response;
     }
     let (response, code, sealed) = seal(app, scope, response).await;
-    let stored =
-        app.store().run(move |c| Box::pin(async move { idempotency::answer(c, scope, code, sealed).await })).await;
+    let stored = app.store().run(async move |c| idempotency::answer(c, scope, code, sealed).await).await;
     if let Err(e) = stored {
         tracing::warn!(error = %e, "an answer was not kept");
     }

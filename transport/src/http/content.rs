@@ -68,7 +68,7 @@ fn kinds<T: Copy + Ord>(asked: Option<Vec<T>>, all: &[T]) -> Result<Vec<T>, Brok
 }
 
 async fn owned_image(app: &App, who: Session, id: ImageId) -> ApiResult<(Arc<Event>, Image)> {
-    let found = app.store().run(move |c| Box::pin(async move { storage::images::newest(c, id).await })).await?;
+    let found = app.store().run(async move |c| storage::images::newest(c, id).await).await?;
     let image = found.ok_or_else(Problem::not_found)?;
     Ok((owned(app, who, image.event).await?, image))
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 use storage::distributions::Distribution;
 
 pub(crate) async fn read(app: &App, id: DistributionId) -> ApiResult<Distribution> {
-    let found = app.store().run(move |c| Box::pin(async move { storage::distributions::get(c, id).await })).await?;
+    let found = app.store().run(async move |c| storage::distributions::get(c, id).await).await?;
     found.ok_or_else(Problem::not_found)
 }
 

@@ -109,12 +109,11 @@ fn only(list: &FinishedBody) -> Bytes {
 /// Makes everything that is read of an event's draw, off the runtime's threads.
 pub(super) async fn bodies_of(app: &App, event: &Arc<Event>) -> ApiResult<DrawBodies> {
     let (id, event) = (event.id, event.clone());
-    let draws = app.store().run(move |c| Box::pin(async move { storage::draws::list(c, id).await })).await?;
+    let draws = app.store().run(async move |c| storage::draws::list(c, id).await).await?;
     let draw = draws.into_iter().next().ok_or_else(Problem::not_found)?;
     let drawn = drawn(app, &draw).await?;
     let numbers = drawn.iter().map(|w| w.entry_no).collect();
-    let rows =
-        app.store().run(move |c| Box::pin(async move { storage::entries::by_number(c, id, numbers).await })).await?;
+    let rows = app.store().run(async move |c| storage::entries::by_number(c, id, numbers).await).await?;
     let turn = turn_to_make().await;
     let (entries, keys) = (app.handles.entries(id).await?, app.handles.shared.keys.clone());
     let made = tokio::task::spawn_blocking(move || {
@@ -157,7 +156,7 @@ fn owners(draw: &Draw, drawn: &[Winner], phones: &HashMap<i64, String>, proof: &
 /// Everyone drawn, in order.
 async fn drawn(app: &App, draw: &Draw) -> ApiResult<Vec<Winner>> {
     let id = DrawId(draw.id);
-    Ok(app.store().run(move |c| Box::pin(async move { storage::draws::winners(c, id).await })).await?)
+    Ok(app.store().run(async move |c| storage::draws::winners(c, id).await).await?)
 }
 
 /// Who holds the prizes now, by rank.

@@ -62,10 +62,7 @@ pub(crate) async fn create(
     let store = match body.store_id {
         Some(id) => owned_store(&app, who.user, StoreId(id)).await?.id,
         None => {
-            let first = app
-                .store()
-                .run(move |c| Box::pin(async move { storage::stores::list(c, who.user, None, 1).await }))
-                .await?;
+            let first = app.store().run(async move |c| storage::stores::list(c, who.user, None, 1).await).await?;
             first.first().ok_or_else(|| Problem::field("storeId", "required"))?.id
         }
     };
@@ -89,7 +86,7 @@ pub(crate) async fn list(State(app): State<App>, Owner(who): Owner, query: Query
         before: query.cursor::<EventId>()?,
         limit: limit + 1,
     };
-    let rows = app.store().run(move |c| Box::pin(async move { storage::events::list(c, filter).await })).await?;
+    let rows = app.store().run(async move |c| storage::events::list(c, filter).await).await?;
     Ok(Json(page(rows, limit, |e| e.id.to_string(), |e| view::event(&e))))
 }
 
@@ -166,16 +163,13 @@ async fn option_of(app: &App, who: Session, event: &Event, option: &str, job: Op
         return Ok(own.clone());
     }
     let (id, wanted) = (event.id, option.to_owned());
-    let offered = app
-        .store()
-        .run(move |c| Box::pin(async move { storage::offers::option_of_event(c, id, &wanted).await }))
-        .await?;
+    let offered = app.store().run(async move |c| storage::offers::option_of_event(c, id, &wanted).await).await?;
     if let Some(found) = offered {
         return Ok(found);
     }
     let unknown = || Problem::field("optionId", "option-unknown");
     let job = job.ok_or_else(unknown)?;
-    let done = app.store().run(move |c| Box::pin(async move { storage::jobs::get(c, job).await })).await?;
+    let done = app.store().run(async move |c| storage::jobs::get(c, job).await).await?;
     let result = done.filter(|j| j.owner == Some(who.user)).and_then(|j| j.result).ok_or_else(unknown)?;
     let options: Vec<EventOption> =
         serde_json::from_value(result.get("options").cloned().unwrap_or_default()).map_err(|_| unknown())?;
@@ -203,7 +197,7 @@ pub(crate) async fn content(
     let mut ids = body.image_ids.clone();
     ids.sort_unstable();
     ids.dedup();
-    let found = app.store().run(move |c| Box::pin(async move { storage::images::newest_of(c, ids).await })).await?;
+    let found = app.store().run(async move |c| storage::images::newest_of(c, ids).await).await?;
     for (i, wanted) in body.image_ids.iter().enumerate() {
         if !found.iter().any(|image| image.id.0 == *wanted && image.event == id) {
             return Err(Problem::field(format!("imageIds[{i}]"), "image-unknown"));
@@ -236,7 +230,7 @@ pub(crate) async fn duplicate(
         Event::draft(EventId::new(), pictures::unguessable(), who.user, store, old.objective, actors::system::now());
     let mut facts = vec![Fact::Created { objective: old.objective }];
     let ids = old.content.iter().map(|c| c.image.0).collect();
-    let chosen = app.store().run(move |c| Box::pin(async move { storage::images::newest_of(c, ids).await })).await?;
+    let chosen = app.store().run(async move |c| storage::images::newest_of(c, ids).await).await?;
     let mut copies = Vec::new();
     if let (Some(option), Some(title)) = (old.option.clone(), old.title.clone()) {
         copies.extend(chosen.into_iter().map(|picture| pictures::copy(picture, new.id)));
@@ -265,7 +259,7 @@ pub(crate) async fn preflight(
 ) -> ApiResult<Json<Value>> {
     let event = owned(&app, who, id).await?;
     let ids = event.content.iter().map(|c| c.image.0).collect();
-    let images = app.store().run(move |c| Box::pin(async move { storage::images::newest_of(c, ids).await })).await?;
+    let images = app.store().run(async move |c| storage::images::newest_of(c, ids).await).await?;
     let shared = &app.handles.shared;
     let channels: Vec<Value> = event
         .channels
@@ -435,10 +429,7 @@ pub(crate) async fn facts(
 ) -> ApiResult<Json<Value>> {
     owned(&app, who, id).await?;
     let (limit, after) = (query.limit()?, query.cursor::<i64>()?.unwrap_or(0));
-    let rows = app
-        .store()
-        .run(move |c| Box::pin(async move { storage::events::facts(c, id, after, limit + 1).await }))
-        .await?;
+    let rows = app.store().run(async move |c| storage::events::facts(c, id, after, limit + 1).await).await?;
     let body = |f: storage::events::FactRow| json!({"revision": f.revision, "what": f.kind, "kind": f.kind, "data": f.data, "who": f.who, "at": f.at, "when": f.at});
     Ok(Json(page(rows, limit, |f| f.revision.to_string(), body)))
 }

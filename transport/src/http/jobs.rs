@@ -60,10 +60,8 @@ pub(crate) async fn cancel(State(app): State<App>, Owner(who): Owner, Id(id): Id
 
 pub(crate) async fn notices(State(app): State<App>, Owner(who): Owner, query: Query) -> ApiResult<Json<Value>> {
     let (limit, before, all) = (query.limit()?, query.cursor::<i64>()?, query.flag("all")?);
-    let rows = app
-        .store()
-        .run(move |c| Box::pin(async move { storage::notices::list(c, who.user, all, before, limit + 1).await }))
-        .await?;
+    let rows =
+        app.store().run(async move |c| storage::notices::list(c, who.user, all, before, limit + 1).await).await?;
     Ok(Json(page(rows, limit, |n: &Notice| n.seq.to_string(), |n| json!(n))))
 }
 
@@ -72,6 +70,6 @@ pub(crate) async fn read_notice(
     Owner(who): Owner,
     Id(id): Id<NoticeId>,
 ) -> ApiResult<Json<Value>> {
-    let read = app.store().run(move |c| Box::pin(async move { storage::notices::read(c, who.user, id).await })).await?;
+    let read = app.store().run(async move |c| storage::notices::read(c, who.user, id).await).await?;
     read.map(|n| Json(json!(n))).ok_or_else(Problem::not_found)
 }

@@ -94,7 +94,7 @@ async fn receipted(app: &App, receipt: &str) -> ApiResult<Receipted> {
         return Err(Problem::not_found());
     }
     let hash = actors::Handles::receipt_hash(receipt);
-    let found = app.store().run(move |c| Box::pin(async move { storage::entries::by_receipt(c, hash).await })).await?;
+    let found = app.store().run(async move |c| storage::entries::by_receipt(c, hash).await).await?;
     found.ok_or_else(Problem::not_found)
 }
 
@@ -114,8 +114,7 @@ pub(crate) async fn receipt(State(app): State<App>, Id(receipt): Id<String>) -> 
 
 async fn result_of(app: &App, event: &Event, entry_no: i64) -> ApiResult<Value> {
     let id = event.id;
-    let place =
-        app.store().run(move |c| Box::pin(async move { storage::draws::place_of(c, id, entry_no).await })).await?;
+    let place = app.store().run(async move |c| storage::draws::place_of(c, id, entry_no).await).await?;
     let result = match &place {
         Some(w) if w.rank.is_some() => "won",
         Some(w) if w.forfeited_at.is_none() => "alternate",
@@ -171,10 +170,8 @@ pub(crate) async fn participants(
         Some("false") => Some(false),
         Some(_) => return Err(Problem::field("visited", "invalid-value")),
     };
-    let rows = app
-        .store()
-        .run(move |c| Box::pin(async move { storage::entries::page(c, id, source, visited, after, limit + 1).await }))
-        .await?;
+    let rows =
+        app.store().run(async move |c| storage::entries::page(c, id, source, visited, after, limit + 1).await).await?;
     let (first, last) = (rows.first().map(|r| r.entry_no), rows.last().map(|r| r.entry_no));
     app.audit(Some(who), origin, "participants-read", format!("event:{id}"), json!({"from": first, "to": last}));
     let keys = app.handles.shared.keys.clone();

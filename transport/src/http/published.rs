@@ -181,7 +181,7 @@ impl DrawSlot {
     /// caller holds the turn.
     async fn make(&self, app: &App, event: &Arc<Event>) -> ApiResult<Arc<DrawBodies>> {
         let (id, changes) = (event.id, self.changes.load(Ordering::Acquire));
-        let look = app.store().run(move |c| Box::pin(async move { storage::draws::version(c, id).await }));
+        let look = app.store().run(async move |c| storage::draws::version(c, id).await);
         let version = match look.await {
             Ok(version) => version.ok_or_else(Problem::not_found)?,
             Err(e) => {

@@ -48,11 +48,7 @@ pub(crate) async fn recommend(State(app): State<App>, Owner(who): Owner, Body(bo
         let (Some(industry), Some(region), Some(objective)) = (industry, region, objective) else {
             return Err(check.problem());
         };
-        let store = app
-            .store()
-            .run(move |c| Box::pin(async move { storage::stores::newest(c, who.user).await }))
-            .await?
-            .map(|s| s.id);
+        let store = app.store().run(async move |c| storage::stores::newest(c, who.user).await).await?.map(|s| s.id);
         RecommendationRequest {
             industry: industry.code.into(),
             region,

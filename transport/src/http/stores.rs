@@ -72,7 +72,7 @@ pub(crate) fn store_body(s: &Shop) -> Value {
 
 /// A shop of this owner.
 pub(crate) async fn owned(app: &App, user: UserId, id: StoreId) -> ApiResult<Shop> {
-    let found = app.store().run(move |c| Box::pin(async move { storage::stores::get(c, id).await })).await?;
+    let found = app.store().run(async move |c| storage::stores::get(c, id).await).await?;
     found.filter(|shop| shop.user == user && !shop.removed).ok_or_else(Problem::not_found)
 }
 
@@ -85,10 +85,7 @@ pub(crate) async fn industries(query: Query) -> ApiResult<Json<Value>> {
 
 pub(crate) async fn list(State(app): State<App>, Owner(who): Owner, query: Query) -> ApiResult<Json<Value>> {
     let (limit, after) = (query.limit()?, query.cursor::<StoreId>()?);
-    let rows = app
-        .store()
-        .run(move |c| Box::pin(async move { storage::stores::list(c, who.user, after, limit + 1).await }))
-        .await?;
+    let rows = app.store().run(async move |c| storage::stores::list(c, who.user, after, limit + 1).await).await?;
     Ok(Json(page(rows, limit, |s| s.id.to_string(), |s| store_body(&s))))
 }
 
@@ -104,29 +101,27 @@ pub(crate) async fn add(
     let (kid, most) = (app.handles.shared.keys.active_index().to_owned(), app.settings.stores);
     let made = app
         .store()
-        .tx(move |c| {
-            Box::pin(async move {
-                storage::stores::hold(c, who.user).await?;
-                if storage::stores::count(c, who.user).await? >= most {
-                    return Ok(None);
-                }
-                let first = storage::stores::newest(c, who.user).await?;
-                let first = first.ok_or_else(|| storage::StorageError::Corrupt("an account without a store".into()))?;
-                let shop = Shop {
-                    id: StoreId::new(),
-                    name: f.name,
-                    industry: f.industry,
-                    region: f.region,
-                    address: f.address,
-                    index_kid: kid,
-                    version: 1,
-                    created_at: actors::system::now(),
-                    removed: false,
-                    ..first
-                };
-                storage::stores::insert(c, &shop).await?;
-                Ok(Some(shop))
-            })
+        .tx(async move |c| {
+            storage::stores::hold(c, who.user).await?;
+            if storage::stores::count(c, who.user).await? >= most {
+                return Ok(None);
+            }
+            let first = storage::stores::newest(c, who.user).await?;
+            let first = first.ok_or_else(|| storage::StorageError::Corrupt("an account without a store".into()))?;
+            let shop = Shop {
+                id: StoreId::new(),
+                name: f.name,
+                industry: f.industry,
+                region: f.region,
+                address: f.address,
+                index_kid: kid,
+                version: 1,
+                created_at: actors::system::now(),
+                removed: false,
+                ..first
+            };
+            storage::stores::insert(c, &shop).await?;
+            Ok(Some(shop))
         })
         .await?;
     let made = made.ok_or_else(|| Problem::conflict("too-many").said("stores-too-many"))?;
@@ -155,7 +150,7 @@ pub(crate) async fn edit(
     let mut check = Check::default();
     let Some(f) = check_edit(&mut check, body, &shop) else { return Err(check.problem()) };
     let new = Shop { name: f.name, industry: f.industry, region: f.region, address: f.address, ..shop };
-    if !app.store().run(move |c| Box::pin(async move { storage::stores::update(c, &new, version).await })).await? {
+    if !app.store().run(async move |c| storage::stores::update(c, &new, version).await).await? {
         return Err(Problem::new(StatusCode::PRECONDITION_FAILED, "stale"));
     }
     app.audit(Some(who), origin, "store-edited", format!("store:{id}"), changed);
@@ -171,10 +166,7 @@ pub(crate) async fn remove(
     Id(id): Id<StoreId>,
     IfMatch(version): IfMatch,
 ) -> ApiResult<Response> {
-    let done = app
-        .store()
-        .run(move |c| Box::pin(async move { storage::stores::remove(c, who.user, id, version).await }))
-        .await?;
+    let done = app.store().run(async move |c| storage::stores::remove(c, who.user, id, version).await).await?;
     match done {
         Removal::Removed => {
             app.audit(Some(who), origin, "store-removed", format!("store:{id}"), json!({}));

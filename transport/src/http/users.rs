@@ -95,11 +95,9 @@ async fn sign_up(app: &App, origin: IpAddr, body: Signup) -> ApiResult {
     // First of all: whatever else is wrong, who has an account should log in.
     if let Ok(address) = email(&body.email) {
         let (keys, former) = (app.handles.shared.keys.clone(), domain::email::former(&body.email));
-        let taken = app.store().run(move |c| {
-            Box::pin(async move {
-                let taken = storage::users::email_taken(c, &keys, &address).await?;
-                Ok(taken || (former != address && storage::users::email_taken(c, &keys, &former).await?))
-            })
+        let taken = app.store().run(async move |c| {
+            let taken = storage::users::email_taken(c, &keys, &address).await?;
+            Ok(taken || (former != address && storage::users::email_taken(c, &keys, &former).await?))
         });
         if taken.await? {
             return Err(Problem::conflict("email-taken"));
@@ -107,8 +105,7 @@ async fn sign_up(app: &App, origin: IpAddr, body: Signup) -> ApiResult {
     }
     let account = check_signup(body)?;
     let (keys, business) = (app.handles.shared.keys.clone(), account.business.clone());
-    let taken =
-        app.store().run(move |c| Box::pin(async move { storage::users::business_taken(c, &keys, &business).await }));
+    let taken = app.store().run(async move |c| storage::users::business_taken(c, &keys, &business).await);
     if taken.await? {
         return Err(Problem::conflict("business-taken"));
     }
@@ -171,18 +168,16 @@ async fn store_account(
     let address = login_keys.address;
     let made = app
         .store()
-        .tx(move |c| {
-            Box::pin(async move {
-                storage::users::insert(c, &keys, new).await?;
-                storage::stores::insert(c, &stored).await?;
-                storage::sessions::insert(c, session, id).await?;
-                storage::sessions::know_address(c, id, address).await?;
-                if verification == Verification::Pending {
-                    storage::jobs::insert(c, verification_job(id, after)).await?;
-                    storage::notices::insert(c, pending_notice(id)).await?;
-                }
-                Ok(())
-            })
+        .tx(async move |c| {
+            storage::users::insert(c, &keys, new).await?;
+            storage::stores::insert(c, &stored).await?;
+            storage::sessions::insert(c, session, id).await?;
+            storage::sessions::know_address(c, id, address).await?;
+            if verification == Verification::Pending {
+                storage::jobs::insert(c, verification_job(id, after)).await?;
+                storage::notices::insert(c, pending_notice(id)).await?;
+            }
+            Ok(())
         })
         .await;
     match made {
@@ -253,15 +248,11 @@ pub(crate) fn me_body(u: &User) -> Value {
 /// A refresh token works once; for 30 s its repetition gets the same answer (a lost reply); later it is reuse.
 pub(crate) async fn refresh(State(app): State<App>, Origin(origin): Origin, Body(body): Body<Refresh>) -> ApiResult {
     let (session, generation) = app.tokens.check_refresh(&body.refresh_token).ok_or_else(Problem::unauthenticated)?;
-    let rotated = app
-        .store()
-        .run(move |c| Box::pin(async move { storage::sessions::rotate(c, session, generation).await }))
-        .await?;
+    let rotated = app.store().run(async move |c| storage::sessions::rotate(c, session, generation).await).await?;
     let current = match rotated {
         Some(current) => current,
         None => {
-            let found =
-                app.store().run(move |c| Box::pin(async move { storage::sessions::get(c, session).await })).await?;
+            let found = app.store().run(async move |c| storage::sessions::get(c, session).await).await?;
             let found = found.ok_or_else(Problem::unauthenticated)?;
             if !found.alive {
                 return Err(Problem::unauthenticated());
@@ -278,8 +269,7 @@ pub(crate) async fn refresh(State(app): State<App>, Origin(origin): Origin, Body
 
 /// Somebody has an old token: the login ends for everybody.
 async fn reused(app: &App, session: SessionId, user: UserId, origin: std::net::IpAddr) -> Problem {
-    let ended =
-        app.store().run(move |c| Box::pin(async move { storage::sessions::revoke(c, session, "reuse").await })).await;
+    let ended = app.store().run(async move |c| storage::sessions::revoke(c, session, "reuse").await).await;
     if let Err(e) = ended {
         return e.into();
     }
@@ -299,14 +289,12 @@ pub(crate) async fn logout(
     let everywhere = query.flag("everywhere")?;
     let ended = app
         .store()
-        .run(move |c| {
-            Box::pin(async move {
-                if everywhere {
-                    return storage::sessions::revoke_all(c, who.user).await;
-                }
-                storage::sessions::revoke(c, who.session, "logout").await?;
-                Ok(vec![who.session])
-            })
+        .run(async move |c| {
+            if everywhere {
+                return storage::sessions::revoke_all(c, who.user).await;
+            }
+            storage::sessions::revoke(c, who.session, "logout").await?;
+            Ok(vec![who.session])
         })
         .await?;
     app.revocations.add(who.session);
@@ -319,7 +307,7 @@ pub(crate) async fn logout(
 
 async fn account(app: &App, user: UserId) -> ApiResult<User> {
     let keys = app.handles.shared.keys.clone();
-    let found = app.store().run(move |c| Box::pin(async move { storage::users::get(c, &keys, user).await })).await?;
+    let found = app.store().run(async move |c| storage::users::get(c, &keys, user).await).await?;
     found.ok_or_else(Problem::unauthenticated)
 }
 
@@ -348,9 +336,7 @@ pub(crate) async fn edit(
     let (keys, new) = (app.handles.shared.keys.clone(), user.clone());
     let done = app
         .store()
-        .run(move |c| {
-            Box::pin(async move { storage::users::update(c, &keys, new.id, &new.name, &new.phone, version).await })
-        })
+        .run(async move |c| storage::users::update(c, &keys, new.id, &new.name, &new.phone, version).await)
         .await?;
     if !done {
         return Err(Problem::new(StatusCode::PRECONDITION_FAILED, "stale"));
@@ -364,9 +350,7 @@ pub(crate) async fn edit(
 pub(crate) async fn ticket(State(app): State<App>, Owner(who): Owner) -> ApiResult<Response> {
     let ticket = app.tokens.ticket(storage::clock::now());
     let hash: [u8; 32] = Sha256::digest(ticket.as_bytes()).into();
-    app.store()
-        .run(move |c| Box::pin(async move { storage::sessions::insert_ticket(c, hash, who.user, who.session).await }))
-        .await?;
+    app.store().run(async move |c| storage::sessions::insert_ticket(c, hash, who.user, who.session).await).await?;
     Ok((StatusCode::CREATED, Json(json!({"ticket": ticket, "expiresIn": TICKET_SECONDS}))).into_response())
 }
 

@@ -137,7 +137,7 @@ where
         return Err(code::TOO_MANY);
     }
     let hash: [u8; 32] = Sha256::digest(ticket.as_bytes()).into();
-    let used = app.store().run(move |c| Box::pin(async move { storage::sessions::take_ticket(c, hash).await })).await;
+    let used = app.store().run(async move |c| storage::sessions::take_ticket(c, hash).await).await;
     let who = match used {
         Ok(Some(t)) => Session { user: UserId(t.user_id), session: SessionId(t.session_id) },
         Ok(None) => return Err(code::UNAUTHORISED),

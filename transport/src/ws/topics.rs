@@ -54,7 +54,7 @@ pub(super) async fn show(app: &App, user: Option<UserId>, topic: &Topic) -> Resu
         }
         Topic::Job(id) => {
             let id = *id;
-            let job = app.store().run(move |c| Box::pin(async move { storage::jobs::get(c, id).await })).await?;
+            let job = app.store().run(async move |c| storage::jobs::get(c, id).await).await?;
             let job = job.filter(|j| j.owner.is_some() && j.owner == user).ok_or(Hidden::Forbidden)?;
             Ok(Shown { offset: job.version, snapshot: view::job(&job) })
         }
@@ -69,11 +69,9 @@ pub(super) async fn show(app: &App, user: Option<UserId>, topic: &Topic) -> Resu
             let owner = user.filter(|u| u == id).ok_or(Hidden::Forbidden)?;
             let (offset, unread) = app
                 .store()
-                .run(move |c| {
-                    Box::pin(async move {
-                        let offset = storage::notices::newest(c, owner).await?;
-                        Ok((offset, storage::notices::list(c, owner, false, None, 50).await?))
-                    })
+                .run(async move |c| {
+                    let offset = storage::notices::newest(c, owner).await?;
+                    Ok((offset, storage::notices::list(c, owner, false, None, 50).await?))
                 })
                 .await?;
             // What the snapshot shows is not said again: one may have come between the two reads.

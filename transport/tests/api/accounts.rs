@@ -52,12 +52,9 @@ struct Count {
 /// Rows of kept answers.
 async fn kept_answers(own: &Server) -> i64 {
     let store = own.running.handles().shared.store.clone();
-    let count = store.run(|c| {
-        Box::pin(async move {
-            let rows: Vec<Count> =
-                diesel::sql_query("select count(*) as n from identity.idempotency_keys").load(c).await?;
-            Ok(rows[0].n)
-        })
+    let count = store.run(async move |c| {
+        let rows: Vec<Count> = diesel::sql_query("select count(*) as n from identity.idempotency_keys").load(c).await?;
+        Ok(rows[0].n)
     });
     count.await.unwrap()
 }
@@ -516,7 +513,7 @@ fn an_account_of_before_is_found_as_it_was_written() {
             let index = domain::event::state::hex(&shared.keys.index("email", &typed));
             let id = made["user"]["id"].as_str().unwrap();
             let before = format!("update identity.users set email_index = '\\x{index}' where id = '{id}'");
-            shared.store.run(move |c| Box::pin(async move { Ok(c.batch_execute(&before).await?) })).await.unwrap();
+            shared.store.run(async move |c| Ok(c.batch_execute(&before).await?)).await.unwrap();
             let login = |typed: &str| json!({"email": typed, "password": "correct horse"});
             let found = api.post("/api/users/login", login(&format!(" {typed} "))).await;
             assert!(found.is(200)["accessToken"].is_string(), "{mark:?}");

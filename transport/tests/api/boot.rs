@@ -51,16 +51,14 @@ fn name_of(url: &str) -> String {
 
 /// Returns a parameter of the server's own database sessions.
 async fn session_parameter(running: &Running, parameter: &'static str) -> String {
-    let row = store(running).run(move |c| {
-        Box::pin(async move {
-            let row = match parameter {
-                "transaction_isolation" => sql("select current_setting('transaction_isolation') as s"),
-                "statement_timeout" => sql("select current_setting('statement_timeout') as s"),
-                "lock_timeout" => sql("select current_setting('lock_timeout') as s"),
-                _ => sql("select current_setting('jit') as s"),
-            };
-            row.first::<Word>(c).await
-        })
+    let row = store(running).run(async move |c| {
+        let row = match parameter {
+            "transaction_isolation" => sql("select current_setting('transaction_isolation') as s"),
+            "statement_timeout" => sql("select current_setting('statement_timeout') as s"),
+            "lock_timeout" => sql("select current_setting('lock_timeout') as s"),
+            _ => sql("select current_setting('jit') as s"),
+        };
+        row.first::<Word>(c).await
     });
     row.await.unwrap().unwrap().s
 }
@@ -118,9 +116,8 @@ fn keys_of_another_installation_are_refused() {
         for forget in [false, true] {
             if forget {
                 let store = database.open().await;
-                let forgotten = store.run(|c| {
-                    Box::pin(async move { Ok(c.batch_execute("update participation.epoch set canary = null").await?) })
-                });
+                let forgotten = store
+                    .run(async move |c| Ok(c.batch_execute("update participation.epoch set canary = null").await?));
                 forgotten.await.unwrap();
                 store.close().await;
             }
@@ -165,7 +162,7 @@ fn a_login_that_ended_before_the_start_stays_ended() {
         running.stop().await;
         for (statement, starts) in [(away, false), (back, true)] {
             let store = database.open().await;
-            store.run(move |c| Box::pin(async move { Ok(c.batch_execute(&statement).await?) })).await.unwrap();
+            store.run(async move |c| Ok(c.batch_execute(&statement).await?)).await.unwrap();
             store.close().await;
             match Running::start(settings.clone(), None).await {
                 Ok(running) => {
@@ -228,10 +225,7 @@ fn a_read_only_database_is_not_ready() {
                 }
                 None => {
                     let set = format!("set default_transaction_read_only = {word}");
-                    store(&running)
-                        .run(move |c| Box::pin(async move { Ok(c.batch_execute(&set).await?) }))
-                        .await
-                        .unwrap();
+                    store(&running).run(async move |c| Ok(c.batch_execute(&set).await?)).await.unwrap();
                 }
             }
             within(Duration::from_secs(15), "it is known", || async {
@@ -291,9 +285,8 @@ fn an_ordinary_role_is_enough() {
         for (parameter, value) in limits {
             assert_eq!(session_parameter(&running, parameter).await, value, "{parameter}");
         }
-        let superuser = store(&running).run(|c| {
-            Box::pin(async move { sql("select current_setting('is_superuser') as s").first::<Word>(c).await })
-        });
+        let superuser = store(&running)
+            .run(async move |c| sql("select current_setting('is_superuser') as s").first::<Word>(c).await);
         assert_eq!(superuser.await.unwrap().unwrap().s, "off");
         let api = owner_at(&base(&running)).await;
         let (id, slug) = api.live(json!({})).await;

@@ -65,18 +65,16 @@ async fn command(id: &str, command: Command) {
     let id: EventId = id.parse().unwrap();
     let store = server().running.handles().shared.store.clone();
     store
-        .tx(move |c| {
-            Box::pin(async move {
-                let event = storage::events::get(c, id).await?.unwrap();
-                if let Command::Approve { distribution, .. } = &command {
-                    storage::events::set_seed(c, id, vec![7; 64]).await?;
-                    storage::distributions::insert(c, *distribution, id, event.owner, &[]).await?;
-                }
-                let facts = decide(&event, command, Utc::now()).unwrap();
-                let mut after = Event::clone(&event);
-                facts.iter().for_each(|f| after.apply(f, Utc::now()));
-                storage::events::commit(c, &after, event.revision, &facts, Who::System).await
-            })
+        .tx(async move |c| {
+            let event = storage::events::get(c, id).await?.unwrap();
+            if let Command::Approve { distribution, .. } = &command {
+                storage::events::set_seed(c, id, vec![7; 64]).await?;
+                storage::distributions::insert(c, *distribution, id, event.owner, &[]).await?;
+            }
+            let facts = decide(&event, command, Utc::now()).unwrap();
+            let mut after = Event::clone(&event);
+            facts.iter().for_each(|f| after.apply(f, Utc::now()));
+            storage::events::commit(c, &after, event.revision, &facts, Who::System).await
         })
         .await
         .unwrap();

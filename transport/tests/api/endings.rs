@@ -54,7 +54,7 @@ fn a_rejected_shop_runs_nothing() {
         let reject = json!({"verified": false, "reason": "the registration was another's"});
         let half = "update identity.stores set verification = 'REJECTED'";
         let store = own.running.handles().shared.store.clone();
-        store.run(move |c| Box::pin(async move { Ok(c.batch_execute(half).await?) })).await.unwrap();
+        store.run(async move |c| Ok(c.batch_execute(half).await?)).await.unwrap();
         admin(&own, Method::POST, &path, Some(reject)).await;
         assert_eq!((api.status(&live).await, api.status(&scheduled).await), ("paused".into(), "paused".into()));
         within(Duration::from_secs(5), "what changed is in the audit, once", || async {

@@ -157,7 +157,7 @@ fn a_tax_service_that_is_off_is_never_called() {
             let store = &own.running.handles().shared.store;
             within(Duration::from_secs(10), "looked at by its job", || async {
                 let key = key.clone();
-                let job = store.run(move |c| Box::pin(async move { storage::jobs::active(c, &key).await }));
+                let job = store.run(async move |c| storage::jobs::active(c, &key).await);
                 job.await.unwrap().is_some_and(|j| j.epoch > 0 && j.attempts == 0)
             })
             .await;

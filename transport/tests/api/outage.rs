@@ -143,7 +143,7 @@ fn what_was_under_way_at_a_crash_is_settled_or_asked_about() {
         assert_eq!(api.get(&path).await.is(200)["status"], "completed");
         let crashed = "update events.publications set status = 'publishing', updated_at = now() - interval '1 minute'";
         let store = own.running.handles().shared.store.clone();
-        store.run(move |c| Box::pin(async move { Ok(diesel::sql_query(crashed).execute(c).await?) })).await.unwrap();
+        store.run(async move |c| Ok(diesel::sql_query(crashed).execute(c).await?)).await.unwrap();
         within(Duration::from_secs(20), "settled", || async {
             let d = api.get(&path).await.is(200);
             channel(&d, "NAVER")["status"] == "unknown" && channel(&d, "RINGO_BIZ")["status"] == "published"

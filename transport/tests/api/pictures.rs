@@ -20,21 +20,19 @@ fn store() -> Store {
 }
 
 async fn execute(text: String) {
-    store().run(move |c| Box::pin(async move { Ok(c.batch_execute(&text).await?) })).await.unwrap();
+    store().run(async move |c| Ok(c.batch_execute(&text).await?)).await.unwrap();
 }
 
 async fn schedule_deletion(name: &str) {
     let name = name.to_owned();
-    let scheduled =
-        store().run(move |c| Box::pin(async move { storage::objects::schedule_deletion(c, &name, 0).await })).await;
+    let scheduled = store().run(async move |c| storage::objects::schedule_deletion(c, &name, 0).await).await;
     scheduled.unwrap();
 }
 
 /// The one number that a query about a text gives.
 async fn number(query: &'static str, about: &str) -> i64 {
     let about = about.to_owned();
-    let read =
-        store().run(move |c| Box::pin(async move { sql(query).bind::<Text, _>(about).first::<Number>(c).await })).await;
+    let read = store().run(async move |c| sql(query).bind::<Text, _>(about).first::<Number>(c).await).await;
     read.unwrap().unwrap().n
 }
 
@@ -47,8 +45,7 @@ async fn versions(image: &str) -> i64 {
 async fn name_of(image: &str) -> String {
     let image = image.to_owned();
     let query = "select name as s from events.images where id = ?::uuid and version = 1";
-    let read =
-        store().run(move |c| Box::pin(async move { sql(query).bind::<Text, _>(image).first::<Word>(c).await })).await;
+    let read = store().run(async move |c| sql(query).bind::<Text, _>(image).first::<Word>(c).await).await;
     read.unwrap().unwrap().s
 }
 

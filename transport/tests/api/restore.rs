@@ -38,7 +38,7 @@ async fn process_ends(settings: &Settings) {
 async fn sql(database: &Database, statements: &str) {
     let store: Store = database.open().await;
     let statements = statements.to_owned();
-    store.run(move |c| Box::pin(async move { Ok(c.batch_execute(&statements).await?) })).await.unwrap();
+    store.run(async move |c| Ok(c.batch_execute(&statements).await?)).await.unwrap();
     store.close().await;
 }
 

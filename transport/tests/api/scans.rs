@@ -22,18 +22,16 @@ struct Scanned {
 async fn scans(server: &Server) -> BTreeMap<String, i64> {
     let store = server.running.handles().shared.store.clone();
     store
-        .run(|c| {
-            Box::pin(async move {
-                // Statistics are written down once a second by each connection.
-                diesel::sql_query("select pg_stat_force_next_flush()").execute(c).await?;
-                diesel::sql_query("select 1").execute(c).await?;
-                let rows: Vec<Scanned> = diesel::sql_query(
-                    "select schemaname || '.' || relname as name, seq_scan as scans from pg_stat_user_tables",
-                )
-                .load(c)
-                .await?;
-                Ok(rows.into_iter().map(|r| (r.name, r.scans)).collect())
-            })
+        .run(async move |c| {
+            // Statistics are written down once a second by each connection.
+            diesel::sql_query("select pg_stat_force_next_flush()").execute(c).await?;
+            diesel::sql_query("select 1").execute(c).await?;
+            let rows: Vec<Scanned> = diesel::sql_query(
+                "select schemaname || '.' || relname as name, seq_scan as scans from pg_stat_user_tables",
+            )
+            .load(c)
+            .await?;
+            Ok(rows.into_iter().map(|r| (r.name, r.scans)).collect())
         })
         .await
         .unwrap()
@@ -50,7 +48,7 @@ async fn indexed() -> Server {
         None => {
             // Embedded, there is one connection.
             let store = server.running.handles().shared.store.clone();
-            store.run(move |c| Box::pin(async move { Ok(c.batch_execute(&again).await?) })).await.unwrap();
+            store.run(async move |c| Ok(c.batch_execute(&again).await?)).await.unwrap();
             server
         }
         Some(url) => {

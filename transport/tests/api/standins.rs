@@ -15,7 +15,7 @@ const BAD_REQUEST: Fault = Fault::Status { status: 400, retry_after: None, body:
 
 async fn execute(own: &Server, statement: &str) {
     let (store, statement) = (own.running.handles().shared.store.clone(), statement.to_owned());
-    store.run(move |c| Box::pin(async move { Ok(c.batch_execute(&statement).await?) })).await.unwrap();
+    store.run(async move |c| Ok(c.batch_execute(&statement).await?)).await.unwrap();
 }
 
 /// Signs up, notes the verdict, and makes room for the next signup with the same number.

@@ -78,14 +78,12 @@ pub(crate) async fn login(State(app): State<App>, Origin(origin): Origin, Body(b
 /// Finds the account under the first of these forms that one has.
 async fn look_up(app: &App, [email, former]: [String; 2], keys: &LoginKeys) -> ApiResult<Option<LoginCredentials>> {
     let (ring, address) = (app.handles.shared.keys.clone(), keys.address);
-    let found = app.store().run(move |c| {
-        Box::pin(async move {
-            let found = storage::users::login_credentials(c, &ring, &email, address).await?;
-            if found.is_some() || former == email {
-                return Ok(found);
-            }
-            storage::users::login_credentials(c, &ring, &former, address).await
-        })
+    let found = app.store().run(async move |c| {
+        let found = storage::users::login_credentials(c, &ring, &email, address).await?;
+        if found.is_some() || former == email {
+            return Ok(found);
+        }
+        storage::users::login_credentials(c, &ring, &former, address).await
     });
     Ok(found.await?)
 }
@@ -107,11 +105,9 @@ fn object(id: Option<UserId>) -> String {
 async fn begin_session(app: &App, user: UserId, origin: IpAddr, keys: &LoginKeys) -> ApiResult {
     let (session, address) = (SessionId::new(), keys.address);
     app.store()
-        .tx(move |c| {
-            Box::pin(async move {
-                storage::sessions::insert(c, session, user).await?;
-                storage::sessions::know_address(c, user, address).await
-            })
+        .tx(async move |c| {
+            storage::sessions::insert(c, session, user).await?;
+            storage::sessions::know_address(c, user, address).await
         })
         .await?;
     let who = Session { user, session };
