@@ -152,6 +152,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    clients::http::choose_tls_provider();
     let ended = match Cli::parse().what {
         What::Drive(options) => scenario::in_process(options).await,
         What::Remote(options) => scenario::remote(options).await,

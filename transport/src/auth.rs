@@ -1,5 +1,6 @@
 //! Access tokens (JWT, HS256, 15 min), refresh tokens (an HMAC over session and generation), passwords.
 
+mod hs256;
 mod turns;
 
 use base64::Engine;
@@ -85,6 +86,7 @@ impl Tokens {
     /// Tokens under the installation's keys, good in an epoch.
     #[must_use]
     pub fn new(keys: Keyring, epoch: &str) -> Self {
+        hs256::install();
         let secret = keys.mac("jwt", &[KID.as_bytes(), epoch.as_bytes()]);
         Self {
             keys,
@@ -284,6 +286,8 @@ fn spellings(password: String) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hmac::{Hmac, KeyInit, Mac};
+    use sha2::Sha512;
 
     const EPOCH: &str = "0f";
 
@@ -355,13 +359,25 @@ mod tests {
         let mut customer = full.clone();
         customer["role"] = "CUSTOMER".into();
         assert_eq!(tokens.check(&encode(&header, &customer, &tokens.encoding).unwrap()), None);
-        for (kid, typ, alg) in
-            [("a2", TYP, Algorithm::HS256), (KID, "JWT", Algorithm::HS256), (KID, TYP, Algorithm::HS512)]
-        {
-            let mut other = Header::new(alg);
+        for (kid, typ) in [("a2", TYP), (KID, "JWT")] {
+            let mut other = Header::new(Algorithm::HS256);
             (other.kid, other.typ) = (Some(kid.into()), Some(typ.into()));
-            assert_eq!(tokens.check(&encode(&other, &full, &tokens.encoding).unwrap()), None, "{kid} {typ} {alg:?}");
+            assert_eq!(tokens.check(&encode(&other, &full, &tokens.encoding).unwrap()), None, "{kid} {typ}");
         }
+    }
+
+    #[test]
+    fn a_token_of_another_algorithm_is_refused() {
+        let tokens = Tokens::new(Keyring::ephemeral(), EPOCH);
+        let good = tokens.access(session(), Utc::now());
+        assert!(tokens.check(&good).is_some());
+        let claims = good.split('.').nth(1).unwrap();
+        let header = serde_json::json!({"alg": "HS512", "kid": KID, "typ": TYP}).to_string();
+        let signed = format!("{}.{claims}", URL_SAFE_NO_PAD.encode(header));
+        let mut mac = Hmac::<Sha512>::new_from_slice(tokens.encoding.as_bytes()).unwrap();
+        mac.update(signed.as_bytes());
+        let other = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()));
+        assert_eq!(tokens.check(&other), None);
     }
 
     #[test]

@@ -60,8 +60,15 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-/// A client that asks nobody else where to go.
+/// Chooses the cryptography of every TLS connection of the process. Must be called before the first client is built; a second
+/// call changes nothing.
+pub fn choose_tls_provider() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// Returns a client without proxy, redirects or referer.
 fn builder() -> reqwest::ClientBuilder {
+    choose_tls_provider();
     reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(2))
         .redirect(reqwest::redirect::Policy::none())

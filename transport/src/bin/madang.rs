@@ -6,6 +6,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() {
+    clients::http::choose_tls_provider();
     let code = transport::cli::run().await;
     std::process::exit(code);
 }
