@@ -2,6 +2,7 @@
 
 use crate::text::shown;
 use email_address::{EmailAddress, Options};
+use unicode_normalization::UnicodeNormalization;
 
 /// Bytes of the longest address that mail servers take (RFC 5321, section 4.5.3.1.3, without its angle brackets).
 pub const MAX_BYTES: usize = 254;
@@ -13,19 +14,23 @@ const QUOTING: &str = "<>()\"',;";
 #[error("not an e-mail address")]
 pub struct EmailError;
 
-/// Reads an address: NFC, in lower case, without the white space around it and the invisible marks within.
+/// Reads an address: one width (NFKC), in lower case, without the white space around it and the invisible marks within.
 ///
 /// # Errors
-/// No address of a name and a host with two labels, or one with white space, quotes or characters that turn the text.
+/// No address of a name and a host with two labels, or one with white space, quotes or characters that turn the text. A host
+/// has letters, digits and hyphens only, and its last label has a letter: a number is an address of a machine.
 pub fn parse(s: &str) -> Result<String, EmailError> {
-    let address = shown(s).trim().to_lowercase();
+    let address: String = shown(s).nfkc().collect::<String>().trim().to_lowercase().nfc().collect();
     let plain = !address.chars().any(|c| c.is_whitespace() || c.is_control() || QUOTING.contains(c));
     let options = Options::default().with_required_tld().without_domain_literal().without_display_text();
-    if address.len() <= MAX_BYTES && plain && EmailAddress::parse_with_options(&address, options).is_ok() {
-        Ok(address)
-    } else {
-        Err(EmailError)
-    }
+    let reachable = address.rsplit_once('@').is_some_and(|(_, host)| is_host(host));
+    let valid = address.len() <= MAX_BYTES && plain && reachable;
+    if valid && EmailAddress::parse_with_options(&address, options).is_ok() { Ok(address) } else { Err(EmailError) }
+}
+
+fn is_host(host: &str) -> bool {
+    let last = host.rsplit('.').next().unwrap_or_default();
+    host.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-')) && last.chars().any(char::is_alphabetic)
 }
 
 /// Reads an address as versions before this form did. Accounts of then are found by it.
@@ -48,6 +53,8 @@ mod tests {
             ("\u{2068}owner@shop.kr\u{2069}", "owner@shop.kr"),
             ("\u{212a}im@shop.kr", "kim@shop.kr"),
             ("사장@가게.한국", "사장@가게.한국"),
+            ("ｏｗｎｅｒ＠ｓｈｏｐ．ｋｒ", "owner@shop.kr"),
+            ("owner＠shop．kr", "owner@shop.kr"),
             ("\u{1109}\u{1161}장@가게.한국", "사장@가게.한국"),
         ] {
             assert_eq!(parse(typed).as_deref(), Ok(address), "{typed:?}");
@@ -74,6 +81,13 @@ mod tests {
             "a@-b.kr",
             "a@b.kr-",
             "a@[127.0.0.1]",
+            "a@1.2.3.4",
+            "a@shop.123",
+            "a@b.kr?x=1",
+            "a@b.kr/x",
+            "a@b_c.kr",
+            "a@b.kr#c",
+            "a@b!c.kr",
             "\"a b\"@c.kr",
             "a@b.kr\0",
             "a\u{3000}b@c.kr",
