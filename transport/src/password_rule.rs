@@ -25,8 +25,79 @@ const ROWS: &[&str] = &[
     "1234567890",
 ];
 
-/// The password in its one form, as it is hashed, if an account with this e-mail may have it.
-pub(crate) fn check(password: &str, email: &str) -> Result<String, &'static str> {
+/// Words that Koreans begin a password with, as they are typed in either state of the keyboard, and the names of this product.
+const COMMON_STEMS: &[&str] = &[
+    "비밀번호",
+    "qlalfqjsgh",
+    "안녕",
+    "dkssud",
+    "안녕하세요",
+    "dkssudgktpdy",
+    "사랑해",
+    "tkfkdgo",
+    "사랑해요",
+    "tkfkdgody",
+    "사랑합니다",
+    "tkfkdgkqslek",
+    "대한민국",
+    "eogksalsrnr",
+    "한국",
+    "gksrnr",
+    "우리나라",
+    "dnflskfk",
+    "korea",
+    "seoul",
+    "daehan",
+    "qwer",
+    "qwert",
+    "qwerty",
+    "asdf",
+    "asdfg",
+    "zxcv",
+    "qwe",
+    "asd",
+    "zxc",
+    "1q2w3e4r",
+    "1q2w3e",
+    "q1w2e3r4",
+    "1qaz2wsx",
+    "admin",
+    "administrator",
+    "manager",
+    "master",
+    "test",
+    "guest",
+    "welcome",
+    "password",
+    "passwd",
+    "pass",
+    "love",
+    "iloveyou",
+    "saranghae",
+    "sarang",
+    "madang",
+    "마당",
+    "akekd",
+    "사장님",
+    "tkwkdsla",
+    "가게",
+    "rkrp",
+];
+/// Digits and signs after such a word that a guesser tries with it.
+const MAX_TAIL_CHARS: usize = 5;
+
+/// What an account is known by: none of it is a secret.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Own<'a> {
+    pub(crate) email: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) phone: &'a str,
+    pub(crate) business_number: &'a str,
+    pub(crate) shop: &'a str,
+}
+
+/// The password in its one form, as it is hashed, if the account may have it.
+pub(crate) fn check(password: &str, own: Own<'_>) -> Result<String, &'static str> {
     let password: String = password.nfc().collect();
     if password.chars().count() < PASSWORD_MIN_CHARS {
         Err("password-too-short")
@@ -34,7 +105,7 @@ pub(crate) fn check(password: &str, email: &str) -> Result<String, &'static str>
         Err("password-too-long")
     } else if password.contains('\0') {
         Err("invalid-characters")
-    } else if is_common(&password, email) {
+    } else if is_common(&password, own) {
         Err("password-common")
     } else {
         Ok(password)
@@ -42,17 +113,45 @@ pub(crate) fn check(password: &str, email: &str) -> Result<String, &'static str>
 }
 
 /// Would a guesser try it first? Case, width, unseen marks and the spaces around it make no difference.
-fn is_common(password: &str, email: &str) -> bool {
+fn is_common(password: &str, own: Own<'_>) -> bool {
     let plain = domain::text::shown(password).trim().to_lowercase();
-    let narrow: String = plain.nfkc().collect::<String>().trim().to_lowercase();
-    is_own(&plain, email) || is_own(&narrow, email) || is_pattern(&plain) || is_pattern(&narrow) || is_listed(&narrow)
+    let narrow = narrow(&plain);
+    let stem = stem(&narrow);
+    is_pattern(&plain)
+        || is_pattern(&narrow)
+        || is_listed(&narrow)
+        || COMMON_STEMS.contains(&stem)
+        || is_own(&plain, stem, own)
+        || is_own(&narrow, stem, own)
 }
 
-/// The account's e-mail, or the part before its `@`.
-fn is_own(password: &str, email: &str) -> bool {
-    let email = email.nfc().collect::<String>().trim().to_lowercase();
+fn narrow(text: &str) -> String {
+    text.nfkc().collect::<String>().trim().to_lowercase().nfc().collect()
+}
+
+/// Returns the word without the few digits and signs that follow it.
+fn stem(password: &str) -> &str {
+    let word = password.trim_end_matches(|c: char| c.is_ascii_digit() || c.is_ascii_punctuation());
+    if password.len() - word.len() <= MAX_TAIL_CHARS { word } else { password }
+}
+
+/// Is it the account's e-mail or the part before its `@`, its phone or business number however written, or the name of owner or
+/// shop?
+fn is_own(password: &str, stem: &str, own: Own<'_>) -> bool {
+    let email = narrow(own.email);
     let local = email.split('@').next().unwrap_or_default();
-    password == email || password == local
+    let number = !password.contains(char::is_alphabetic);
+    let is_number = |of: &str| number && !digits(of).is_empty() && digits(of) == digits(password);
+    let without_spaces = |text: &str| narrow(text).replace(' ', "");
+    let is_name = |of: &str| !of.trim().is_empty() && without_spaces(of) == without_spaces(stem);
+    password == email
+        || password == local
+        || [own.phone, own.business_number].into_iter().any(is_number)
+        || [own.name, own.shop].into_iter().any(is_name)
+}
+
+fn digits(text: &str) -> String {
+    text.nfkc().filter(char::is_ascii_digit).collect()
 }
 
 /// Nothing at all, one character again and again, a sequence, or a piece of a row of keys, in either direction.
@@ -79,10 +178,20 @@ fn is_listed(password: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::check;
+    use super::{Own, check};
     use proptest::prelude::*;
 
-    const EMAIL: &str = "Kim.Owner@Shop.kr";
+    const OWN: Own<'_> = Own {
+        email: "Kim.Owner@Shop.kr",
+        name: "김마당주인",
+        phone: "010-2345-6789",
+        business_number: "124-81-00998",
+        shop: "초록 대문 카페",
+    };
+
+    fn with_email(email: &str) -> Own<'_> {
+        Own { email, ..OWN }
+    }
 
     /// Case M12.
     #[test]
@@ -123,14 +232,29 @@ mod tests {
             "kim.owner@shop.kr",
             "KIM.OWNER@SHOP.KR",
             "!@#$%^&*",
+            "dkssudgktpdy",
+            "안녕하세요1234",
+            "비밀번호1234",
+            "korea123",
+            "qwer1234!",
+            "1q2w3e4r!",
+            "asdf1234!",
+            "Korea2026!",
+            "01023456789",
+            "010-2345-6789",
+            "010.2345.6789",
+            "1248100998",
+            "124-81-00998",
+            "초록대문카페123",
+            "김마당주인2026",
         ] {
-            assert_eq!(check(bad, EMAIL), Err("password-common"), "{bad:?}");
+            assert_eq!(check(bad, OWN), Err("password-common"), "{bad:?}");
         }
         let composed = "한국가게사장님댁";
         let decomposed: String = unicode_normalization::UnicodeNormalization::nfd(composed).collect();
-        assert_eq!(check(&decomposed, &format!("{composed}@shop.kr")), Err("password-common"));
+        assert_eq!(check(&decomposed, with_email(&format!("{composed}@shop.kr"))), Err("password-common"));
         let decomposed: String = unicode_normalization::UnicodeNormalization::nfd("\u{e9}cole.paris").collect();
-        assert_eq!(check(&decomposed, "\u{c9}cole.Paris@shop.kr"), Err("password-common"));
+        assert_eq!(check(&decomposed, with_email("\u{c9}cole.Paris@shop.kr")), Err("password-common"));
     }
 
     #[test]
@@ -142,19 +266,22 @@ mod tests {
             "demo-0123456789abcdef",
             "kim.owner.7Q",
             "x7Kq2mPz",
+            "korea-winter-harbour",
+            "초록 대문 카페 앞 자전거",
+            "010-2345-6780-door",
         ] {
-            assert_eq!(check(good, EMAIL).as_deref(), Ok(good));
+            assert_eq!(check(good, OWN).as_deref(), Ok(good));
         }
         for (bad, code) in
             [("short", "password-too-short"), ("가가가", "password-too-short"), ("password\0", "invalid-characters")]
         {
-            assert_eq!(check(bad, EMAIL), Err(code));
+            assert_eq!(check(bad, OWN), Err(code));
         }
-        assert_eq!(check(&"가나".repeat(12), EMAIL), Err("password-too-long"));
+        assert_eq!(check(&"가나".repeat(12), OWN), Err("password-too-long"));
         for good in ["초록 대문 옆 가게", "caf\u{e9} du coin"] {
             let decomposed: String = unicode_normalization::UnicodeNormalization::nfd(good).collect();
             assert_ne!(decomposed, good);
-            assert_eq!(check(&decomposed, EMAIL).as_deref(), Ok(good), "one form, however it is typed");
+            assert_eq!(check(&decomposed, OWN).as_deref(), Ok(good), "one form, however it is typed");
         }
     }
 
@@ -163,7 +290,7 @@ mod tests {
         #[test]
         fn any_password_is_judged(password in "\\PC{0,40}") {
             let begun = std::time::Instant::now();
-            let _ = check(&password, EMAIL);
+            let _ = check(&password, OWN);
             prop_assert!(begun.elapsed().as_secs() < 2, "{password:?}");
         }
     }

@@ -61,7 +61,14 @@ struct Account {
 fn check_signup(body: Signup) -> ApiResult<Account> {
     let mut check = Check::default();
     let email = check.take("email", email(&body.email));
-    let password = check.take("password", password_rule::check(&body.password, &body.email));
+    let own = password_rule::Own {
+        email: &body.email,
+        name: &body.name,
+        phone: &body.phone,
+        business_number: &body.business_number,
+        shop: &body.store.name,
+    };
+    let password = check.take("password", password_rule::check(&body.password, own));
     let name = check.take("name", PersonName::parse(&body.name));
     let phone = check.take("phone", Phone::parse(&body.phone).map_err(|_| "phone-invalid"));
     let business = check
