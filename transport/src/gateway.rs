@@ -18,7 +18,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::time::{Duration, Instant};
 
-pub(crate) use idempotency::{InFlight, MAX_KEY_BYTES, anonymous as idempotent_anonymous, owner as idempotent_owner};
+pub(crate) use idempotency::{
+    InFlight, MAX_KEY_BYTES, anonymous as idempotent_anonymous, key_of as idempotency_key, owner as idempotent_owner,
+};
 pub(crate) use meters::Meters;
 pub(crate) use patience::Patience;
 pub(crate) use refusal::early;

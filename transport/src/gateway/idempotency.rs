@@ -8,7 +8,7 @@ use crate::state::App;
 use axum::body::{Body, Bytes, HttpBody, to_bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -45,18 +45,30 @@ struct Answer {
 pub(crate) async fn owner(State(app): State<App>, request: Request, next: Next) -> Response {
     let scope = request.extensions().get::<Session>().map(|s| s.user.to_string());
     let scope = scope.unwrap_or_default();
-    let answer = match key_of(&request) {
+    let answer = match key_of_post(&request) {
         // Boxed, so that the many that have no key carry nothing of it.
-        Some(key) => Box::pin(once(&app, &scope, &key, request, next)).await,
-        None if request.method().is_safe() => return next.run(request).await,
-        None => whole(&app, request, next).await,
+        Ok(Some(key)) => Box::pin(once(&app, &scope, &key, request, next)).await,
+        Ok(None) if request.method().is_safe() => return next.run(request).await,
+        Ok(None) => whole(&app, request, next).await,
+        Err(code) => Err(Problem::field("Idempotency-Key", code)),
     };
     answer.unwrap_or_else(IntoResponse::into_response)
 }
 
-/// The key of a POST.
-fn key_of(request: &Request) -> Option<HeaderValue> {
-    request.headers().get(KEY).filter(|_| request.method() == Method::POST).cloned()
+/// Returns the one key of a request. Two header lines are an error: each may have been added by another program, and neither
+/// stands for the request.
+pub(crate) fn key_of(headers: &HeaderMap) -> Result<Option<String>, &'static str> {
+    let mut lines = headers.get_all(KEY).iter();
+    let Some(first) = lines.next() else { return Ok(None) };
+    let key = first.to_str().ok().filter(|key| (1..=MAX_KEY_BYTES).contains(&key.len()));
+    match (key, lines.next()) {
+        (Some(key), None) => Ok(Some(key.to_owned())),
+        _ => Err("idempotency-key-invalid"),
+    }
+}
+
+fn key_of_post(request: &Request) -> Result<Option<String>, &'static str> {
+    if request.method() == Method::POST { key_of(request.headers()) } else { Ok(None) }
 }
 
 /// Reads all of a request, and runs it to its end: what is changed is changed whole and recorded, whoever hangs up.
@@ -79,11 +91,12 @@ async fn read(app: &App, body: Body) -> ApiResult<Bytes> {
 /// POSTs of nobody in particular (signup): the body tells strangers apart. A stranger's request has no row until it had an
 /// effect; one that is being handled is known to this server only.
 pub(crate) async fn anonymous(State(app): State<App>, request: Request, next: Next) -> Response {
-    match key_of(&request) {
-        Some(key) => {
+    match key_of_post(&request) {
+        Ok(Some(key)) => {
             Box::pin(once_for_stranger(&app, &key, request, next)).await.unwrap_or_else(IntoResponse::into_response)
         }
-        None => next.run(request).await,
+        Ok(None) => next.run(request).await,
+        Err(code) => Problem::field("Idempotency-Key", code).into_response(),
     }
 }
 
@@ -96,9 +109,7 @@ struct Keyed {
 }
 
 impl Keyed {
-    async fn read(app: &App, who: &str, key: &HeaderValue, request: Request) -> ApiResult<Self> {
-        let key = key.to_str().ok().filter(|k| (1..=MAX_KEY_BYTES).contains(&k.len()));
-        let key = key.ok_or_else(|| Problem::field("Idempotency-Key", "idempotency-key-invalid"))?;
+    async fn read(app: &App, who: &str, key: &str, request: Request) -> ApiResult<Self> {
         let path = request.uri().path().to_owned();
         let route = request.extensions().get::<MatchedPath>().map_or(path.clone(), |p| p.as_str().to_owned());
         let (parts, body) = request.into_parts();
@@ -174,7 +185,7 @@ impl Drop for Place {
     }
 }
 
-async fn once_for_stranger(app: &App, key: &HeaderValue, request: Request, next: Next) -> ApiResult {
+async fn once_for_stranger(app: &App, key: &str, request: Request, next: Next) -> ApiResult {
     let asked = Keyed::read(app, "anonymous", key, request).await?;
     let (scope, fingerprint) = (asked.scope, asked.fingerprint);
     let place = loop {
@@ -226,7 +237,7 @@ async fn answered(app: &App, scope: [u8; 32]) -> ApiResult<Option<Known>> {
     Ok(known.await?)
 }
 
-async fn once(app: &App, who: &str, key: &HeaderValue, request: Request, next: Next) -> ApiResult {
+async fn once(app: &App, who: &str, key: &str, request: Request, next: Next) -> ApiResult {
     let asked = Keyed::read(app, who, key, request).await?;
     let (scope, fingerprint) = (asked.scope, asked.fingerprint);
     let mut pause = MIN_LOOK_PAUSE;

@@ -4,7 +4,7 @@ use super::bodies::Enter;
 use super::events::owned;
 use crate::error::{ApiResult, Problem, prefers_english};
 use crate::extract::{Body, Check, Id, Origin, Owner, Query, page};
-use crate::gateway::MAX_KEY_BYTES;
+use crate::gateway::idempotency_key;
 use crate::state::App;
 use axum::Json;
 use axum::extract::State;
@@ -60,16 +60,7 @@ pub(crate) async fn enter(
     check.take("consents.privacy", if consents.privacy { Ok(()) } else { Err("consent-required") });
     let source = body.channel.as_deref().map_or(Ok(Source::Direct), |c| Source::parse(c).ok_or("invalid-value"));
     let source = check.take("channel", source);
-    let key = match headers.get("idempotency-key") {
-        None => Ok(None),
-        Some(v) => v
-            .to_str()
-            .ok()
-            .filter(|k| (1..=MAX_KEY_BYTES).contains(&k.len()))
-            .map(|k| Some(k.to_owned()))
-            .ok_or("idempotency-key-invalid"),
-    };
-    let key = check.take("Idempotency-Key", key);
+    let key = check.take("Idempotency-Key", idempotency_key(&headers));
     let (true, Some(name), Some(phone), Some(source), Some(key)) = (consents.privacy, name, phone, source, key) else {
         return Err(check.problem());
     };

@@ -404,5 +404,8 @@ fn a_wait_and_a_key_have_limits() {
         keyed(String::new()).await.fails(422, "idempotency-key-invalid");
         keyed("k".repeat(256)).await.fails(422, "idempotency-key-invalid");
         keyed("k".repeat(255)).await.is(201);
+        let request = api.request(Method::POST, "/api/events").header("idempotency-key", "one");
+        let twice = request.header("idempotency-key", "two").json(&json!({"objective": "SALES"}));
+        api.send(twice).await.fails(422, "idempotency-key-invalid");
     });
 }
