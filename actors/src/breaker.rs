@@ -37,7 +37,7 @@ struct One {
     at: Address<Msg>,
     /// Outside the actor, so that a restart does not forget who is inside.
     bulkhead: Arc<Semaphore>,
-    budget: std::sync::Mutex<Budget>,
+    budget: parking_lot::Mutex<Budget>,
     /// Known to be open, and told so; outside the actor, which comes back closed.
     open: Arc<AtomicBool>,
     /// Its last answer was that our key or bill is not accepted, which no breaker waits for.
@@ -78,7 +78,7 @@ impl Breakers {
             }
             let args = Args { upstream, open: open.clone(), shared: shared.clone() };
             root.adopt(Child::new("breaker", name, Beyond::Quarantine, &at, move || (Breaker, args.clone()))).await?;
-            let budget = std::sync::Mutex::new(Budget::default());
+            let budget = parking_lot::Mutex::new(Budget::default());
             each.insert(
                 upstream,
                 One { at, bulkhead: Arc::new(Semaphore::new(BULKHEAD)), budget, open, refuses: false.into() },
@@ -125,7 +125,7 @@ impl Breakers {
         let started = Instant::now();
         let (result, sent) = clients::http::watching(call).await;
         permit.complete(outcome_of(&result, sent));
-        one.budget.lock().expect("nobody panics holding it").called(Instant::now());
+        one.budget.lock().called(Instant::now());
         match result.as_ref().map_err(|e| e.class) {
             Ok(_) if sent => one.refuses.store(false, Ordering::Relaxed),
             Err(ErrorClass::Auth | ErrorClass::Quota) => one.refuses.store(true, Ordering::Relaxed),
@@ -165,7 +165,7 @@ impl Breakers {
     /// Spends one retry of an upstream's budget, if there is one.
     #[must_use]
     pub fn may_retry(&self, upstream: Upstream) -> bool {
-        self.each[&upstream].budget.lock().expect("nobody panics holding it").take(Instant::now())
+        self.each[&upstream].budget.lock().take(Instant::now())
     }
 
     /// What all breakers show.

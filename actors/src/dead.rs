@@ -13,17 +13,11 @@ pub const MOST_REPLAYED: i64 = 10_000;
 
 impl Handles {
     /// Replays a dead letter by its id. False: there is none, or it lives again.
-    ///
-    /// # Errors
-    /// Whatever the database said.
     pub async fn replay(&self, id: &str) -> Result<bool> {
         replay(&self.shared, id).await
     }
 
     /// Replays all that fit, oldest parked last, at most `per_second`; how many there are. Runs on after it answered.
-    ///
-    /// # Errors
-    /// Whatever the database said.
     pub async fn replay_all(&self, filter: Filter, per_second: u32, dry_run: bool) -> Result<usize> {
         let found: Vec<DeadLetter> = self.shared.store.run(async move |c| list(c, filter, MOST_REPLAYED).await).await?;
         let n = found.len();

@@ -18,10 +18,11 @@ use domain::channel::Source;
 use domain::dashboard::Commit;
 use domain::event::{Command, Event, Who};
 use domain::ids::{EventId, StoreId, UserId};
+use parking_lot::RwLock;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, ActorStatus, RpcReplyPort, SupervisionEvent};
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock, RwLock};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
@@ -105,12 +106,12 @@ impl Events {
     /// Event actors running now.
     #[must_use]
     pub fn running(&self) -> usize {
-        self.inner.slots.read().expect("nobody panics holding it").len()
+        self.inner.slots.read().len()
     }
 
     /// The journal found entries that an attempt without an answer had stored: nobody was told of that commit.
     pub(crate) fn overlooked(&self, event: EventId, version: i64) {
-        let slots = self.inner.slots.read().expect("nobody panics holding it");
+        let slots = self.inner.slots.read();
         if let Some(slot) = slots.get(&event)
             && slot.known.latest.fetch_max(version, Ordering::AcqRel) < version
         {
@@ -120,7 +121,7 @@ impl Events {
 
     /// The journal found that storage takes no entries of an event.
     pub(crate) fn shut(&self, event: EventId) {
-        let slots = self.inner.slots.read().expect("nobody panics holding it");
+        let slots = self.inner.slots.read();
         if let Some(slot) = slots.get(&event) {
             let _ = slot.actor.cast(Msg::Shut);
         }
@@ -128,7 +129,7 @@ impl Events {
 
     /// The journal stored entries: whoever reads after its reply must see at least this version.
     pub(crate) fn committed(&self, event: EventId, commit: Commit) {
-        let slots = self.inner.slots.read().expect("nobody panics holding it");
+        let slots = self.inner.slots.read();
         if let Some(slot) = slots.get(&event) {
             slot.known.latest.fetch_max(commit.version, Ordering::AcqRel);
             let _ = slot.actor.cast(Msg::Committed(commit));
@@ -138,16 +139,16 @@ impl Events {
     /// Forgets the finished pages of an event, here and in the cache: whoever reads next has them made anew.
     pub async fn forget(&self, id: EventId) {
         self.inner.shared.cache.del(&dashboard_key(id)).await;
-        if let Some(slot) = self.inner.slots.read().expect("nobody panics holding it").get(&id) {
+        if let Some(slot) = self.inner.slots.read().get(&id) {
             slot.known.forget();
         }
     }
 
     /// A shop was edited: its events show it from the next read on.
     pub fn store_changed(&self, store: StoreId) {
-        let slots = self.inner.slots.read().expect("nobody panics holding it");
+        let slots = self.inner.slots.read();
         for slot in slots.values() {
-            let meta = slot.known.meta.read().expect("nobody panics holding it");
+            let meta = slot.known.meta.read();
             // One that is still loading may have read the shop before the edit.
             if meta.as_ref().is_none_or(|m| m.store == store) {
                 slot.refresh();
@@ -156,7 +157,7 @@ impl Events {
     }
 
     async fn resolve(&self, id: EventId) -> Result<Slot, Unavailable> {
-        let running = self.inner.slots.read().expect("nobody panics holding it").get(&id).cloned();
+        let running = self.inner.slots.read().get(&id).cloned();
         if let Some(slot) = running.filter(|s| s.actor.get_status() < ActorStatus::Draining) {
             return Ok(slot);
         }
@@ -166,8 +167,7 @@ impl Events {
 
     /// Stops every actor after what is in its mailbox, then the directory.
     pub(crate) async fn stop(&self, limit: Duration) {
-        let actors: Vec<_> =
-            self.inner.slots.read().expect("nobody panics holding it").values().map(|s| s.actor.clone()).collect();
+        let actors: Vec<_> = self.inner.slots.read().values().map(|s| s.actor.clone()).collect();
         let drains = actors.iter().map(|a| a.drain_and_wait(Some(limit)));
         futures_util::future::join_all(drains).await;
         self.inner.directory.stop();
@@ -276,7 +276,7 @@ impl EventHandle {
         let (cache, key) = (&self.events.inner.shared.cache, dashboard_key(self.id));
         let generation = slot.known.generation.load(Ordering::Acquire);
         let latest = slot.known.latest.load(Ordering::Acquire);
-        let shop = slot.known.meta.read().expect("nobody panics holding it").as_ref().map(|m| m.version);
+        let shop = slot.known.meta.read().as_ref().map(|m| m.version);
         // What another process or an earlier life kept shows log and shop: good while nothing else changed in this life.
         if latest > 0
             && generation == 0
@@ -317,7 +317,7 @@ impl EventHandle {
     pub async fn enter(&self, form: EnterRequest) -> Result<Entered, EnterError> {
         let place = self.events.inner.admission.enter().ok_or(EnterError::Overloaded)?;
         let slot = self.events.resolve(self.id).await.map_err(|_| EnterError::Overloaded)?;
-        let meta = slot.known.meta.read().expect("nobody panics holding it").clone();
+        let meta = slot.known.meta.read().clone();
         let meta = match meta {
             Some(meta) => meta,
             None => {
@@ -325,7 +325,7 @@ impl EventHandle {
                 Box::pin(self.read()).await.map_err(|e| {
                     if matches!(e, EventError::NotFound) { EnterError::NotFound } else { EnterError::Overloaded }
                 })?;
-                slot.known.meta.read().expect("nobody panics holding it").clone().ok_or(EnterError::Overloaded)?
+                slot.known.meta.read().clone().ok_or(EnterError::Overloaded)?
             }
         };
         let (row, receipt) = prepare(&self.events.inner.shared.keys, self.id, &meta, &form)?;
@@ -405,7 +405,7 @@ struct State {
 
 impl State {
     async fn start(&mut self, myself: &ActorRef<DirectoryMsg>, id: EventId) -> Option<Slot> {
-        let running = self.events.inner.slots.read().expect("nobody panics holding it").get(&id).cloned();
+        let running = self.events.inner.slots.read().get(&id).cloned();
         if let Some(slot) = running.filter(|s| s.actor.get_status() < ActorStatus::Draining) {
             return Some(slot);
         }
@@ -425,13 +425,13 @@ impl State {
         let (actor, _) = EventActor::spawn_linked(None, EventActor, args, myself.get_cell()).await.ok()?;
         self.ids.insert(actor.get_id(), id);
         let slot = Slot { actor, known };
-        self.events.inner.slots.write().expect("nobody panics holding it").insert(id, slot.clone());
+        self.events.inner.slots.write().insert(id, slot.clone());
         Some(slot)
     }
 
     fn forget(&mut self, actor: ActorId) -> Option<EventId> {
         let id = self.ids.remove(&actor)?;
-        let mut slots = self.events.inner.slots.write().expect("nobody panics holding it");
+        let mut slots = self.events.inner.slots.write();
         if slots.get(&id).is_some_and(|s| s.actor.get_id() == actor) {
             slots.remove(&id);
         }
@@ -446,7 +446,7 @@ impl Actor for Directory {
 
     async fn pre_start(&self, _: ActorRef<DirectoryMsg>, events: Events) -> Result<State, ActorProcessingErr> {
         // The actors of an earlier life end with it; each comes back from storage when next asked for.
-        events.inner.slots.write().expect("nobody panics holding it").clear();
+        events.inner.slots.write().clear();
         metrics::counter!("actor_quarantines_total", "kind" => "event").increment(0);
         Ok(State { events, ids: HashMap::new(), budgets: Budgets::new(), blocked_until: HashMap::new() })
     }
@@ -467,7 +467,7 @@ impl Actor for Directory {
                 s.start(&myself, id).await;
             }
             DirectoryMsg::Passivate(id) => {
-                let slot = s.events.inner.slots.write().expect("nobody panics holding it").remove(&id);
+                let slot = s.events.inner.slots.write().remove(&id);
                 if let Some(slot) = slot {
                     s.ids.remove(&slot.actor.get_id());
                     s.budgets.settled(&id);

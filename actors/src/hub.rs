@@ -17,10 +17,11 @@ use bytes::Bytes;
 use cell::Cell;
 use domain::time::Instant as At;
 use domain::topic::{Position, Topic};
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value, json};
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a log without readers is kept: a phone in a tunnel, a page that reloads.
@@ -75,7 +76,7 @@ impl Hub {
 
     fn shard(&self, topic: &Topic) -> MutexGuard<'_, HashMap<Topic, Arc<Cell>>> {
         let index = self.inner.hasher.hash_one(topic) as usize % SHARDS;
-        self.inner.shards[index].lock().expect("nobody panics holding it")
+        self.inner.shards[index].lock()
     }
 
     /// Subscribes: from now on each update sets `bit` of the reader. Take the snapshot after this, then pull from its
@@ -90,7 +91,7 @@ impl Hub {
 
     /// Forgets logs that nobody came back to.
     fn forget(&self, now: Instant) {
-        let mut unread = self.inner.unread.lock().expect("nobody panics holding it");
+        let mut unread = self.inner.unread.lock();
         while unread.front().is_some_and(|(at, _)| unread.len() > MOST_KEPT || now.duration_since(*at) > KEPT) {
             let Some((_, topic)) = unread.pop_front() else { break };
             let mut cells = self.shard(&topic);
@@ -175,7 +176,7 @@ impl Drop for Subscription {
         let first = self.cell.enter_queue(now);
         drop(cells);
         if first {
-            self.hub.inner.unread.lock().expect("nobody panics holding it").push_back((now, topic.clone()));
+            self.hub.inner.unread.lock().push_back((now, topic.clone()));
         }
         self.hub.forget(now);
     }

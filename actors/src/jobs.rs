@@ -72,9 +72,6 @@ impl Jobs {
     }
 
     /// Asks for a job; the active one with the same key, if there is one.
-    ///
-    /// # Errors
-    /// Whatever the database said.
     pub async fn submit(&self, job: NewJob) -> Result<Job> {
         let made = self.shared().store.run(async move |c| storage::jobs::insert(c, job).await).await?;
         self.wake();
@@ -82,9 +79,6 @@ impl Jobs {
     }
 
     /// Calls a job off. `None`: it was over already.
-    ///
-    /// # Errors
-    /// Whatever the database said.
     pub async fn cancel(&self, id: JobId) -> Result<Option<Job>> {
         let cancel = self.shared().store.run(async move |c| storage::jobs::cancel(c, id).await);
         let gone = cancel.await?;
@@ -101,9 +95,6 @@ impl Jobs {
     }
 
     /// Gives a dead job its attempts back. `None`: it is not dead.
-    ///
-    /// # Errors
-    /// Whatever the database said.
     pub async fn replay(&self, id: JobId) -> Result<Option<Job>> {
         let again = self.shared().store.run(async move |c| storage::jobs::replay(c, id).await).await?;
         if let Some(job) = &again {
@@ -114,9 +105,6 @@ impl Jobs {
     }
 
     /// A job as its owner sees it; `None`: there is none, or it is somebody else's.
-    ///
-    /// # Errors
-    /// Whatever the database said.
     pub async fn read(&self, id: JobId, owner: UserId) -> Result<Option<JobView>> {
         let shared = self.shared();
         let cached = shared.cache.get(&cache_key(id)).await;

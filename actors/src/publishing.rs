@@ -274,9 +274,6 @@ pub(crate) fn trouble(d: &Distribution, channel: Channel, title: &str) -> Option
 }
 
 /// Starts taking back what was published; nothing happens a second time.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn recall(
     shared: &Shared,
     id: DistributionId,

@@ -54,9 +54,6 @@ pub enum Recommended {
 impl Handles {
     /// Recommends: from the cache when industry, region, objective, season and prompt match, else by a job; the same
     /// request while its job runs gets the same job.
-    ///
-    /// # Errors
-    /// Whatever the database said.
     pub async fn recommend(&self, r: RecommendationRequest) -> Result<Recommended> {
         let key = recommendation_key(&r.industry, &r.region, r.objective, r.season);
         let cached = self.shared.cache.get(&format!("ai:recommendation:{key}")).await;
@@ -101,9 +98,6 @@ impl Handles {
     }
 
     /// Asks for pictures of an event: of the option that was chosen (CT-06).
-    ///
-    /// # Errors
-    /// Whatever the database said.
     pub async fn draw_images(&self, event: &Event, styles: &[Style], platforms: &[Platform]) -> Result<Recommended> {
         let (option, title) = (event.option.as_ref().map(|o| &o.id), event.title.as_deref().unwrap_or_default());
         let input = json!({"styles": styles, "platforms": platforms, "store": event.store, "option": option});
@@ -156,17 +150,11 @@ impl Handles {
     }
 
     /// Takes back what was published of an event.
-    ///
-    /// # Errors
-    /// Whatever the database said.
     pub async fn recall(&self, id: domain::ids::DistributionId, event: EventId, owner: UserId) -> Result<bool> {
         Ok(crate::publishing::recall(&self.shared, id, event, owner).await?.is_some())
     }
 
     /// Tries failed channels of a distribution again, each once and all in one transaction; which went back into the queue.
-    ///
-    /// # Errors
-    /// Whatever the database said.
     pub async fn retry(
         &self,
         id: domain::ids::DistributionId,
@@ -197,9 +185,6 @@ impl Handles {
     }
 
     /// The owner settles a publication nobody can ask about. False: it is not `unknown`.
-    ///
-    /// # Errors
-    /// Whatever the database said.
     pub async fn confirm(&self, id: domain::ids::DistributionId, channel: Channel, posted: bool) -> Result<bool> {
         use domain::distribution::PublicationStatus as P;
         let status = if posted { P::Published } else { P::Failed };
@@ -229,9 +214,6 @@ impl Handles {
     }
 
     /// The entries of a closed event, with the tree over them.
-    ///
-    /// # Errors
-    /// Whatever the database said.
     pub async fn entries(&self, event: EventId) -> Result<Arc<crate::trees::Entries>> {
         self.trees.of(&self.shared.store, event).await
     }

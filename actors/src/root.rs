@@ -7,13 +7,14 @@
 use crate::ask::{Unavailable, ask};
 use crate::supervise::{Budgets, Verdict};
 use futures_util::future::BoxFuture;
+use parking_lot::RwLock;
 use ractor::{
     Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, Message, MessagingErr, RpcReplyPort, SpawnErr,
     SupervisionEvent,
 };
 use serde::Serialize;
 use std::collections::HashMap;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -35,11 +36,11 @@ impl<M: Message> Address<M> {
     }
 
     fn set(&self, actor: ActorRef<M>) {
-        *self.0.write().expect("nobody panics holding it") = Some(actor);
+        *self.0.write() = Some(actor);
     }
 
     pub(crate) fn get(&self) -> Option<ActorRef<M>> {
-        self.0.read().expect("nobody panics holding it").clone()
+        self.0.read().clone()
     }
 
     /// Sends a message; gives it back when nobody is there to take it.

@@ -1,7 +1,7 @@
 //! Calls to the tax service in a Korean day: one installation's key has so many, and signups leave some for retries.
 
 use chrono::NaiveDate;
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 
 /// One call in so many is kept for retries: strangers who sign up must not keep owners waiting for their verification.
 const RESERVED_ONE_IN: u32 = 10;
@@ -30,7 +30,7 @@ impl TaxCalls {
 
     /// Takes a call of a day. False: there is none left for this caller.
     pub fn take(&self, caller: TaxCaller, day: NaiveDate) -> bool {
-        let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut today = self.today.lock();
         if today.0 != day {
             *today = (day, 0);
         }
@@ -45,7 +45,7 @@ impl TaxCalls {
 
     /// Gives a call of a day back that was not sent.
     pub fn give_back(&self, day: NaiveDate) {
-        let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut today = self.today.lock();
         if today.0 == day {
             today.1 = today.1.saturating_sub(1);
         }

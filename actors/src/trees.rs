@@ -3,8 +3,9 @@
 
 use domain::draw::{self, Leaf};
 use domain::ids::EventId;
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use storage::{Result, Store};
 use tokio::sync::OnceCell;
 
@@ -27,11 +28,8 @@ pub(crate) struct Trees {
 
 impl Trees {
     /// Of an event that is closed; read and computed by the first who asks.
-    ///
-    /// # Errors
-    /// Whatever the database said.
     pub(crate) async fn of(&self, store: &Store, event: EventId) -> Result<Arc<Entries>> {
-        let cell = self.kept.lock().expect("nobody panics holding it").entry(event).or_default().clone();
+        let cell = self.kept.lock().entry(event).or_default().clone();
         let made = cell
             .get_or_try_init(|| async {
                 let leaves = storage::entries::all_leaves(store, event).await?;
@@ -49,7 +47,7 @@ impl Trees {
 
     /// Forgets the others when a new one does not fit beside them.
     fn make_room(&self, event: EventId, leaves: usize) {
-        let mut kept = self.kept.lock().expect("nobody panics holding it");
+        let mut kept = self.kept.lock();
         let others: usize = kept.values().filter_map(|cell| cell.get()).map(|e| e.leaves.len()).sum();
         if others + leaves > ROOM {
             kept.retain(|id, _| *id == event);

@@ -35,9 +35,6 @@ pub struct Record {
 }
 
 /// Writes a record.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn write(
     c: &mut Conn,
     who: String,
@@ -58,9 +55,6 @@ pub async fn write(
 }
 
 /// The newest records below `before`.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn newest(c: &mut Conn, before: Option<i64>, limit: i64) -> Result<Vec<Record>> {
     sql("select id, at, who, origin, action, object, detail from identity.audit where id < ? order by id desc limit ?")
         .bind::<t::BigInt, _>(before.unwrap_or(i64::MAX))

@@ -11,6 +11,7 @@ use aes_gcm::aead::{self, Aead, Key, Payload};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
+use parking_lot::RwLock;
 use rand::rngs::OsRng;
 use rand::{Rng, TryRngCore};
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,7 @@ use sha2::Sha256;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -287,12 +288,12 @@ impl Keyring {
 
     /// The state of a purpose's key, derived once.
     fn keyed(&self, purpose: &'static str) -> Hmac<Sha256> {
-        if let Some(mac) = self.inner.purposes.read().expect("nobody panics holding it").get(purpose) {
+        if let Some(mac) = self.inner.purposes.read().get(purpose) {
             return mac.clone();
         }
         let key = Zeroizing::new(hmac(&self.inner.signing, &[purpose.as_bytes()]));
         let mac = Hmac::<Sha256>::new_from_slice(key.as_slice()).expect("HMAC takes a key of any length");
-        self.inner.purposes.write().expect("nobody panics holding it").insert(purpose, mac.clone());
+        self.inner.purposes.write().insert(purpose, mac.clone());
         mac
     }
 

@@ -55,9 +55,6 @@ pub struct Filter {
 }
 
 /// Dead letters, newest first.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn list(c: &mut Conn, filter: Filter, limit: i64) -> Result<Vec<DeadLetter>> {
     let Filter { kind, channel, before } = filter;
     sql("with f as (select ?::text as kind, ?::text as channel, ?::timestamptz as before, ?::bigint as n)
@@ -85,9 +82,6 @@ pub async fn list(c: &mut Conn, filter: Filter, limit: i64) -> Result<Vec<DeadLe
 }
 
 /// How many wait for an operator: what a channel refused or did not accept is for the owner, who was told, to mend.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn count(c: &mut Conn) -> Result<i64> {
     let row: Option<Number> = sql("select (select count(*) from events.jobs j where j.status = 'dead' and not (j.kind = 'distribution'
                                              and exists (select 1 from events.jobs later where later.key = j.key and later.created_at > j.created_at)))

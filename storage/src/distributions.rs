@@ -165,9 +165,6 @@ pub async fn insert(
 }
 
 /// A distribution.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn get(c: &mut Conn, id: DistributionId) -> Result<Option<Distribution>> {
     let row: Option<Row> =
         sql("select id, event_id, owner_id, recalling, version, ended_at from events.distributions where id = ?")
@@ -197,9 +194,6 @@ pub async fn get(c: &mut Conn, id: DistributionId) -> Result<Option<Distribution
 /// Records the intent to call before the call; the distribution then. `None`: the channel is not waiting for one, or the
 /// runner's lease went to another. The lease is renewed with it, so that the call is over before anybody takes over: a
 /// runner that stalled and woke up would otherwise call while its successor asks whether it had.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn begin_call(
     c: &mut Conn,
     id: DistributionId,
@@ -227,9 +221,6 @@ pub async fn begin_call(
 
 /// Remembers what comes before a publish, if the attempt that made it still runs, and renews the lease for the publish.
 /// False: another one took over.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn remember(
     c: &mut Conn,
     id: DistributionId,
@@ -254,9 +245,6 @@ pub async fn remember(
 }
 
 /// Looks again later at what has not changed: no version, no update. False: it changed meanwhile.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn look_again(
     c: &mut Conn,
     id: DistributionId,
@@ -303,9 +291,6 @@ impl Change {
 /// Records what became of a channel, if it is still in one of `from` and `attempt`, where it is said, is still the last
 /// one: what a runner learns that was overtaken is no news. The distribution then, and whether this ended it
 /// (the end has a version of its own, right after the change's).
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn change(
     c: &mut Conn,
     id: DistributionId,
@@ -371,9 +356,6 @@ async fn end_if_over(c: &mut Conn, id: DistributionId) -> Result<bool> {
 }
 
 /// Puts a channel back into the queue for another round of attempts. `None`: there is nothing to try again.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn requeue(c: &mut Conn, id: DistributionId, channel: Channel) -> Result<Option<Distribution>> {
     lock(c, id).await?;
     // What may have happened is asked for first: `publishing` is recovered by asking.
@@ -400,9 +382,6 @@ pub async fn requeue(c: &mut Conn, id: DistributionId, channel: Channel) -> Resu
 }
 
 /// Marks a distribution as being taken back. `None`: it is already.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn begin_recall(c: &mut Conn, id: DistributionId) -> Result<Option<Distribution>> {
     lock(c, id).await?;
     let begun =
@@ -414,9 +393,6 @@ pub async fn begin_recall(c: &mut Conn, id: DistributionId) -> Result<Option<Dis
 }
 
 /// Distributions with a channel that is being worked on, or reviewed or unknown, and due to be looked at, without an active job.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn orphaned(c: &mut Conn) -> Result<Vec<(DistributionId, EventId, UserId)>> {
     let rows: Vec<Row> = sql("select distinct d.id, d.event_id, d.owner_id, d.recalling, d.version, d.ended_at
            from events.distributions d join events.publications p on p.distribution_id = d.id
@@ -430,9 +406,6 @@ pub async fn orphaned(c: &mut Conn) -> Result<Vec<(DistributionId, EventId, User
 }
 
 /// Distributions of cancelled events that nobody began to take back.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn not_recalled(c: &mut Conn) -> Result<Vec<(DistributionId, EventId, UserId)>> {
     let rows: Vec<Row> = sql("select d.id, d.event_id, d.owner_id, d.recalling, d.version, d.ended_at
            from events.distributions d join events.events e on e.id = d.event_id
@@ -443,9 +416,6 @@ pub async fn not_recalled(c: &mut Conn) -> Result<Vec<(DistributionId, EventId, 
 }
 
 /// The distribution of an event, if it has one.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn of_event(c: &mut Conn, event: EventId) -> Result<Option<Distribution>> {
     let row: Option<crate::sql::Id> =
         sql("select id from events.distributions where event_id = ?").bind::<t::Uuid, _>(event.0).first(c).await?;
@@ -456,9 +426,6 @@ pub async fn of_event(c: &mut Conn, event: EventId) -> Result<Option<Distributio
 }
 
 /// The version of a distribution: the topic's offset.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn version(c: &mut Conn, id: DistributionId) -> Result<i64> {
     let row: Option<Number> =
         sql("select version as n from events.distributions where id = ?").bind::<t::Uuid, _>(id.0).first(c).await?;
@@ -476,9 +443,6 @@ struct SettledRow {
 }
 
 /// When each channel of an event changed last; `None` while one is being worked on, or there is no distribution.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn settled_at(c: &mut Conn, event: EventId) -> Result<Option<Vec<(Channel, Instant)>>> {
     let rows: Vec<SettledRow> =
         sql("select p.channel, p.status in ('queued', 'publishing', 'retrying') as pending, p.updated_at

@@ -121,9 +121,6 @@ pub async fn insert(
 }
 
 /// The draws of an event, by round.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn list(c: &mut Conn, event: EventId) -> Result<Vec<Draw>> {
     sql("select id, round, alternates, external, seed, root, merkle_root, entries, visit_weight, at from participation.draws where event_id = ? order by round limit 100")
         .bind::<t::Uuid, _>(event.0)
@@ -132,9 +129,6 @@ pub async fn list(c: &mut Conn, event: EventId) -> Result<Vec<Draw>> {
 }
 
 /// Everyone drawn, in order.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn winners(c: &mut Conn, draw: DrawId) -> Result<Vec<Winner>> {
     sql("select position, entry_no, drawn_rank, rank, prize, forfeited_at, passed_on_no, passed_on_why from participation.winners where draw_id = ? order by position limit 20100")
         .bind::<t::Uuid, _>(draw.0)
@@ -143,9 +137,6 @@ pub async fn winners(c: &mut Conn, draw: DrawId) -> Result<Vec<Winner>> {
 }
 
 /// Where an entry was drawn, if it was, in the newest draw.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn place_of(c: &mut Conn, event: EventId, entry_no: i64) -> Result<Option<Winner>> {
     sql("select position, entry_no, drawn_rank, rank, prize, forfeited_at, passed_on_no, passed_on_why from participation.winners
           where entry_no = ? and draw_id = (select id from participation.draws where event_id = ? order by round desc limit 1)")
@@ -157,9 +148,6 @@ pub async fn place_of(c: &mut Conn, event: EventId, entry_no: i64) -> Result<Opt
 
 /// Takes the prize from an entry and gives it to the next alternate. `None`: it holds none. Else who moved up. The caller
 /// holds the event's row lock: the order of what is passed on is public.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn forfeit(c: &mut Conn, event: EventId, entry_no: i64, why: PassedOnWhy) -> Result<Option<Option<i64>>> {
     let Some(draw) = list(c, event).await?.pop() else { return Ok(None) };
     let drawn = winners(c, DrawId(draw.id)).await?;
@@ -206,9 +194,6 @@ pub struct DrawVersion {
 }
 
 /// Reads the version of an event's draw, cheaply: one row, however many won. `None`: there is no draw.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn version(c: &mut Conn, event: EventId) -> Result<Option<DrawVersion>> {
     sql("select e.revision, coalesce((select max(w.passed_on_no) from participation.winners w where w.draw_id = d.id), 0)::bigint as passed_on
            from participation.draws d join events.events e on e.id = d.event_id

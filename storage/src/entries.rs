@@ -250,9 +250,6 @@ pub fn seal(keys: &Keyring, id: Uuid, name: &str, phone: &str) -> Vec<u8> {
 }
 
 /// A page of an event's entries that are not erased, by number, after `after`.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn page(
     c: &mut Conn,
     event: EventId,
@@ -277,9 +274,6 @@ pub async fn page(
 }
 
 /// One entry by number, erased or not.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn by_number(c: &mut Conn, event: EventId, numbers: Vec<i64>) -> Result<Vec<Participant>> {
     sql("select entry_no, id, channel, flags, sealed, entered_at from participation.entries where event_id = ? and entry_no = any (?) order by entry_no")
         .bind::<t::Uuid, _>(event.0)
@@ -303,9 +297,6 @@ pub struct Receipted {
 }
 
 /// The entry of a receipt that is not erased.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn by_receipt(c: &mut Conn, receipt_hash: [u8; 32]) -> Result<Option<Receipted>> {
     sql("select event_id, entry_no, entered_at from participation.entries \
           where substr(receipt, 1, 4) = ? and receipt = ? and erased_at is null")
@@ -330,9 +321,6 @@ pub struct Repeated {
 }
 
 /// The entry that this very request stored before, if it did, whatever became of the event since.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn stored_by(
     c: &mut Conn,
     event: EventId,
@@ -349,9 +337,6 @@ pub async fn stored_by(
 }
 
 /// The blind index of an entry's phone, unless it was erased.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn phone_index(c: &mut Conn, event: EventId, entry_no: i64) -> Result<Option<[u8; 16]>> {
     #[derive(QueryableByName)]
     struct Indexed {
@@ -385,9 +370,6 @@ pub struct Erased {
 }
 
 /// Blanks name, phone and index of an entry. `None`: it was erased before.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn erase(c: &mut Conn, event: EventId, entry_no: i64) -> Result<Option<Erased>> {
     sql("select void, version, channel, hour from participation.erase_v1(?, ?, ?)")
         .bind::<t::Uuid, _>(event.0)
@@ -408,9 +390,6 @@ struct LeafRow {
 }
 
 /// A page of an event's leaves, by number, after `after`: at most 1,000, so that nothing holds the connection long.
-///
-/// # Errors
-/// Whatever the database said.
 async fn leaves(c: &mut Conn, event: EventId, after: i64) -> Result<Vec<Leaf>> {
     let rows: Vec<LeafRow> = sql("select entry_no, case when voided_at is null then weight::int else 0 end as weight, receipt
                                     from participation.entries where event_id = ? and entry_no > ? order by entry_no limit 1000")
@@ -430,9 +409,6 @@ async fn leaves(c: &mut Conn, event: EventId, after: i64) -> Result<Vec<Leaf>> {
 }
 
 /// All leaves of an event, by number, in pages: nothing holds a connection long.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn all_leaves(store: &Store, event: EventId) -> Result<Vec<Leaf>> {
     let mut all: Vec<Leaf> = Vec::new();
     loop {
@@ -460,9 +436,6 @@ pub struct Gate {
 }
 
 /// Re-reads the gate: an actor refuses because of state only after this.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn gate(c: &mut Conn, event: EventId) -> Result<Option<Gate>> {
     sql("select gate, coalesce(clock_timestamp() >= opens_at, false) as begun, coalesce(clock_timestamp() >= closes_at, false) as over
            from participation.heads where event_id = ?")
@@ -472,9 +445,6 @@ pub async fn gate(c: &mut Conn, event: EventId) -> Result<Option<Gate>> {
 }
 
 /// Of these numbers, the ones that are erased.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn erased_of(c: &mut Conn, event: EventId, numbers: Vec<i64>) -> Result<Vec<i64>> {
     let rows: Vec<crate::sql::Number> = sql("select entry_no as n from participation.entries
                                               where event_id = ? and entry_no = any (?) and erased_at is not null order by 1")

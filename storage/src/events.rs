@@ -120,9 +120,6 @@ impl TryFrom<Row> for Event {
 }
 
 /// Stores a new event with its first fact, its head, and the first row of its log; the log's version.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn insert(c: &mut Conn, e: &Event, facts: &[Fact], who: Who) -> Result<i64> {
     sql("insert into events.events (id, slug, owner_id, store_id, objective, status, revision, created_at)
          values (?, ?, ?, ?, ?, 'draft', 1, ?)")
@@ -223,9 +220,6 @@ async fn write_fold(c: &mut Conn, e: &Event, before: i64) -> Result<()> {
 }
 
 /// Stores the prizes of an event, replacing what was there.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn write_prizes(c: &mut Conn, event: EventId, prizes: &[Prize]) -> Result<()> {
     sql("delete from events.prizes where event_id = ?").bind::<t::Uuid, _>(event.0).run(c).await?;
     for (p, rank) in prizes.iter().zip(1i16..) {
@@ -263,9 +257,6 @@ async fn write_gate(c: &mut Conn, e: &Event) -> Result<()> {
 }
 
 /// Locks an event's row against every other command, before its head is locked.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn lock(c: &mut Conn, event: EventId) -> Result<()> {
     sql("select id from events.events where id = ? for update").bind::<t::Uuid, _>(event.0).first::<Id>(c).await?;
     Ok(())
@@ -281,9 +272,6 @@ struct Shut {
 
 /// Shuts the gate for good, with a row of the log; how many numbers were given out, and the log's version. No entry
 /// commits after this transaction.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn shut_gate(c: &mut Conn, event: EventId) -> Result<(i64, i64)> {
     let shut: Option<Shut> =
         sql("select entries, version from participation.shut_gate_v1(?)").bind::<t::Uuid, _>(event.0).first(c).await?;
@@ -294,9 +282,6 @@ pub async fn shut_gate(c: &mut Conn, event: EventId) -> Result<(i64, i64)> {
 }
 
 /// Keeps the draw's seed, sealed, with the approval that publishes its hash.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn set_seed(c: &mut Conn, event: EventId, sealed: Vec<u8>) -> Result<()> {
     sql("update events.events set seed_sealed = ? where id = ?")
         .bind::<t::Binary, _>(sealed)
@@ -313,9 +298,6 @@ struct Sealed {
 }
 
 /// The sealed seed.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn seed(c: &mut Conn, event: EventId) -> Result<Option<Vec<u8>>> {
     let row: Option<Sealed> =
         sql("select seed_sealed from events.events where id = ?").bind::<t::Uuid, _>(event.0).first(c).await?;
@@ -323,18 +305,12 @@ pub async fn seed(c: &mut Conn, event: EventId) -> Result<Option<Vec<u8>>> {
 }
 
 /// An event.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn get(c: &mut Conn, id: EventId) -> Result<Option<Event>> {
     let row: Option<Row> = sql(select_events!("where e.id = ?")).bind::<t::Uuid, _>(id.0).first(c).await?;
     row.map(Event::try_from).transpose()
 }
 
 /// The event behind a slug.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn id_of_slug(c: &mut Conn, slug: &str) -> Result<Option<EventId>> {
     let row: Option<Id> =
         sql("select id from events.events where slug = ?").bind::<t::Text, _>(slug.to_owned()).first(c).await?;
@@ -356,9 +332,6 @@ pub struct Filter {
 }
 
 /// A page of events.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn list(c: &mut Conn, f: Filter) -> Result<Vec<Event>> {
     let statuses: Vec<String> = f.statuses.iter().map(|s| s.code().to_owned()).collect();
     let rows: Vec<Row> = sql(select_events!(
@@ -378,9 +351,6 @@ pub async fn list(c: &mut Conn, f: Filter) -> Result<Vec<Event>> {
 }
 
 /// Returns how many events of an owner were never approved. Exact only while the owner is held ([`crate::stores::hold`]).
-///
-/// # Errors
-/// Any error of the database.
 pub async fn count_drafts(c: &mut Conn, owner: UserId) -> Result<i64> {
     let row: Option<Number> = sql("select count(*) as n from events.events
                                     where owner_id = ? and status in ('draft', 'planned', 'ready')")
@@ -391,9 +361,6 @@ pub async fn count_drafts(c: &mut Conn, owner: UserId) -> Result<i64> {
 }
 
 /// Removes an event that was never approved; which of its jobs were called off. `None`: it was, or is not there.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn delete(c: &mut Conn, id: EventId) -> Result<Option<Vec<crate::jobs::Job>>> {
     // Its jobs stay, for the day's quota: what is not over is called off.
     let jobs: Vec<Id> = sql("select id from events.jobs where event_id = ?").bind::<t::Uuid, _>(id.0).all(c).await?;
@@ -432,9 +399,6 @@ pub struct FactRow {
 }
 
 /// A page of the history, oldest first, after `after`.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn facts(c: &mut Conn, event: EventId, after: i64, limit: i64) -> Result<Vec<FactRow>> {
     sql("select revision, kind, data, who, at from events.facts where event_id = ? and revision > ? order by revision limit ?")
         .bind::<t::Uuid, _>(event.0)
@@ -445,9 +409,6 @@ pub async fn facts(c: &mut Conn, event: EventId, after: i64, limit: i64) -> Resu
 }
 
 /// Events whose time has come or comes within `ahead_seconds`: to open, to close, or closed without a root.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn due(c: &mut Conn, ahead_seconds: i32) -> Result<Vec<EventId>> {
     let rows: Vec<Id> = sql("select id from events.events
                               where (status = 'scheduled' and starts_at < now() + make_interval(secs => ?))
@@ -462,9 +423,6 @@ pub async fn due(c: &mut Conn, ahead_seconds: i32) -> Result<Vec<EventId>> {
 
 /// Is the event of a distribution over, by its status or by its time on the database's clock? Nothing is published for it
 /// any more.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn is_over_of(c: &mut Conn, id: DistributionId) -> Result<bool> {
     let over: Option<Id> = sql("select d.id from events.distributions d join events.events e on e.id = d.event_id
                                  where d.id = ? and (e.status not in ('scheduled', 'live', 'paused') or e.ends_at <= now())")
@@ -476,9 +434,6 @@ pub async fn is_over_of(c: &mut Conn, id: DistributionId) -> Result<bool> {
 
 /// Events whose channels have not been asked for figures for `older_than_seconds` while live or paused, and for twelve
 /// times as long in the two days after the close: channels report late.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn to_measure(c: &mut Conn, older_than_seconds: i32) -> Result<Vec<(EventId, UserId)>> {
     #[derive(QueryableByName)]
     struct Due {

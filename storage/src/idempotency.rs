@@ -23,9 +23,6 @@ pub struct Known {
 ///
 /// A claim without an answer is void when it was not renewed for 15 s: the process that made it is gone. It is swept after a
 /// minute.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn claim(c: &mut Conn, scope: [u8; 32], fingerprint: [u8; 32]) -> Result<Option<Known>> {
     let claimed = sql("insert into identity.idempotency_keys as k (scope, fingerprint, expires_at)
                        values (?, ?, now() + interval '1 minute')
@@ -43,9 +40,6 @@ pub async fn claim(c: &mut Conn, scope: [u8; 32], fingerprint: [u8; 32]) -> Resu
 }
 
 /// What is known of a key.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn get(c: &mut Conn, scope: [u8; 32]) -> Result<Option<Known>> {
     sql("select fingerprint, status, sealed from identity.idempotency_keys where scope = ?")
         .bind::<t::Binary, _>(scope.to_vec())
@@ -54,9 +48,6 @@ pub async fn get(c: &mut Conn, scope: [u8; 32]) -> Result<Option<Known>> {
 }
 
 /// The answer of a key that is kept and has not expired.
-///
-/// # Errors
-/// Any error of the database.
 pub async fn answered(c: &mut Conn, scope: [u8; 32]) -> Result<Option<Known>> {
     sql("select fingerprint, status, sealed from identity.idempotency_keys
           where scope = ? and status is not null and expires_at > now()")
@@ -66,9 +57,6 @@ pub async fn answered(c: &mut Conn, scope: [u8; 32]) -> Result<Option<Known>> {
 }
 
 /// Keeps the answer of a request that claimed nothing. The first one stands.
-///
-/// # Errors
-/// Any error of the database.
 pub async fn keep(c: &mut Conn, scope: [u8; 32], fingerprint: [u8; 32], status: i16, sealed: Vec<u8>) -> Result<()> {
     sql("insert into identity.idempotency_keys as k (scope, fingerprint, status, sealed, expires_at)
          values (?, ?, ?, ?, now() + interval '24 hours')
@@ -85,9 +73,6 @@ pub async fn keep(c: &mut Conn, scope: [u8; 32], fingerprint: [u8; 32], status: 
 }
 
 /// Keeps the answer of a claimed key, for 24 hours from now.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn answer(c: &mut Conn, scope: [u8; 32], status: i16, sealed: Vec<u8>) -> Result<()> {
     sql("update identity.idempotency_keys set status = ?, sealed = ?, expires_at = now() + interval '24 hours' where scope = ?")
         .bind::<t::SmallInt, _>(status)
@@ -99,9 +84,6 @@ pub async fn answer(c: &mut Conn, scope: [u8; 32], status: i16, sealed: Vec<u8>)
 }
 
 /// Gives a claim back: the answer is not one to be repeated.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn release(c: &mut Conn, scope: [u8; 32]) -> Result<()> {
     sql("delete from identity.idempotency_keys where scope = ? and status is null")
         .bind::<t::Binary, _>(scope.to_vec())
@@ -111,9 +93,6 @@ pub async fn release(c: &mut Conn, scope: [u8; 32]) -> Result<()> {
 }
 
 /// The first request is still being handled: its claim holds. One without a beat for 15 s is void, its server is gone.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn beat(c: &mut Conn, scope: [u8; 32]) -> Result<()> {
     sql("update identity.idempotency_keys set claimed_at = now(), expires_at = now() + interval '1 minute' where scope = ? and status is null")
         .bind::<t::Binary, _>(scope.to_vec())

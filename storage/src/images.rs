@@ -115,9 +115,6 @@ impl TryFrom<Row> for Image {
 }
 
 /// Stores a version, and that it supersedes those before it. Two edits at once: one of them gets a conflict on `images_pkey`.
-///
-/// # Errors
-/// Any error of the database.
 pub async fn insert(c: &mut Conn, i: &Image) -> Result<()> {
     sql("insert into events.images (id, version, event_id, style, platform, name, width, height, headline, body, palette, alt_text, background, own_headline, own_body)
          values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
@@ -149,9 +146,6 @@ pub async fn insert(c: &mut Conn, i: &Image) -> Result<()> {
 }
 
 /// The newest version of a picture.
-///
-/// # Errors
-/// Any error of the database.
 pub async fn newest(c: &mut Conn, id: ImageId) -> Result<Option<Image>> {
     let row: Option<Row> =
         sql(select_images!("", "where id = ? order by version desc limit 1")).bind::<t::Uuid, _>(id.0).first(c).await?;
@@ -159,9 +153,6 @@ pub async fn newest(c: &mut Conn, id: ImageId) -> Result<Option<Image>> {
 }
 
 /// The newest version of each of these pictures.
-///
-/// # Errors
-/// Any error of the database.
 pub async fn newest_of(c: &mut Conn, ids: Vec<Uuid>) -> Result<Vec<Image>> {
     let rows: Vec<Row> = sql(select_images!("distinct on (id)", "where id = any (?) order by id, version desc"))
         .bind::<t::Array<t::Uuid>, _>(ids)
@@ -171,9 +162,6 @@ pub async fn newest_of(c: &mut Conn, ids: Vec<Uuid>) -> Result<Vec<Image>> {
 }
 
 /// The newest version of every picture of an event (at most a hundred).
-///
-/// # Errors
-/// Any error of the database.
 pub async fn of_event(c: &mut Conn, event: EventId) -> Result<Vec<Image>> {
     let rows: Vec<Row> =
         sql(select_images!("distinct on (id)", "where event_id = ? order by id, version desc limit 100"))
@@ -184,9 +172,6 @@ pub async fn of_event(c: &mut Conn, event: EventId) -> Result<Vec<Image>> {
 }
 
 /// Every version that publications of an event show, oldest first.
-///
-/// # Errors
-/// Any error of the database.
 pub async fn published_of_event(c: &mut Conn, event: EventId) -> Result<Vec<Image>> {
     let rows: Vec<Row> = sql(select_images!("", "where event_id = ? and published order by id, version limit 10000"))
         .bind::<t::Uuid, _>(event.0)
@@ -196,9 +181,6 @@ pub async fn published_of_event(c: &mut Conn, event: EventId) -> Result<Vec<Imag
 }
 
 /// A version of a picture.
-///
-/// # Errors
-/// Any error of the database.
 pub async fn version(c: &mut Conn, id: ImageId, version: i32) -> Result<Option<Image>> {
     let row: Option<Row> = sql(select_images!("", "where id = ? and version = ?"))
         .bind::<t::Uuid, _>(id.0)
@@ -209,9 +191,6 @@ pub async fn version(c: &mut Conn, id: ImageId, version: i32) -> Result<Option<I
 }
 
 /// A version whose object has this name: several look the same, where an event was copied.
-///
-/// # Errors
-/// Any error of the database.
 pub async fn by_name(c: &mut Conn, name: &str) -> Result<Option<Image>> {
     let row: Option<Row> =
         sql(select_images!("", "where name = ? limit 1")).bind::<t::Text, _>(name.to_owned()).first(c).await?;
@@ -238,9 +217,6 @@ pub async fn mark_published(c: &mut Conn, shown: &[(ImageId, i32)]) -> Result<()
 
 /// Deletes versions that were superseded so many seconds ago and that no publication shows, at most `limit`; how many. Their
 /// objects are released with them.
-///
-/// # Errors
-/// Any error of the database.
 pub async fn delete_superseded(c: &mut Conn, seconds: i32, limit: i64) -> Result<usize> {
     sql("delete from events.images where (id, version) in (
            select id, version from events.images
@@ -271,9 +247,6 @@ impl Budget {
 }
 
 /// Returns the compositions that an account has spent of a budget on this Korean day.
-///
-/// # Errors
-/// Any error of the database.
 pub async fn spent_today(c: &mut Conn, owner: UserId, budget: Budget) -> Result<i64> {
     let row: Option<Number> = sql("select spent::bigint as n from events.compositions
                                     where owner_id = ? and budget = ? and day = (now() at time zone 'Asia/Seoul')::date")
@@ -285,9 +258,6 @@ pub async fn spent_today(c: &mut Conn, owner: UserId, budget: Budget) -> Result<
 }
 
 /// Spends one composition of a budget of an account on this Korean day. Returns false where `limit` was spent before.
-///
-/// # Errors
-/// Any error of the database.
 pub async fn spend(c: &mut Conn, owner: UserId, budget: Budget, limit: i64) -> Result<bool> {
     let spent = sql("insert into events.compositions as had (owner_id, budget, day, spent)
                      values (?, ?, (now() at time zone 'Asia/Seoul')::date, 1)

@@ -146,9 +146,6 @@ async fn one(rows: Result<Vec<Row>>) -> Result<Option<Job>> {
 }
 
 /// Asks for a job; the active one with the same key, if there is one.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn insert(c: &mut Conn, j: NewJob) -> Result<Job> {
     for _ in 0..3 {
         let made = one(sql(returning_jobs!(
@@ -183,9 +180,6 @@ pub async fn insert(c: &mut Conn, j: NewJob) -> Result<Job> {
 
 /// Asks for a job within its business's quota of the Korean day, in a transaction: the active one with the same key, if there
 /// is one; `None`: the quota is used up. However many come at once, each sees those before it.
-///
-/// # Errors
-/// Any error of the database.
 pub async fn insert_within(c: &mut Conn, j: NewJob, per_day: i64) -> Result<Option<Job>> {
     let Some(owner) = j.owner else { return insert(c, j).await.map(Some) };
     crate::stores::hold(c, owner).await?;
@@ -211,9 +205,6 @@ async fn of_business_today(c: &mut Conn, owner: UserId, kind: JobKind) -> Result
 }
 
 /// The active job of a key.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn active(c: &mut Conn, key: &str) -> Result<Option<Job>> {
     let rows = sql("select id, kind, status, owner_id, event_id, input, progress, stage, result, error, fallback,
                            attempts, max_attempts, epoch, version, created_at, ended_at
@@ -225,9 +216,6 @@ pub async fn active(c: &mut Conn, key: &str) -> Result<Option<Job>> {
 }
 
 /// A job.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn get(c: &mut Conn, id: JobId) -> Result<Option<Job>> {
     let rows = sql("select id, kind, status, owner_id, event_id, input, progress, stage, result, error, fallback,
                            attempts, max_attempts, epoch, version, created_at, ended_at from events.jobs where id = ?")
@@ -238,9 +226,6 @@ pub async fn get(c: &mut Conn, id: JobId) -> Result<Option<Job>> {
 }
 
 /// Parks jobs whose runner vanished with their last attempt: whatever vanishes with each of them is not tried for ever.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn bury(c: &mut Conn) -> Result<Vec<Job>> {
     let error = serde_json::json!({
         "code": "runner-lost", "messageKo": "작업이 여러 번 중간에 끊겼습니다.", "messageEn": "The job was cut off again and again.",
@@ -257,9 +242,6 @@ pub async fn bury(c: &mut Conn) -> Result<Vec<Job>> {
 
 /// Claims up to `limit` due jobs: the most urgent first, and those whose runner's lease ran out, unless it was their last
 /// attempt ([`bury`] is for those: their lease may run out between the two).
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn claim(c: &mut Conn, limit: i64) -> Result<Vec<Job>> {
     let rows: Vec<Row> = sql(returning_jobs!(
         "update events.jobs set status = 'running', lease_until = now() + make_interval(secs => ?), epoch = epoch + 1,
@@ -277,9 +259,6 @@ pub async fn claim(c: &mut Conn, limit: i64) -> Result<Vec<Job>> {
 }
 
 /// Renews a lease. False: it was lost (fenced).
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn beat(c: &mut Conn, id: JobId, epoch: i64) -> Result<bool> {
     let held = sql("update events.jobs set lease_until = now() + make_interval(secs => ?) where id = ? and epoch = ? and status = 'running'")
         .bind::<t::Double, _>(LEASE.as_secs_f64())
@@ -291,9 +270,6 @@ pub async fn beat(c: &mut Conn, id: JobId, epoch: i64) -> Result<bool> {
 }
 
 /// Records progress. `None`: fenced.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn progress(c: &mut Conn, id: JobId, epoch: i64, percent: i16, stage: String) -> Result<Option<Job>> {
     let rows = sql(returning_jobs!(
         "update events.jobs set progress = ?, stage = ?, version = version + 1 where id = ? and epoch = ? and status = 'running'"
@@ -326,9 +302,6 @@ pub enum End {
 }
 
 /// Ends a run. `None`: fenced, cancelled, or over already.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn finish(c: &mut Conn, id: JobId, epoch: i64, end: End) -> Result<Option<Job>> {
     let (statement, result, error, fallback, after) = match end {
         End::Succeeded { result, fallback } => ("succeeded", Some(result), None, fallback, Duration::ZERO),
@@ -364,9 +337,6 @@ pub async fn finish(c: &mut Conn, id: JobId, epoch: i64, end: End) -> Result<Opt
 }
 
 /// Calls a job off. `None`: it was over already.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn cancel(c: &mut Conn, id: JobId) -> Result<Option<Job>> {
     let rows = sql(returning_jobs!(
         "update events.jobs set status = 'cancelled', ended_at = now(), lease_until = null, stage = 'cancelled', version = version + 1
@@ -379,9 +349,6 @@ pub async fn cancel(c: &mut Conn, id: JobId) -> Result<Option<Job>> {
 }
 
 /// Gives a dead job its attempts back. `None`: it is not dead, or an active one has its key.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn replay(c: &mut Conn, id: JobId) -> Result<Option<Job>> {
     let rows = sql(returning_jobs!(
         "update events.jobs j set status = 'queued', attempts = 0, ended_at = null, error = null, run_at = now(), stage = 'queued', version = version + 1

@@ -62,9 +62,6 @@ pub struct NewNotice {
 }
 
 /// Writes a notice, numbered under the owner's row lock.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn insert(c: &mut Conn, n: NewNotice) -> Result<Notice> {
     let seq: Number =
         sql("update identity.users set notice_seq = notice_seq + 1 where id = ? returning notice_seq as n")
@@ -88,9 +85,6 @@ pub async fn insert(c: &mut Conn, n: NewNotice) -> Result<Notice> {
 }
 
 /// Writes a notice, unless the owner got one of its kind within a day. `None`: the owner did.
-///
-/// # Errors
-/// Any error of the database.
 pub async fn insert_daily(c: &mut Conn, n: NewNotice) -> Result<Option<Notice>> {
     // Two nodes at once: the second one sees the notice of the first.
     crate::stores::hold(c, n.owner).await?;
@@ -104,9 +98,6 @@ pub async fn insert_daily(c: &mut Conn, n: NewNotice) -> Result<Option<Notice>> 
 }
 
 /// Writes a notice about an event, unless its owner has one of the same kind about it, read or not. `None`: there is one.
-///
-/// # Errors
-/// Any error of the database.
 pub async fn insert_once(c: &mut Conn, n: NewNotice, event: EventId) -> Result<Option<Notice>> {
     // Two nodes at once: the second one sees the notice of the first.
     crate::stores::hold(c, n.owner).await?;
@@ -121,9 +112,6 @@ pub async fn insert_once(c: &mut Conn, n: NewNotice, event: EventId) -> Result<O
 }
 
 /// A page of an owner's notices, newest first, below `before`: those that wait to be read, or all.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn list(c: &mut Conn, owner: UserId, all: bool, before: Option<i64>, limit: i64) -> Result<Vec<Notice>> {
     sql("select id, seq, kind, level, message_ko, message_en, data, created_at, read_at from events.notices
           where owner_id = ? and seq < ? and (? or read_at is null) order by seq desc limit ?")
@@ -136,9 +124,6 @@ pub async fn list(c: &mut Conn, owner: UserId, all: bool, before: Option<i64>, l
 }
 
 /// Marks a notice as read. `None`: no such notice of this owner.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn read(c: &mut Conn, owner: UserId, id: NoticeId) -> Result<Option<Notice>> {
     sql("update events.notices set read_at = coalesce(read_at, now()) where id = ? and owner_id = ?
          returning id, seq, kind, level, message_ko, message_en, data, created_at, read_at")
@@ -149,9 +134,6 @@ pub async fn read(c: &mut Conn, owner: UserId, id: NoticeId) -> Result<Option<No
 }
 
 /// The newest number of an owner's notices: the topic's offset.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn newest(c: &mut Conn, owner: UserId) -> Result<i64> {
     let row: Option<Number> =
         sql("select notice_seq as n from identity.users where id = ?").bind::<t::Uuid, _>(owner.0).first(c).await?;
@@ -160,9 +142,6 @@ pub async fn newest(c: &mut Conn, owner: UserId) -> Result<i64> {
 
 /// Owners whom an upstream's trouble concerns, at most `limit`: of the channel's open events, or, for what events are made
 /// with, of drafts touched within the hour; for the tax service, of stores that wait for it.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn concerned(c: &mut Conn, upstream: Upstream, limit: i64) -> Result<Vec<UserId>> {
     let rows: Vec<crate::sql::Id> = match (upstream, upstream.channel()) {
         (_, Some(channel)) => {
@@ -209,9 +188,6 @@ pub struct Undrawn {
 }
 
 /// Events with entries that were closed days ago and not drawn, whose owners were not told so by a notice of this kind.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn undrawn(c: &mut Conn, kind: &'static str, days: i32, limit: i64) -> Result<Vec<Undrawn>> {
     sql("select e.id, e.owner_id, e.title, e.root_entries as entries from events.events e
           where e.status = 'closed' and e.root_entries > 0

@@ -118,9 +118,6 @@ pub struct DueDeletion {
 
 /// Has an object deleted after so many seconds unless a picture uses it then. Stored before the object is: a crash between
 /// object and row leaves no object for ever.
-///
-/// # Errors
-/// Any error of the database.
 pub async fn schedule_deletion(c: &mut Conn, name: &str, seconds: i32) -> Result<()> {
     sql("insert into events.object_deletions (name, due_at) values (?, now() + make_interval(secs => ?))
          on conflict (name) do nothing")
@@ -132,9 +129,6 @@ pub async fn schedule_deletion(c: &mut Conn, name: &str, seconds: i32) -> Result
 }
 
 /// Deletions that are due, the longest due first, at most `limit`.
-///
-/// # Errors
-/// Any error of the database.
 pub async fn due_deletions(c: &mut Conn, limit: i64) -> Result<Vec<DueDeletion>> {
     sql("select d.name, now() as as_of,
                 exists (select 1 from events.images i where i.name = d.name)
@@ -146,9 +140,6 @@ pub async fn due_deletions(c: &mut Conn, limit: i64) -> Result<Vec<DueDeletion>>
 }
 
 /// Forgets deletions that were settled, unless one became due anew after `as_of`.
-///
-/// # Errors
-/// Any error of the database.
 pub async fn forget_deletions(c: &mut Conn, names: Vec<String>, as_of: Instant) -> Result<()> {
     sql("delete from events.object_deletions where name = any (?) and due_at <= ?")
         .bind::<t::Array<t::Text>, _>(names)
@@ -159,9 +150,6 @@ pub async fn forget_deletions(c: &mut Conn, names: Vec<String>, as_of: Instant) 
 }
 
 /// Puts deletions off that failed, so that others come first.
-///
-/// # Errors
-/// Any error of the database.
 pub async fn delay_deletions(c: &mut Conn, names: Vec<String>, seconds: i32) -> Result<()> {
     sql("update events.object_deletions set due_at = now() + make_interval(secs => ?) where name = any (?)")
         .bind::<t::Integer, _>(seconds)

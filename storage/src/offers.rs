@@ -40,9 +40,6 @@ impl OfferSource {
 }
 
 /// Stores a recommendation, for an event or in general.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn insert(
     c: &mut Conn,
     event: Option<EventId>,
@@ -66,9 +63,6 @@ pub async fn insert(
 }
 
 /// The model's last good answer for a key, and when it said so.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn last_good(c: &mut Conn, key: &str) -> Result<Option<(Proposal, Instant)>> {
     let row: Option<Row> = sql(
         "select proposal, as_of from events.offers where key = ? and source = 'model' order by created_at desc limit 1",
@@ -80,9 +74,6 @@ pub async fn last_good(c: &mut Conn, key: &str) -> Result<Option<(Proposal, Inst
 }
 
 /// An option that was offered for an event, newest offer first.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn option_of_event(c: &mut Conn, event: EventId, option: &str) -> Result<Option<EventOption>> {
     let rows: Vec<Row> =
         sql("select proposal, as_of from events.offers where event_id = ? order by created_at desc limit 20")
@@ -117,9 +108,6 @@ pub struct PaidCall {
 }
 
 /// Records a paid call.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn record_call(c: &mut Conn, call: PaidCall) -> Result<()> {
     sql("insert into events.upstream_calls (store_id, upstream, purpose, prompt_version, tokens_in, tokens_out, cost_won, succeeded)
          values (?, ?, ?, ?, ?, ?, ?::numeric / 100, ?)")

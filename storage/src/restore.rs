@@ -28,9 +28,6 @@ macro_rules! here {
 /// Is this the database that the epoch was made for, where it was made? The first who asks makes it so. A dump that was
 /// restored, or a database that was made from another as its template, is not; a copy of a whole server is (the runbook says
 /// what to do with one).
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn is_at_home(c: &mut Conn) -> Result<bool> {
     #[derive(QueryableByName)]
     struct Home {
@@ -49,9 +46,6 @@ pub async fn is_at_home(c: &mut Conn) -> Result<bool> {
 }
 
 /// From now on the database is at home where it is: it was moved, and nothing is missing.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn moved(c: &mut Conn) -> Result<()> {
     sql(concat!("update participation.epoch set origin = ", here!())).run(c).await?;
     Ok(())
@@ -82,9 +76,6 @@ pub struct Table {
 }
 
 /// What there is of what matters.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn tables(c: &mut Conn) -> Result<Vec<Table>> {
     sql("          select 'accounts' as name, count(*) as rows from identity.users
          union all select 'shops', count(*) from identity.stores
@@ -99,9 +90,6 @@ pub async fn tables(c: &mut Conn) -> Result<Vec<Table>> {
 }
 
 /// When the newest thing in it happened: what came later is gone. `None`: nothing ever happened.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn newest(c: &mut Conn) -> Result<Option<Instant>> {
     #[derive(QueryableByName)]
     struct Newest {
@@ -116,18 +104,12 @@ pub async fn newest(c: &mut Conn) -> Result<Option<Instant>> {
 }
 
 /// Every account.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn accounts(c: &mut Conn) -> Result<Vec<UserId>> {
     let ids: Vec<Id> = sql("select id from identity.users order by id").all(c).await?;
     Ok(ids.into_iter().map(|r| UserId(r.id)).collect())
 }
 
 /// Every event.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn events(c: &mut Conn) -> Result<Vec<EventId>> {
     let ids: Vec<Id> = sql("select id from events.events order by id").all(c).await?;
     Ok(ids.into_iter().map(|r| EventId(r.id)).collect())
@@ -165,9 +147,6 @@ pub struct Sums {
 }
 
 /// Adds the rows of an event up.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn sums(c: &mut Conn, event: EventId) -> Result<Sums> {
     let sums: Option<Sums> = sql(
         "with e as (select count(*) as n, coalesce(max(entry_no), 0) as last, count(voided_at) as void from participation.entries where event_id = ?),
@@ -193,9 +172,6 @@ pub async fn sums(c: &mut Conn, event: EventId) -> Result<Sums> {
 
 /// How many of a sample of an event's entries were looked at, and how many of them open with these keys and are found under
 /// the phone that they hold.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn sample(c: &mut Conn, keys: &Keyring, event: EventId) -> Result<(usize, usize)> {
     #[derive(QueryableByName)]
     struct Sampled {
@@ -232,9 +208,6 @@ pub async fn sample(c: &mut Conn, keys: &Keyring, event: EventId) -> Result<(usi
 }
 
 /// Names of the pictures of an event, their backgrounds included.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn objects(c: &mut Conn, event: EventId) -> Result<Vec<String>> {
     let names: Vec<Word> = sql("select name as s from events.images where event_id = ?
                                 union select background from events.images where event_id = ? and background is not null")
@@ -256,9 +229,6 @@ pub struct Begun {
 
 /// Begins the new life: positions of the topics mean nothing any more, every login ends, and what was to be published is asked
 /// about first.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn begin(c: &mut Conn) -> Result<Begun> {
     sql(concat!(
         "update participation.epoch set epoch = replace(gen_random_uuid()::text, '-', ''), origin = ",
@@ -278,9 +248,6 @@ pub async fn begin(c: &mut Conn) -> Result<Begun> {
 }
 
 /// Owners who have an event that is not over: what they did last may be gone.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn owners_at_work(c: &mut Conn) -> Result<Vec<UserId>> {
     let ids: Vec<Id> =
         sql("select distinct owner_id as id from events.events where status not in ('drawn', 'settled', 'cancelled', 'purged')")

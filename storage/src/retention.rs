@@ -33,9 +33,6 @@ macro_rules! forgone {
 }
 
 /// Did an event wait for its draw too long? Nobody can draw it any more.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn is_forgone(c: &mut Conn, event: EventId) -> Result<bool> {
     let found: Option<Id> = sql(concat!("select e.id from events.events e where e.id = ? and ", forgone!()))
         .bind::<t::Uuid, _>(event.0)
@@ -49,9 +46,6 @@ pub async fn is_forgone(c: &mut Conn, event: EventId) -> Result<bool> {
 
 /// Events that were drawn or cancelled long enough ago, at most `limit`; and, for [`Scope::All`], as many that nobody can draw
 /// any more.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn due(c: &mut Conn, scope: Scope, limit: i64) -> Result<Vec<EventId>> {
     let days = match scope {
         Scope::Losers => LOSERS_DAYS,
@@ -80,9 +74,6 @@ pub async fn due(c: &mut Conn, scope: Scope, limit: i64) -> Result<Vec<EventId>>
 }
 
 /// Blanks the numbered entries of an event, as far as they are not blank.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn blank(c: &mut Conn, scope: Scope, event: EventId, store: StoreId, from: i64, to: i64) -> Result<()> {
     let numbered =
         |s: crate::sql::Sql| s.bind::<t::Uuid, _>(event.0).bind::<t::BigInt, _>(from).bind::<t::BigInt, _>(to);
@@ -111,9 +102,6 @@ pub async fn blank(c: &mut Conn, scope: Scope, event: EventId, store: StoreId, f
 }
 
 /// How many entries of an event hold neither name nor phone, those left out whose customers had them erased.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn nameless(c: &mut Conn, event: EventId) -> Result<i64> {
     let blank: Option<Number> = sql("select count(*) as n from participation.entries
                                       where event_id = ? and octet_length(sealed) = 0 and erased_at is null")

@@ -37,9 +37,6 @@ pub struct Session {
 }
 
 /// Begins a login.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn insert(c: &mut Conn, id: SessionId, user: UserId) -> Result<()> {
     sql("insert into identity.sessions (id, user_id, expires_at) values (?, ?, now() + make_interval(days => ?))")
         .bind::<t::Uuid, _>(id.0)
@@ -51,9 +48,6 @@ pub async fn insert(c: &mut Conn, id: SessionId, user: UserId) -> Result<()> {
 }
 
 /// Remembers an address, by its keyed hash, as one that an account logs in from.
-///
-/// # Errors
-/// Any error of the database.
 pub async fn know_address(c: &mut Conn, user: UserId, address: [u8; 32]) -> Result<()> {
     sql("insert into identity.known_addresses (user_id, address_index) values (?, ?)
          on conflict (user_id, address_index) do update set seen_at = now()")
@@ -65,9 +59,6 @@ pub async fn know_address(c: &mut Conn, user: UserId, address: [u8; 32]) -> Resu
 }
 
 /// A login.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn get(c: &mut Conn, id: SessionId) -> Result<Option<Session>> {
     sql("select user_id, generation, rotated_at, revoked_at is null and expires_at > now() as alive,
                 rotated_at > now() - make_interval(secs => ?) as in_grace
@@ -79,9 +70,6 @@ pub async fn get(c: &mut Conn, id: SessionId) -> Result<Option<Session>> {
 }
 
 /// Makes the next refresh token the good one, if `from` still is. `None`: somebody else was first.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn rotate(c: &mut Conn, id: SessionId, from: i32) -> Result<Option<Session>> {
     sql("update identity.sessions set generation = generation + 1, rotated_at = date_trunc('second', now())
           where id = ? and generation = ? and revoked_at is null and expires_at > now()
@@ -93,9 +81,6 @@ pub async fn rotate(c: &mut Conn, id: SessionId, from: i32) -> Result<Option<Ses
 }
 
 /// Ends a login. Why: `logout` or `reuse`.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn revoke(c: &mut Conn, id: SessionId, reason: &'static str) -> Result<()> {
     sql("update identity.sessions set revoked_at = now(), reason = ? where id = ? and revoked_at is null")
         .bind::<t::Text, _>(reason)
@@ -106,9 +91,6 @@ pub async fn revoke(c: &mut Conn, id: SessionId, reason: &'static str) -> Result
 }
 
 /// Ends every login of an account; which they were.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn revoke_all(c: &mut Conn, user: UserId) -> Result<Vec<SessionId>> {
     let rows: Vec<Id> = sql("update identity.sessions set revoked_at = now(), reason = 'logout'
                               where user_id = ? and revoked_at is null returning id")
@@ -119,9 +101,6 @@ pub async fn revoke_all(c: &mut Conn, user: UserId) -> Result<Vec<SessionId>> {
 }
 
 /// Logins revoked within the last quarter of an hour: longer than any access token lives.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn recently_revoked(c: &mut Conn) -> Result<Vec<SessionId>> {
     let rows: Vec<Id> =
         sql("select id from identity.sessions where revoked_at > now() - interval '20 minutes' limit 100000")
@@ -131,9 +110,6 @@ pub async fn recently_revoked(c: &mut Conn) -> Result<Vec<SessionId>> {
 }
 
 /// Stores a ticket for 30 s.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn insert_ticket(c: &mut Conn, hash: [u8; 32], user: UserId, session: SessionId) -> Result<()> {
     sql("insert into identity.tickets (hash, user_id, session_id, expires_at) values (?, ?, ?, now() + interval '30 seconds')")
         .bind::<t::Binary, _>(hash.to_vec())
@@ -156,9 +132,6 @@ pub struct Ticket {
 }
 
 /// Uses a ticket up. `None`: unknown, used, expired, or its login ended.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn take_ticket(c: &mut Conn, hash: [u8; 32]) -> Result<Option<Ticket>> {
     sql("with used as (delete from identity.tickets where hash = ? returning user_id, session_id, expires_at)
          select u.user_id, u.session_id from used u join identity.sessions s on s.id = u.session_id
@@ -170,9 +143,6 @@ pub async fn take_ticket(c: &mut Conn, hash: [u8; 32]) -> Result<Option<Ticket>>
 
 /// Removes what has expired, of logins a day later: an access token outlives its login by a quarter of an hour at most. How
 /// many rows: at most a thousand of logins, keys and known addresses at once.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn sweep(c: &mut Conn) -> Result<usize> {
     let tickets = sql("delete from identity.tickets where expires_at < now()").run(c).await?;
     let keys = sql("delete from identity.idempotency_keys where scope in (

@@ -41,9 +41,6 @@ impl Sql {
     }
 
     /// All rows.
-    ///
-    /// # Errors
-    /// Whatever the database said.
     pub async fn all<R>(self, conn: &mut Conn) -> Result<Vec<R>>
     where
         R: QueryableByName<Pg> + Send + 'static,
@@ -52,9 +49,6 @@ impl Sql {
     }
 
     /// The first row, if there is one.
-    ///
-    /// # Errors
-    /// Whatever the database said.
     pub async fn first<R>(self, conn: &mut Conn) -> Result<Option<R>>
     where
         R: QueryableByName<Pg> + Send + 'static,
@@ -63,9 +57,6 @@ impl Sql {
     }
 
     /// Runs it for its effect; how many rows it touched.
-    ///
-    /// # Errors
-    /// Whatever the database said.
     pub async fn run(self, conn: &mut Conn) -> Result<usize> {
         Ok(self.execute(conn).await?)
     }

@@ -35,9 +35,6 @@ struct Hits {
 }
 
 /// The newest figures of an event.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn load(c: &mut Conn, event: EventId) -> Result<Figures> {
     let rows: Vec<Row> =
         sql("select channel, impressions, clicks, stale, as_of from analytics.channel_stats where event_id = ?")
@@ -67,9 +64,6 @@ pub async fn load(c: &mut Conn, event: EventId) -> Result<Figures> {
 }
 
 /// Stores what a channel answered; `None`: it did not answer, and what is known is stale from now.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn measured(
     c: &mut Conn,
     event: EventId,
@@ -95,9 +89,6 @@ pub async fn measured(
 }
 
 /// Adds visits of our links.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn add_hits(c: &mut Conn, event: EventId, hits: &BTreeMap<Source, i64>) -> Result<()> {
     for (source, n) in hits {
         sql("insert into analytics.link_hits as h (event_id, source, hits) values (?, ?, ?)

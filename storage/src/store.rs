@@ -14,8 +14,9 @@ use diesel_async::{
     AnsiTransactionManager, AsyncConnection, AsyncPgConnection, SimpleAsyncConnection, TransactionManager,
 };
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::{OnceCell, Semaphore};
 
@@ -102,19 +103,19 @@ struct Inner {
     kind: Kind,
     epoch: OnceCell<String>,
     #[cfg(feature = "embedded")]
-    embedded: std::sync::Mutex<Option<crate::embedded::Embedded>>,
+    embedded: parking_lot::Mutex<Option<crate::embedded::Embedded>>,
 }
 
 impl Inner {
     /// Remembers that the database answered, if it did.
     fn heard<T>(&self, result: &Result<T>) {
         if !matches!(result, Err(StorageError::Busy | StorageError::Unreachable(_) | StorageError::Lost(_))) {
-            *self.answered.lock().expect("nobody panics holding it") = Some(Instant::now());
+            *self.answered.lock() = Some(Instant::now());
         }
     }
 
     fn answered(&self) -> Option<Instant> {
-        *self.answered.lock().expect("nobody panics holding it")
+        *self.answered.lock()
     }
 }
 
@@ -163,7 +164,7 @@ impl Store {
         migrations::apply(&url, Kind::Embedded).await?;
         let store = Self::open(&url, Kind::Embedded).await?;
         store.ensure_partitions().await?;
-        *store.inner.embedded.lock().expect("nobody panics holding it") = Some(database);
+        *store.inner.embedded.lock() = Some(database);
         Ok(store)
     }
 
@@ -184,7 +185,7 @@ impl Store {
         };
         match opened {
             Ok(store) => {
-                *store.inner.embedded.lock().expect("nobody panics holding it") = Some(database);
+                *store.inner.embedded.lock() = Some(database);
                 Ok(store)
             }
             Err(e) => {
@@ -213,7 +214,7 @@ impl Store {
                 kind,
                 epoch: OnceCell::new(),
                 #[cfg(feature = "embedded")]
-                embedded: std::sync::Mutex::new(None),
+                embedded: parking_lot::Mutex::new(None),
             }),
         };
         store.reached().await?;
@@ -273,9 +274,6 @@ impl Store {
     }
 
     /// Makes the partitions of last month and three months ahead, where they are missing.
-    ///
-    /// # Errors
-    /// Whatever the database said.
     pub async fn ensure_partitions(&self) -> Result<()> {
         self.run(async move |c| {
             sql("select participation.ensure_partitions_v1((current_date - interval '1 month')::date, 5)").run(c).await
@@ -425,7 +423,7 @@ impl Store {
         self.inner.turns.close();
         #[cfg(feature = "embedded")]
         {
-            let database = self.inner.embedded.lock().expect("nobody panics holding it").take();
+            let database = self.inner.embedded.lock().take();
             drop(self);
             if let Some(database) = database {
                 database.stop().await;

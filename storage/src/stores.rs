@@ -126,9 +126,6 @@ impl TryFrom<Row> for Shop {
 }
 
 /// Adds a shop.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn insert(c: &mut Conn, s: &Shop) -> Result<()> {
     sql("insert into identity.stores (id, user_id, name, industry, region, address, verification, mode, verified_at, index_kid, created_at)
          values (?, ?, ?, ?, ?, ?, ?, ?, case when ? then now() end, ?, ?)")
@@ -149,9 +146,6 @@ pub async fn insert(c: &mut Conn, s: &Shop) -> Result<()> {
 }
 
 /// A shop, removed or not.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn get(c: &mut Conn, id: StoreId) -> Result<Option<Shop>> {
     let row: Option<Row> =
         sql("select id, user_id, name, industry, region, address, verification, mode, index_kid, version, created_at, deleted_at is not null as removed
@@ -163,9 +157,6 @@ pub async fn get(c: &mut Conn, id: StoreId) -> Result<Option<Shop>> {
 }
 
 /// Shops of an owner that are not removed, oldest first, after `after`; at most `limit`.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn list(c: &mut Conn, user: UserId, after: Option<StoreId>, limit: i64) -> Result<Vec<Shop>> {
     let rows: Vec<Row> =
         sql("select id, user_id, name, industry, region, address, verification, mode, index_kid, version, created_at, deleted_at is not null as removed
@@ -180,9 +171,6 @@ pub async fn list(c: &mut Conn, user: UserId, after: Option<StoreId>, limit: i64
 }
 
 /// Changes name, industry, region and address, if the version is still `expected`. False: it was not.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn update(c: &mut Conn, s: &Shop, expected: Option<i64>) -> Result<bool> {
     let changed =
         sql("update identity.stores set name = ?, industry = ?, region = ?, address = ?, version = version + 1
@@ -212,9 +200,6 @@ pub enum Removal {
 }
 
 /// Removes an owner's shop without open events, if its version is still `expected` (or any, without one).
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn remove(c: &mut Conn, user: UserId, id: StoreId, expected: Option<i64>) -> Result<Removal> {
     let changed = sql("update identity.stores s set deleted_at = now(), version = version + 1
                         where s.id = ? and s.user_id = ? and s.deleted_at is null and s.version = coalesce(?, s.version)
@@ -236,9 +221,6 @@ pub async fn remove(c: &mut Conn, user: UserId, id: StoreId, expected: Option<i6
 }
 
 /// How many shops of an owner are not removed. Exact only while the owner is held ([`hold`]).
-///
-/// # Errors
-/// Any error of the database.
 pub async fn count(c: &mut Conn, user: UserId) -> Result<i64> {
     let row: Option<Number> = sql("select count(*) as n from identity.stores where user_id = ? and deleted_at is null")
         .bind::<t::Uuid, _>(user.0)
@@ -248,9 +230,6 @@ pub async fn count(c: &mut Conn, user: UserId) -> Result<i64> {
 }
 
 /// Holds what is said of an owner's shops until the transaction ends: a shop that is added meanwhile must not miss it.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn hold(c: &mut Conn, user: UserId) -> Result<()> {
     sql("select id from identity.users where id = ? for no key update")
         .bind::<t::Uuid, _>(user.0)
@@ -261,9 +240,6 @@ pub async fn hold(c: &mut Conn, user: UserId) -> Result<()> {
 
 /// Records a verdict for every shop of the owner: of the tax service in its `mode`, for those that wait for it, or without one
 /// of an operator, for all. How many it changed.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn set_verification(
     c: &mut Conn,
     user: UserId,
@@ -284,9 +260,6 @@ pub async fn set_verification(
 }
 
 /// Shops that are not verified, or of these those with one result, newest first, before `before`; at most `limit`.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn unverified(
     c: &mut Conn,
     result: Option<Verification>,
@@ -307,9 +280,6 @@ pub async fn unverified(
 }
 
 /// Open events of an owner's rejected shops, at most a thousand: what pauses.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn live_events(c: &mut Conn, user: UserId) -> Result<Vec<EventId>> {
     let rows: Vec<Id> = sql("select e.id from events.events e join identity.stores s on s.id = e.store_id
                               where e.owner_id = ? and e.status = 'live' and s.verification = 'REJECTED' limit 1000")
@@ -320,9 +290,6 @@ pub async fn live_events(c: &mut Conn, user: UserId) -> Result<Vec<EventId>> {
 }
 
 /// The newest shop of an owner, removed or not: verified or not is the same for all.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn newest(c: &mut Conn, user: UserId) -> Result<Option<Shop>> {
     let row: Option<Row> =
         sql("select id, user_id, name, industry, region, address, verification, mode, index_kid, version, created_at, deleted_at is not null as removed

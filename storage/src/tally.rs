@@ -32,9 +32,6 @@ struct Hour {
 }
 
 /// The counts of an event, but for who returns; per hour those of hours with entries after version `since` of the log.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn load(c: &mut Conn, event: EventId, since: i64) -> Result<Tally> {
     let last: Option<Last> = sql("select version, last_no, void, by_channel, at from participation.log where event_id = ? order by version desc limit 1")
         .bind::<t::Uuid, _>(event.0)
@@ -66,9 +63,6 @@ pub async fn load(c: &mut Conn, event: EventId, since: i64) -> Result<Tally> {
 }
 
 /// Numbers given out so far.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn last_no(c: &mut Conn, event: EventId) -> Result<i64> {
     let row: Option<Number> =
         sql("select last_no as n from participation.log where event_id = ? order by version desc limit 1")
@@ -79,9 +73,6 @@ pub async fn last_no(c: &mut Conn, event: EventId) -> Result<i64> {
 }
 
 /// The newest version of an event's log: the offset of its topics.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn version(c: &mut Conn, event: EventId) -> Result<i64> {
     let row: Option<Number> =
         sql("select version as n from participation.log where event_id = ? order by version desc limit 1")
@@ -104,9 +95,6 @@ macro_rules! known_elsewhere {
 pub(crate) use known_elsewhere;
 
 /// Other unpurged events of the shop, the newest 50.
-///
-/// # Errors
-/// Whatever the database said.
 pub(crate) async fn others(c: &mut Conn, event: EventId, store: StoreId) -> Result<Vec<Uuid>> {
     let others: Vec<Id> = sql("select h.event_id as id from participation.heads h join events.events e on e.id = h.event_id
                                 where h.store_id = ? and h.event_id <> ? and e.status not in ('draft', 'planned', 'ready', 'purged')
@@ -121,9 +109,6 @@ pub(crate) async fn others(c: &mut Conn, event: EventId, store: StoreId) -> Resu
 
 /// Of the entries numbered `from` to `to`, those whose phone is known from another unpurged event of the shop, of its
 /// newest 50; of a purged event, those that were when it was purged. `None`: nobody can be.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn returning(c: &mut Conn, event: EventId, store: StoreId, from: i64, to: i64) -> Result<Option<i64>> {
     let others = others(c, event, store).await?;
     if others.is_empty() && !is_purged(c, event).await? {

@@ -87,17 +87,11 @@ pub struct Credentials {
 }
 
 /// Is this e-mail taken?
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn email_taken(c: &mut Conn, keys: &Keyring, email: &str) -> Result<bool> {
     Ok(credentials(c, keys, email).await?.is_some())
 }
 
 /// Is this business number taken?
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn business_taken(c: &mut Conn, keys: &Keyring, business: &BusinessNumber) -> Result<bool> {
     let index = keys.index("business", business.expose()).to_vec();
     let found = sql("select id from identity.users where business_index = ?").bind::<t::Binary, _>(index);
@@ -128,9 +122,6 @@ pub async fn insert(c: &mut Conn, keys: &Keyring, user: NewUser) -> Result<()> {
 }
 
 /// What a login compares against; `None` for an unknown e-mail.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn credentials(c: &mut Conn, keys: &Keyring, email: &str) -> Result<Option<Credentials>> {
     let index = keys.index("email", email).to_vec();
     sql("select id, password_hash from identity.users where email_index = ?").bind::<t::Binary, _>(index).first(c).await
@@ -151,9 +142,6 @@ pub struct LoginCredentials {
 }
 
 /// Looks up the account of a login from an address, given by its keyed hash; `None` for an unknown e-mail.
-///
-/// # Errors
-/// Any error of the database.
 pub async fn login_credentials(
     c: &mut Conn,
     keys: &Keyring,
@@ -202,9 +190,6 @@ fn open(keys: &Keyring, r: Row) -> Result<User> {
 }
 
 /// Changes name or phone, if the version is still `expected` (or whatever it is, without one). False: it was not.
-///
-/// # Errors
-/// Whatever the database said.
 pub async fn update(
     c: &mut Conn,
     keys: &Keyring,

@@ -3,11 +3,12 @@
 
 use axum::http::Method;
 use chrono::{SecondsFormat, Utc};
+use parking_lot::{Condvar, Mutex};
 use std::cell::RefCell;
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// The target of its lines: `access=off` in the filter of logs ends them.
@@ -103,7 +104,7 @@ impl Log {
             text.clear();
             // Before the lock: whoever loses the processor holding it stops all others.
             line.write(self.form, text);
-            let mut lines = self.lines.lock().expect("nobody panics holding it");
+            let mut lines = self.lines.lock();
             if lines.waiting.len() >= MOST {
                 self.dropped.fetch_add(1, Ordering::Relaxed);
                 return;
@@ -121,16 +122,16 @@ impl Log {
     fn write_out(&self, mut to: impl Write) {
         let mut out = Vec::new();
         loop {
-            let mut lines = self.lines.lock().expect("nobody panics holding it");
+            let mut lines = self.lines.lock();
             while lines.waiting.is_empty() {
                 if lines.ended {
                     return;
                 }
                 lines.idle = true;
-                lines = self.more.wait(lines).expect("nobody panics holding it");
+                self.more.wait(&mut lines);
             }
             let together = |lines: &mut Lines| !lines.ended;
-            (lines, _) = self.more.wait_timeout_while(lines, TOGETHER, together).expect("nobody panics holding it");
+            self.more.wait_while_for(&mut lines, together, TOGETHER);
             std::mem::swap(&mut lines.waiting, &mut out);
             drop(lines);
             self.write(&out, &mut to);
@@ -152,7 +153,7 @@ impl Log {
     }
 
     fn end(&self) {
-        self.lines.lock().expect("nobody panics holding it").ended = true;
+        self.lines.lock().ended = true;
         self.more.notify_one();
     }
 }
@@ -213,7 +214,7 @@ mod tests {
 
     impl Write for File {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().expect("alone").extend_from_slice(bytes);
+            self.0.lock().extend_from_slice(bytes);
             Ok(bytes.len())
         }
 
@@ -244,7 +245,7 @@ mod tests {
             }
         });
         drop(writer);
-        let written = String::from_utf8(file.0.lock().expect("alone").clone()).expect("text");
+        let written = String::from_utf8(file.0.lock().clone()).expect("text");
         assert_eq!(written.lines().filter(|line| line.ends_with("ms=12 trace=0194f1d2")).count(), 8_000);
         assert_eq!(written.lines().count(), 8_000);
     }
@@ -260,7 +261,7 @@ mod tests {
         log.end();
         let file = File::default();
         log.write_out(file.clone());
-        let written = file.0.lock().expect("alone").split(|b| *b == b'\n').count() - 1;
+        let written = file.0.lock().split(|b| *b == b'\n').count() - 1;
         assert_eq!(written, added - 3);
     }
 
@@ -278,7 +279,7 @@ mod tests {
             }
         }
         let (log, reader) = (Arc::new(Log::new(Form::Json)), Arc::new(Mutex::new(())));
-        let asleep = reader.lock().expect("alone");
+        let asleep = reader.lock();
         let writer = Writer::start(log.clone(), Stuck(reader.clone())).expect("a thread");
         log.add(&LINE);
         drop(writer);

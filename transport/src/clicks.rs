@@ -6,9 +6,9 @@ use domain::channel::Source;
 use domain::event::Event;
 use domain::ids::EventId;
 use domain::visit_guard::AddressTag;
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// How long clicks of one address on one link are taken together.
@@ -144,7 +144,7 @@ impl RecentClicks {
 
     /// Returns how many there were of late, with this one.
     fn note(&self, key: ClickKey, now: Instant) -> u32 {
-        let mut recent = self.seen.lock().expect("nobody panics holding it");
+        let mut recent = self.seen.lock();
         let lately = |since: Instant| now.saturating_duration_since(since) < TOGETHER;
         if recent.len() >= MAX_REMEMBERED {
             recent.retain(|_, (_, since)| lately(*since));
@@ -265,7 +265,7 @@ mod tests {
         for n in 0..120_000u64 {
             recent.count(by(n.to_be_bytes()), event, Source::Qr, begun);
         }
-        assert!(recent.seen.lock().unwrap().len() <= MAX_REMEMBERED);
+        assert!(recent.seen.lock().len() <= MAX_REMEMBERED);
     }
 
     /// Case 27: a carrier or a shop's Wi-Fi has one address for many.

@@ -1,8 +1,8 @@
 //! A hundred requests in any minute per user: a sliding window, exact.
 
 use domain::ids::UserId;
+use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// The window.
@@ -34,7 +34,7 @@ impl RateLimit {
 
     /// Returns the standing of a user without counting a request.
     pub(crate) fn standing(&self, user: UserId, now: Instant) -> Standing {
-        let users = self.users.lock().expect("nobody panics holding it");
+        let users = self.users.lock();
         let times = users.get(&user).into_iter().flatten().copied();
         let lately: Vec<Instant> = times.filter(|at| now.duration_since(*at) < WINDOW).collect();
         let reset = lately.first().map_or(WINDOW, |at| WINDOW.saturating_sub(now.duration_since(*at)));
@@ -44,7 +44,7 @@ impl RateLimit {
 
     /// Counts a request. A refused one does not count.
     pub(crate) fn count(&self, user: UserId, now: Instant) -> Standing {
-        let mut users = self.users.lock().expect("nobody panics holding it");
+        let mut users = self.users.lock();
         if users.len() > 10_000 {
             users.retain(|_, times| times.back().is_some_and(|at| now.duration_since(*at) < WINDOW));
         }

@@ -2,8 +2,8 @@
 //! nodes. No database read per request.
 
 use domain::ids::SessionId;
+use parking_lot::RwLock;
 use std::collections::HashMap;
-use std::sync::RwLock;
 use std::time::{Duration, Instant};
 use storage::Store;
 use tokio::sync::broadcast;
@@ -36,7 +36,7 @@ impl Revocations {
     /// Adds those of many that are not known yet: most are, and nobody who asks waits for them.
     fn learn(&self, ended: Vec<SessionId>) {
         let unknown: Vec<SessionId> = {
-            let known = self.ended.read().expect("nobody panics holding it");
+            let known = self.ended.read();
             ended.into_iter().filter(|session| !known.contains_key(session)).collect()
         };
         unknown.into_iter().for_each(|session| self.add(session));
@@ -44,17 +44,17 @@ impl Revocations {
 
     /// Forgets those that no access token outlives.
     fn forget(&self, now: Instant) {
-        let mut ended = self.ended.write().expect("nobody panics holding it");
+        let mut ended = self.ended.write();
         ended.retain(|_, at| now.duration_since(*at) < KEEP);
     }
 
     pub(crate) fn contains(&self, session: SessionId) -> bool {
-        self.ended.read().expect("nobody panics holding it").contains_key(&session)
+        self.ended.read().contains_key(&session)
     }
 
     /// Ends a login here: its sockets hear of it.
     pub(crate) fn add(&self, session: SessionId) {
-        let mut ended = self.ended.write().expect("nobody panics holding it");
+        let mut ended = self.ended.write();
         if ended.insert(session, Instant::now()).is_none() {
             let _ = self.news.send(session);
         }
@@ -80,10 +80,10 @@ mod tests {
         revocations.learn(sessions.to_vec());
         assert_eq!((news.try_recv().ok(), news.try_recv().ok()), (Some(sessions[0]), Some(sessions[1])));
         assert!(news.try_recv().is_err(), "each is told once");
-        assert!(revocations.ended.read().unwrap()[&sessions[0]] <= added, "a poll makes nothing younger");
+        assert!(revocations.ended.read()[&sessions[0]] <= added, "a poll makes nothing younger");
         revocations.forget(added);
         assert!(sessions.iter().all(|session| revocations.contains(*session)));
         revocations.forget(Instant::now() + KEEP);
-        assert!(revocations.ended.read().unwrap().is_empty());
+        assert!(revocations.ended.read().is_empty());
     }
 }

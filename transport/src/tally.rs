@@ -1,8 +1,8 @@
 //! How often something happened lately: a sliding window per key, exact, with a bound on what is remembered.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
-use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 /// Keys remembered at most: some ten megabytes. Beyond it the half that was quiet for longest is forgotten.
@@ -68,7 +68,7 @@ impl<K: Eq + Hash> Tally<K> {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<K, VecDeque<Instant>>> {
-        self.times.lock().expect("nobody panics holding it")
+        self.times.lock()
     }
 }
 

@@ -5,9 +5,10 @@
 use crate::address::limit_key;
 use crate::auth::Class;
 use crate::tally::Tally;
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use storage::crypto::Keyring;
 use tokio::sync::{Notify, Semaphore};
@@ -40,7 +41,7 @@ impl Throttle {
 
     /// How long to wait, when there were too many failures.
     pub(crate) fn blocked(&self, key: [u8; 32], now: Instant) -> Option<Duration> {
-        let mut map = self.seen.lock().expect("nobody panics holding it");
+        let mut map = self.seen.lock();
         let tries = map.get_mut(&key)?;
         tries.failures.retain(|at| now.duration_since(*at) < WINDOW);
         let oldest = *tries.failures.first()?;
@@ -64,7 +65,7 @@ impl Throttle {
     }
 
     fn enter(&self, key: [u8; 32]) -> bool {
-        let mut map = self.seen.lock().expect("nobody panics holding it");
+        let mut map = self.seen.lock();
         if map.len() >= MAX_KEYS {
             tidy(&mut map, Instant::now());
         }
@@ -76,7 +77,7 @@ impl Throttle {
 
     /// Gives a try back that was not made.
     fn abandon(&self, key: [u8; 32]) {
-        let mut map = self.seen.lock().expect("nobody panics holding it");
+        let mut map = self.seen.lock();
         if let Some(tries) = map.get_mut(&key) {
             tries.under_way = tries.under_way.saturating_sub(1);
             if tries.failures.is_empty() && tries.under_way == 0 {
@@ -89,7 +90,7 @@ impl Throttle {
 
     /// Ends a try. One that was right forgives the others.
     pub(crate) fn ended(&self, key: [u8; 32], right: bool, now: Instant) {
-        let mut map = self.seen.lock().expect("nobody panics holding it");
+        let mut map = self.seen.lock();
         let tries = map.entry(key).or_default();
         tries.under_way = tries.under_way.saturating_sub(1);
         if right {
@@ -390,7 +391,7 @@ mod tests {
         for one in tries.collect::<Vec<_>>() {
             one.await.expect("no panic");
         }
-        assert!(throttle.seen.lock().unwrap().is_empty(), "and nothing is kept");
+        assert!(throttle.seen.lock().is_empty(), "and nothing is kept");
     }
 
     fn keys(account: u8, address: u8) -> LoginKeys {
@@ -512,7 +513,7 @@ mod tests {
             assert!(throttle.enter(key(n)));
             throttle.ended(key(n), false, begun + Duration::from_micros(n as u64));
         }
-        let seen = throttle.seen.lock().unwrap();
+        let seen = throttle.seen.lock();
         assert!(seen.len() <= MAX_KEYS, "{}", seen.len());
         assert!(seen.contains_key(&key(0)) && seen.contains_key(&key(MAX_KEYS + 10)) && !seen.contains_key(&key(1)));
     }

@@ -209,7 +209,8 @@ impl Sink for Mail {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::{Arc, Mutex};
+    use parking_lot::Mutex;
+    use std::sync::Arc;
     use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
     use tokio::net::TcpListener;
 
@@ -267,7 +268,7 @@ mod tests {
                 let mut line = String::new();
                 while read.read_line(&mut line).await.is_ok_and(|n| n > 0) {
                     let said = std::mem::take(&mut line).trim_end().to_owned();
-                    notes.lock().unwrap().push(said.clone());
+                    notes.lock().push(said.clone());
                     let answer = match said.split(' ').next().unwrap_or_default() {
                         "EHLO" => format!("250-mail\r\n{offers}250 OK\r\n"),
                         "STARTTLS" => "220 go on\r\n".into(),
@@ -277,7 +278,7 @@ mod tests {
                     let _ = write.write_all(answer.as_bytes()).await;
                     if said == "STARTTLS" {
                         let first = read.read_u8().await.unwrap();
-                        notes.lock().unwrap().push(format!("byte {first}"));
+                        notes.lock().push(format!("byte {first}"));
                         break;
                     }
                 }
@@ -301,7 +302,7 @@ mod tests {
             let url = format!("smtp://user:pw@127.0.0.1:{port}");
             let mail = Mail::new(&url, "madang@shop.kr", &["ops@shop.kr".into()]).unwrap();
             assert!(mail.send("[warning] a test").await.is_err(), "it hangs up, or cannot encrypt");
-            let heard = heard.lock().unwrap().clone();
+            let heard = heard.lock().clone();
             assert!(heard[0].starts_with("EHLO "), "{heard:?}");
             assert!(!heard.iter().any(|said| said.starts_with("AUTH") || said.starts_with("MAIL")), "{heard:?}");
             assert_eq!(

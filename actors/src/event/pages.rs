@@ -10,10 +10,11 @@ use crate::view;
 use bytes::{BufMut, Bytes, BytesMut};
 use chrono::Utc;
 use domain::ids::{EventId, UserId};
+use parking_lot::RwLock;
 use ractor::ActorRef;
 use rand::Rng;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, RwLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use storage::cache::ttl::DASHBOARD;
 
@@ -52,7 +53,7 @@ pub struct Public {
 
 impl Known {
     fn current<T>(&self, page: &RwLock<Option<Arc<Page<T>>>>) -> Option<Arc<Page<T>>> {
-        let page = page.read().expect("nobody panics holding it").clone()?;
+        let page = page.read().clone()?;
         let current = page.version >= self.latest.load(Ordering::Acquire)
             && page.generation == self.generation.load(Ordering::Acquire)
             && page.lasts();
@@ -71,14 +72,14 @@ impl Known {
 
     /// Keeps no finished page any longer.
     pub(crate) fn forget(&self) {
-        *self.analytics.write().expect("nobody panics holding it") = None;
-        *self.public.write().expect("nobody panics holding it") = None;
+        *self.analytics.write() = None;
+        *self.public.write() = None;
     }
 
     /// Keeps analytics that another process or an earlier life of the actor made, and that were current at a generation.
     pub(crate) fn keep_analytics(&self, version: i64, generation: u64, body: Bytes) -> Arc<Page<Bytes>> {
         let page = Arc::new(Page::new(version, generation, body));
-        *self.analytics.write().expect("nobody panics holding it") = Some(page.clone());
+        *self.analytics.write() = Some(page.clone());
         page
     }
 }
@@ -161,7 +162,7 @@ impl State {
         let body = view::analytics(&l.event, &d, &hub.position(l.tally.version), l.tally.at.unwrap_or_else(Utc::now));
         let page = Page::new(l.tally.version, generation, Bytes::from(body.to_string()));
         let page = Arc::new(if counted { page } else { page.passing() });
-        *self.args.known.analytics.write().expect("nobody panics holding it") = Some(page.clone());
+        *self.args.known.analytics.write() = Some(page.clone());
         Ok((page, true))
     }
 
@@ -183,7 +184,7 @@ impl State {
         let listed = !l.event.status.is_drafting() && l.event.commitment.is_some();
         let public = Public { listed, korean, english: Bytes::from(body.to_string()) };
         let page = Arc::new(Page::new(l.tally.version, generation, public));
-        *self.args.known.public.write().expect("nobody panics holding it") = Some(page.clone());
+        *self.args.known.public.write() = Some(page.clone());
         Ok(page)
     }
 }

@@ -4,9 +4,10 @@ use super::frame::Frame;
 use super::reader::Reader;
 use bytes::Bytes;
 use domain::topic::Topic;
+use parking_lot::Mutex;
 use slab::Slab;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Updates a log topic keeps for a reader that is behind.
@@ -67,13 +68,13 @@ impl Cell {
     }
 
     pub(super) fn join(&self, reader: &Arc<Reader>, bit: u64) -> usize {
-        self.unread.lock().expect("nobody panics holding it").since = None;
-        self.readers.lock().expect("nobody panics holding it").insert((reader.clone(), bit))
+        self.unread.lock().since = None;
+        self.readers.lock().insert((reader.clone(), bit))
     }
 
     /// A reader leaves; true when it was the last.
     pub(super) fn leave(&self, key: usize) -> bool {
-        let mut readers = self.readers.lock().expect("nobody panics holding it");
+        let mut readers = self.readers.lock();
         readers.try_remove(key);
         if readers.is_empty() {
             readers.shrink_to_fit();
@@ -83,32 +84,32 @@ impl Cell {
 
     /// Nobody reads it since then; true when it is to be queued, for it stands there once at most.
     pub(super) fn enter_queue(&self, since: Instant) -> bool {
-        let mut unread = self.unread.lock().expect("nobody panics holding it");
+        let mut unread = self.unread.lock();
         unread.since = Some(since);
         !std::mem::replace(&mut unread.queued, true)
     }
 
     /// Out of the queue; since when nobody reads it, if nobody does.
     pub(super) fn leave_queue(&self) -> Option<Instant> {
-        let mut unread = self.unread.lock().expect("nobody panics holding it");
+        let mut unread = self.unread.lock();
         unread.queued = false;
         unread.since
     }
 
     /// Did somebody read it before, within what is kept?
     pub(super) fn is_queued(&self) -> bool {
-        self.unread.lock().expect("nobody panics holding it").queued
+        self.unread.lock().queued
     }
 
     fn rouse(&self) {
-        for (_, (reader, bit)) in self.readers.lock().expect("nobody panics holding it").iter() {
+        for (_, (reader, bit)) in self.readers.lock().iter() {
             reader.rouse(*bit);
         }
     }
 
     /// Keeps an update and wakes the readers. Positions only rise, whoever publishes.
     pub(super) fn put(&self, frame: Frame) {
-        match &mut *self.kept.lock().expect("nobody panics holding it") {
+        match &mut *self.kept.lock() {
             Kept::State(newest) => {
                 if newest.as_ref().is_some_and(|old| old.offset >= frame.offset) {
                     return;
@@ -133,13 +134,13 @@ impl Cell {
 
     /// The object is gone: the readers learn it.
     pub(super) fn lose(&self) {
-        *self.kept.lock().expect("nobody panics holding it") = Kept::Lost;
+        *self.kept.lock() = Kept::Lost;
         self.rouse();
     }
 
     /// Takes what comes after an offset: the newest state, or the next updates of a log, about `most` bytes of them.
     pub(super) fn pull(&self, after: i64, most: usize, out: &mut Vec<Bytes>) -> Pulled {
-        match &*self.kept.lock().expect("nobody panics holding it") {
+        match &*self.kept.lock() {
             Kept::Lost => Pulled { offset: after, then: Then::Lost },
             Kept::State(newest) => {
                 let mut offset = after;
@@ -155,13 +156,13 @@ impl Cell {
 
     /// Is everything of a log after `from` up to `to` kept?
     pub(super) fn covers(&self, from: i64, to: i64) -> bool {
-        let Kept::Log(ring) = &*self.kept.lock().expect("nobody panics holding it") else { return false };
+        let Kept::Log(ring) = &*self.kept.lock() else { return false };
         to >= from && ring.iter().map(|f| f.offset).filter(|o| *o > from && *o <= to).eq(from + 1..=to)
     }
 
     /// Of a log: is everything after `from` kept so far, and are only the newest up to `to` still to come?
     pub(super) fn awaits(&self, from: i64, to: i64) -> bool {
-        let Kept::Log(ring) = &*self.kept.lock().expect("nobody panics holding it") else { return false };
+        let Kept::Log(ring) = &*self.kept.lock() else { return false };
         let newest = ring.back().map_or(from, |f| f.offset.max(from));
         newest < to && ring.iter().map(|f| f.offset).filter(|o| *o > from).eq(from + 1..=newest)
     }

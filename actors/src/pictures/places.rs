@@ -1,8 +1,9 @@
 //! Turns to paint: one composition at a time for an account, and a few of all accounts.
 
 use domain::ids::UserId;
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, Weak};
+use std::sync::{Arc, LazyLock, Weak};
 use std::time::Duration;
 use storage::{Result, StorageError};
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard, Semaphore};
@@ -26,7 +27,7 @@ pub(super) type CompositionPlace = OwnedMutexGuard<()>;
 /// Waits for the turn of an account, or of a picture, as long as it takes.
 pub(super) async fn wait(of: Uuid) -> CompositionPlace {
     let turn = {
-        let mut turns = TURNS.lock().expect("nobody panics holding it");
+        let mut turns = TURNS.lock();
         turns.retain(|_, turn| turn.strong_count() > 0);
         let held = turns.get(&of).and_then(Weak::upgrade);
         held.unwrap_or_else(|| {
@@ -98,7 +99,7 @@ mod tests {
         let held = wait(owner).await;
         drop(wait(other).await);
         drop(held);
-        assert!(TURNS.lock().unwrap().get(&owner).is_none_or(|turn| turn.strong_count() == 0), "nobody holds it");
+        assert!(TURNS.lock().get(&owner).is_none_or(|turn| turn.strong_count() == 0), "nobody holds it");
     }
 
     #[tokio::test]

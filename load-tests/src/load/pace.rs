@@ -2,9 +2,10 @@
 //! latencies; what is sent late counts from when it was due, so nothing is left out when the server stalls).
 
 use super::{Driver, Op, Outcome, Recorder, Target};
+use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Barrier, Mutex, OnceLock};
+use std::sync::{Arc, Barrier, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 use tokio::task::JoinSet;
@@ -178,7 +179,7 @@ where
         None => closed(plan, free, &recorder).await,
         Some(rate) => open(plan, rate, free, &recorder).await,
     };
-    let mut recorder = recorder.lock().expect("nobody panics holding it");
+    let mut recorder = recorder.lock();
     recorder.at_once = most;
     std::mem::replace(&mut recorder, Recorder::new(plan.begun()))
 }
@@ -251,7 +252,7 @@ where
     let outcome = tokio::time::timeout(HANGS, driver.perform(op)).await.unwrap_or(Outcome::Failed);
     // From when it was due, whatever kept it, to when it arrived, whenever it was read.
     let took = due.elapsed().saturating_sub(driver.lay());
-    recorder.lock().expect("nobody panics holding it").note(op, outcome, took, late);
+    recorder.lock().note(op, outcome, took, late);
     if outcome == Outcome::Failed {
         // Nobody hammers a server that is gone.
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -1,12 +1,13 @@
 //! What was posted: kept per upstream and idempotency key, on disk as one JSON line per post.
 
 use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fs::{File, OpenOptions};
 use std::io::{Error, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// A post, as an upstream keeps it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -111,8 +112,8 @@ impl Posts {
         self.lock().posts.iter().filter(|p| p.upstream == upstream).count()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
-        self.inner.lock().expect("nobody panics holding it")
+    fn lock(&self) -> parking_lot::MutexGuard<'_, Inner> {
+        self.inner.lock()
     }
 }
 

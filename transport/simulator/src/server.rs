@@ -7,11 +7,12 @@ use crate::posts::Posts;
 use crate::scenario::Scenario;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Instant;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -78,7 +79,7 @@ struct Received {
 
 impl Shared {
     fn faults(&self) -> MutexGuard<'_, Faults> {
-        self.faults.lock().expect("nobody panics holding it")
+        self.faults.lock()
     }
 
     pub(crate) fn set_rules(&self, rules: Vec<Rule>) {
@@ -98,7 +99,7 @@ impl Shared {
     }
 
     pub(crate) fn count(&self, upstream: &str, key: Option<String>) {
-        let mut all = self.received.lock().expect("nobody panics holding it");
+        let mut all = self.received.lock();
         let received = all.entry(upstream.to_owned()).or_default();
         received.calls += 1;
         if let Some(key) = key {
@@ -172,14 +173,14 @@ impl Simulator {
     /// Requests an upstream has received.
     #[must_use]
     pub fn calls(&self, upstream: &str) -> u64 {
-        let all = self.shared.received.lock().expect("nobody panics holding it");
+        let all = self.shared.received.lock();
         all.get(upstream).map_or(0, |r| r.calls)
     }
 
     /// How often an upstream received each idempotency key.
     #[must_use]
     pub fn keys(&self, upstream: &str) -> HashMap<String, u64> {
-        let all = self.shared.received.lock().expect("nobody panics holding it");
+        let all = self.shared.received.lock();
         all.get(upstream).map(|r| r.by_key.clone()).unwrap_or_default()
     }
 
@@ -196,7 +197,7 @@ impl Simulator {
     }
 
     pub(crate) fn state_of(shared: &Shared) -> Value {
-        let received = shared.received.lock().expect("nobody panics holding it").clone();
+        let received = shared.received.lock().clone();
         let each = |name: &str| {
             let r = received.get(name).cloned().unwrap_or_default();
             let most = r.by_key.values().max().copied().unwrap_or(0);

@@ -1,8 +1,8 @@
 //! Who was refused at the admin port lately: the first refusal of an address is told, its next ones are only counted.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// Minutes in which an address is told of once. Guessing fills neither the log nor the audit.
@@ -17,7 +17,7 @@ pub(super) struct Refusals(Mutex<HashMap<IpAddr, Instant>>);
 impl Refusals {
     /// Notes a refusal. Returns true when it is to be told.
     pub(super) fn is_news(&self, address: IpAddr, now: Instant) -> bool {
-        let mut told = self.0.lock().expect("nobody panics holding it");
+        let mut told = self.0.lock();
         if told.len() >= MAX_ADDRESSES {
             told.retain(|_, at| now.duration_since(*at) < QUIET);
         }

@@ -1,7 +1,8 @@
 //! Turns for password work: three classes and a bound in time. A pure queue, and a thin shell that wakes the callers.
 
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
@@ -152,7 +153,7 @@ impl Turns {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().expect("nobody panics holding it")
+        self.inner.lock()
     }
 
     /// Lanes without work.

@@ -13,10 +13,10 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::Mutex;
 use std::time::Duration;
 use storage::idempotency::{self, Known};
 use tokio_util::sync::CancellationToken;
@@ -156,7 +156,7 @@ struct Flight {
 impl InFlight {
     /// Enters a request, or says which one is there.
     fn enter(&self, scope: [u8; 32], fingerprint: [u8; 32]) -> Result<(), Flight> {
-        match self.0.lock().expect("nobody panics holding it").entry(scope) {
+        match self.0.lock().entry(scope) {
             Entry::Occupied(other) => Err(other.get().clone()),
             Entry::Vacant(free) => {
                 free.insert(Flight { fingerprint, ended: CancellationToken::new() });
@@ -166,7 +166,7 @@ impl InFlight {
     }
 
     fn leave(&self, scope: &[u8; 32]) {
-        let left = self.0.lock().expect("nobody panics holding it").remove(scope);
+        let left = self.0.lock().remove(scope);
         if let Some(flight) = left {
             flight.ended.cancel();
         }

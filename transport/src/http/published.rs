@@ -8,9 +8,10 @@ use crate::state::App;
 use axum::http::StatusCode;
 use domain::event::Event;
 use domain::ids::EventId;
+use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use storage::draws::DrawVersion;
 
@@ -103,21 +104,21 @@ impl PublishedDraws {
     }
 
     fn slot(&self, event: EventId) -> Arc<DrawSlot> {
-        let slot = self.slots.lock().expect("nobody panics holding it").entry(event).or_default().clone();
+        let slot = self.slots.lock().entry(event).or_default().clone();
         slot.last_request.store(self.requests.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
         slot
     }
 
     /// Something was passed on: who reads after this sees it.
     pub(crate) fn changed(&self, event: EventId) {
-        if let Some(slot) = self.slots.lock().expect("nobody panics holding it").get(&event) {
+        if let Some(slot) = self.slots.lock().get(&event) {
             slot.changes.fetch_add(1, Ordering::AcqRel);
         }
     }
 
     /// Forgets an event without a draw, unless somebody else found one meanwhile.
     fn forget(&self, event: EventId) {
-        let mut slots = self.slots.lock().expect("nobody panics holding it");
+        let mut slots = self.slots.lock();
         if slots.get(&event).is_some_and(|slot| slot.size() == 0) {
             slots.remove(&event);
         }
@@ -125,7 +126,7 @@ impl PublishedDraws {
 
     /// Forgets the least recently read of the others until this one fits beside the rest.
     fn make_room(&self, event: EventId, size: usize) {
-        let mut slots = self.slots.lock().expect("nobody panics holding it");
+        let mut slots = self.slots.lock();
         let others = slots.iter().filter(|(id, _)| **id != event);
         let others = others.map(|(id, slot)| (slot.last_request.load(Ordering::Relaxed), *id, slot.size())).collect();
         for gone in evicted(others, MAX_KEPT_BYTES.saturating_sub(size)) {
@@ -153,7 +154,7 @@ fn evicted(mut kept: Vec<(u64, EventId, usize)>, room: usize) -> Vec<EventId> {
 
 impl DrawSlot {
     fn kept(&self) -> Option<KeptBodies> {
-        self.kept.lock().expect("nobody panics holding it").clone()
+        self.kept.lock().clone()
     }
 
     fn size(&self) -> usize {
@@ -173,7 +174,7 @@ impl DrawSlot {
 
     fn keep(&self, kept: KeptBodies) -> Arc<DrawBodies> {
         let bodies = kept.bodies.clone();
-        *self.kept.lock().expect("nobody panics holding it") = Some(kept);
+        *self.kept.lock() = Some(kept);
         bodies
     }
 

@@ -4,9 +4,10 @@ use super::crowd::{Crowd, Standing};
 use crate::state::App;
 use actors::hub::{MOST_TOPICS, Reader};
 use domain::ids::{SessionId, UserId};
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::MissedTickBehavior;
@@ -46,7 +47,7 @@ struct Seat {
 
 impl Sockets {
     fn crowd(&self) -> MutexGuard<'_, Crowd> {
-        self.crowd.lock().expect("nobody panics holding it")
+        self.crowd.lock()
     }
 }
 
@@ -98,7 +99,7 @@ impl Place {
 
     /// Belongs to a login from now on; false when its user has as many sockets as one may.
     pub(super) fn belong(&mut self, user: UserId, session: SessionId) -> bool {
-        let mut seats = self.app.sockets.seats.lock().expect("nobody panics holding it");
+        let mut seats = self.app.sockets.seats.lock();
         let mine = seats.entry(user).or_default();
         if mine.len() >= self.app.settings.sockets_per_user {
             // Some may be those of a phone that vanished in a tunnel: a ping that nobody acknowledges ends them soon.
@@ -112,7 +113,7 @@ impl Place {
 
     /// Wakes the socket with [`LOOK`] within a second or two.
     pub(super) fn look_again(&self) {
-        let mut soon = self.app.sockets.wheel.soon.lock().expect("nobody panics holding it");
+        let mut soon = self.app.sockets.wheel.soon.lock();
         soon.push(Arc::downgrade(&self.reader));
     }
 }
@@ -122,7 +123,7 @@ impl Drop for Place {
         metrics::gauge!("ws_connections").decrement(1.0);
         self.app.sockets.crowd().leave(self.number, self.standing);
         let Some(user) = self.user else { return };
-        let mut seats = self.app.sockets.seats.lock().expect("nobody panics holding it");
+        let mut seats = self.app.sockets.seats.lock();
         if let Some(mine) = seats.get_mut(&user) {
             mine.retain(|s| !Arc::ptr_eq(&s.reader, &self.reader));
             if mine.is_empty() {
@@ -144,7 +145,7 @@ impl Wheel {
     /// The first beat comes a whole round from now.
     fn join(&self, reader: &Arc<Reader>) {
         let slot = &self.slots[self.hand.load(Ordering::Relaxed) % BEAT_TURNS];
-        slot.lock().expect("nobody panics holding it").push(Arc::downgrade(reader));
+        slot.lock().push(Arc::downgrade(reader));
     }
 
     fn turn(&self) {
@@ -157,14 +158,14 @@ impl Wheel {
                 })
             });
         };
-        rouse(&mut self.slots[hand % BEAT_TURNS].lock().expect("nobody panics holding it"), BEAT);
-        let mut soon = std::mem::take(&mut *self.soon.lock().expect("nobody panics holding it"));
+        rouse(&mut self.slots[hand % BEAT_TURNS].lock(), BEAT);
+        let mut soon = std::mem::take(&mut *self.soon.lock());
         rouse(&mut soon, LOOK);
     }
 
     fn all(&self, bit: u64) {
         for slot in &self.slots {
-            let readers = slot.lock().expect("nobody panics holding it");
+            let readers = slot.lock();
             readers.iter().filter_map(Weak::upgrade).for_each(|reader| reader.rouse(bit));
         }
     }
@@ -188,7 +189,7 @@ pub(crate) async fn keep(app: App) {
 }
 
 fn revoke(app: &App) {
-    let seats = app.sockets.seats.lock().expect("nobody panics holding it");
+    let seats = app.sockets.seats.lock();
     for seat in seats.values().flatten().filter(|s| app.revocations.contains(s.session)) {
         seat.reader.rouse(REVOKED);
     }
@@ -217,8 +218,8 @@ mod tests {
             beats
         };
         assert_eq!(due(2 * BEAT_TURNS), [(BEAT_TURNS, BEAT), (2 * BEAT_TURNS, BEAT)]);
-        assert_eq!(wheel.slots.iter().map(|s| s.lock().unwrap().len()).sum::<usize>(), 1);
-        wheel.soon.lock().unwrap().push(Arc::downgrade(&reader));
+        assert_eq!(wheel.slots.iter().map(|s| s.lock().len()).sum::<usize>(), 1);
+        wheel.soon.lock().push(Arc::downgrade(&reader));
         assert_eq!(due(3), [(1, LOOK)]);
         wheel.all(LEAVE);
         assert_eq!(reader.due().await, LEAVE);

@@ -85,7 +85,7 @@ fn what_is_answered_first_is_what_is_read_later() {
     run(async {
         let api = owner().await;
         let me = api.get("/api/users/me").await.is(200);
-        let first = api.seen.lock().unwrap().answers[0].1.clone();
+        let first = api.seen.lock().answers[0].1.clone();
         let signed: Value = serde_json::from_str(&first).unwrap();
         assert_eq!(signed["user"]["createdAt"], me["createdAt"]);
         let store =

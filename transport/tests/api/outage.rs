@@ -5,10 +5,11 @@ use clients::UpstreamError;
 use diesel_async::RunQueryDsl;
 use domain::channel::Upstream;
 use domain::distribution::ErrorClass;
+use parking_lot::Mutex;
 use reqwest::Method;
 use serde_json::{Value, json};
 use simulator::Fault;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
@@ -105,9 +106,9 @@ fn dead_letters_are_listed_told_and_replayed() {
         assert_eq!((&letter["what"], &letter["cause"]["class"]), (&json!("NAVER"), &json!("auth")));
         assert_eq!(letter["history"][0]["attempt"], 1, "{letter}");
         for told in [&posted, &mailed] {
-            within(Duration::from_secs(15), "told", || async { told.lock().unwrap().contains("dead-letters") }).await;
+            within(Duration::from_secs(15), "told", || async { told.lock().contains("dead-letters") }).await;
         }
-        assert!(posted.lock().unwrap().contains("{\"text\":\"[warning] dead-letters: "));
+        assert!(posted.lock().contains("{\"text\":\"[warning] dead-letters: "));
         simulator.heal();
         let dry = admin(&own, Method::POST, "/admin/dlq/replay", Some(json!({"dryRun": true}))).await;
         assert_eq!(dry["letters"], 2);
@@ -122,10 +123,8 @@ fn dead_letters_are_listed_told_and_replayed() {
         .await;
         assert!(admin(&own, Method::GET, "/admin/dlq", None).await["items"].as_array().unwrap().is_empty());
         for told in [&posted, &mailed] {
-            within(Duration::from_secs(15), "resolved", || async {
-                told.lock().unwrap().contains("[resolved] dead-letters")
-            })
-            .await;
+            within(Duration::from_secs(15), "resolved", || async { told.lock().contains("[resolved] dead-letters") })
+                .await;
         }
         own.running.stop().await;
     });
@@ -198,7 +197,7 @@ async fn webhook() -> (String, Heard) {
             tokio::spawn(async move {
                 let mut buffer = [0; 4096];
                 while let Ok(n @ 1..) = stream.read(&mut buffer).await {
-                    keep.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..n]));
+                    keep.lock().push_str(&String::from_utf8_lossy(&buffer[..n]));
                     if buffer[..n].ends_with(b"}") {
                         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
                     }
@@ -223,7 +222,7 @@ async fn mail_server() -> (String, Heard) {
                 let _ = write.write_all(b"220 mail\r\n").await;
                 let mut data = false;
                 while let Ok(Some(line)) = lines.next_line().await {
-                    keep.lock().unwrap().push_str(&(line.clone() + "\n"));
+                    keep.lock().push_str(&(line.clone() + "\n"));
                     let answer: &[u8] = match (data, line.as_str()) {
                         (true, ".") => b"250 taken\r\n",
                         (true, _) => continue,
