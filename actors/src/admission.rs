@@ -10,8 +10,8 @@ use std::time::Duration;
 
 /// Entries in flight at most: at 20,000 entries a second, a fifth of a second of work.
 pub const MAX_ENTRIES: usize = 4_096;
-/// And at least, however slow storage is: a batch on its way, and the next one, for which those make room who are answered.
-const MIN_ENTRIES: usize = 2 * crate::journal::MAX_BATCH;
+/// Batches that fit at least, however slow storage is: one on its way, and the next one.
+const MIN_BATCHES: usize = 2;
 /// How long an entry may wait for its commit before fewer are let in: no longer than storage needs to always find a full
 /// batch. A longer queue stores no more; in a storm of five times what storage takes, 100 ms had everybody wait three times
 /// as long, and everything cost more in three of four pairs of runs (7 to 19 percent): what waits gets cold.
@@ -23,6 +23,7 @@ pub struct Admission(Arc<Gate>);
 
 #[derive(Debug)]
 struct Gate {
+    least: usize,
     most: usize,
     places: AtomicUsize,
     taken: AtomicUsize,
@@ -50,11 +51,16 @@ impl Gate {
 }
 
 impl Admission {
-    /// A gate for at most `places` entries in flight.
+    /// Returns a gate for at most `places` entries in flight, which are stored `batch` at a time.
     #[must_use]
-    pub fn new(places: usize) -> Self {
+    pub fn new(places: usize, batch: usize) -> Self {
         metrics::gauge!("entries_places").set(places as f64);
-        Self(Arc::new(Gate { most: places, places: AtomicUsize::new(places), taken: AtomicUsize::new(0) }))
+        Self(Arc::new(Gate {
+            least: places.min(MIN_BATCHES * batch),
+            most: places,
+            places: AtomicUsize::new(places),
+            taken: AtomicUsize::new(0),
+        }))
     }
 
     /// Is there no place now? Asked before anything is spent on an entry; [`Admission::enter`] decides.
@@ -75,7 +81,7 @@ impl Admission {
     /// Storage took a batch whose oldest entry had waited for so long. One batch at a time says so.
     pub fn paced(&self, waited: Duration) {
         let (taken, places) = (self.0.taken.load(Ordering::Acquire), self.0.places.load(Ordering::Acquire));
-        let places = places_after(places, taken, waited).clamp(MIN_ENTRIES.min(self.0.most), self.0.most);
+        let places = places_after(places, taken, waited).clamp(self.0.least, self.0.most);
         self.0.set(places);
     }
 }
@@ -99,9 +105,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const BATCH: usize = 128;
+    const LEAST: usize = MIN_BATCHES * BATCH;
+
     #[test]
     fn a_place_is_free_again_when_it_is_dropped() {
-        let gate = Admission::new(2);
+        let gate = Admission::new(2, BATCH);
         let (first, second) = (gate.enter(), gate.enter());
         assert!(first.is_some() && second.is_some() && gate.is_full() && gate.enter().is_none());
         drop(first);
@@ -110,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_slow_disk_without_a_crowd_closes_nobody_out() {
-        let gate = Admission::new(MAX_ENTRIES);
+        let gate = Admission::new(MAX_ENTRIES, BATCH);
         for _ in 0..100 {
             let alone = gate.enter();
             gate.paced(Duration::from_millis(400));
@@ -125,22 +134,22 @@ mod tests {
         /// allowed, or as soon as the least number of places lets it; and when the crowd leaves, all places come back.
         #[test]
         fn who_gets_in_is_answered_soon(rows_per_second in 500.0..100_000.0_f64, commit in 0.0..0.03_f64) {
-            let gate = Admission::new(MAX_ENTRIES);
+            let gate = Admission::new(MAX_ENTRIES, BATCH);
             let mut inside = Vec::new();
             let crowd = |inside: &mut Vec<Place>| inside.extend(std::iter::from_fn(|| gate.enter()));
             for _ in 0..100 {
                 crowd(&mut inside);
                 let waited = 2.0 * commit + inside.len() as f64 / rows_per_second;
                 gate.paced(Duration::from_secs_f64(waited));
-                inside.truncate(inside.len().saturating_sub(crate::journal::MAX_BATCH));
+                inside.truncate(inside.len().saturating_sub(BATCH));
             }
             crowd(&mut inside);
             let waited = 2.0 * commit + inside.len() as f64 / rows_per_second;
-            let least = 2.0 * commit + MIN_ENTRIES as f64 / rows_per_second;
+            let least = 2.0 * commit + LEAST as f64 / rows_per_second;
             prop_assert!(waited <= (WAIT.as_secs_f64() * 1.2).max(least + 0.001), "{waited} s for {}", inside.len());
             let left = WAIT.as_secs_f64() - 2.0 * commit;
             let enough = (rows_per_second * left * 0.75).min(MAX_ENTRIES as f64 * 0.9);
-            prop_assert!(inside.len() as f64 >= enough.max(MIN_ENTRIES as f64), "{} places", inside.len());
+            prop_assert!(inside.len() as f64 >= enough.max(LEAST as f64), "{} places", inside.len());
             inside.clear();
             crowd(&mut inside);
             prop_assert_eq!(inside.len(), MAX_ENTRIES);

@@ -8,13 +8,15 @@ mod core;
 pub use self::core::{Message, Severity};
 
 use self::core::{Board, Finding, Seen, judge};
-use crate::root::{Address, Beyond, Child, Root};
-use crate::system::Shared;
+use crate::breaker::Breakers;
+use crate::root::{Address, Child, OnExhausted, Root};
+use crate::tools::Tools;
 use crate::vitals::Window;
 use clients::alarm::Sink;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio_util::task::AbortOnDropHandle;
 
 /// How often it looks.
 const EVERY: Duration = Duration::from_secs(5);
@@ -30,25 +32,16 @@ pub struct Alarms {
 }
 
 impl Alarms {
-    pub(crate) async fn start(
-        shared: Arc<Shared>,
-        sinks: Vec<Arc<dyn Sink>>,
-        root: &Root,
-    ) -> Result<Self, ractor::SpawnErr> {
-        let (at, sinks) = (Address::new(), Arc::new(sinks));
-        let make = move || (AlarmActor, Args { shared: shared.clone(), sinks: sinks.clone() });
-        root.adopt(Child::new("alarms", "alarms", Beyond::Quarantine, &at, make)).await?;
+    pub(crate) async fn start(deps: Deps, root: &Root) -> Result<Self, ractor::SpawnErr> {
+        let at = Address::new();
+        let make = move || (AlarmActor, deps.clone());
+        root.adopt(Child::new("alarms", "alarms", OnExhausted::Quarantine, &at, make)).await?;
         Ok(Self { at })
     }
 
     /// What is wrong now.
     pub async fn active(&self) -> Vec<Message> {
         self.at.ask(Msg::Active, Duration::from_secs(2)).await.unwrap_or_default()
-    }
-
-    /// Looks now: something changed that people should hear about at once.
-    pub fn look(&self) {
-        let _ = self.at.cast(Msg::LookNow);
     }
 
     pub(crate) fn stop(&self) {
@@ -69,13 +62,18 @@ enum Msg {
 
 struct AlarmActor;
 
-struct Args {
-    shared: Arc<Shared>,
-    sinks: Arc<Vec<Arc<dyn Sink>>>,
+/// What the actor is started with, each time.
+#[derive(Clone)]
+pub(crate) struct Deps {
+    pub(crate) tools: Arc<Tools>,
+    pub(crate) breakers: Breakers,
+    pub(crate) sinks: Arc<Vec<Arc<dyn Sink>>>,
 }
 
 struct State {
-    args: Args,
+    deps: Deps,
+    /// Ends with this life of the actor.
+    _woken: AbortOnDropHandle<()>,
     board: Board,
     window: Window,
     looking: bool,
@@ -84,11 +82,18 @@ struct State {
 impl Actor for AlarmActor {
     type Msg = Msg;
     type State = State;
-    type Arguments = Args;
+    type Arguments = Deps;
 
-    async fn pre_start(&self, myself: ActorRef<Msg>, args: Args) -> Result<State, ActorProcessingErr> {
+    async fn pre_start(&self, myself: ActorRef<Msg>, deps: Deps) -> Result<State, ActorProcessingErr> {
         myself.send_after(EVERY, || Msg::LookDue);
-        Ok(State { args, board: Board::default(), window: Window::new(WINDOW), looking: false })
+        let tools = deps.tools.clone();
+        let woken = AbortOnDropHandle::new(tokio::spawn(async move {
+            loop {
+                tools.alarms.notified().await;
+                let _ = myself.cast(Msg::LookNow);
+            }
+        }));
+        Ok(State { deps, _woken: woken, board: Board::default(), window: Window::new(WINDOW), looking: false })
     }
 
     async fn handle(&self, myself: ActorRef<Msg>, msg: Msg, s: &mut State) -> Result<(), ActorProcessingErr> {
@@ -121,16 +126,16 @@ impl State {
         if std::mem::replace(&mut self.looking, true) {
             return;
         }
-        let shared = self.args.shared.clone();
-        let lately = self.window.add(Instant::now(), shared.vitals.totals());
+        let (tools, breakers) = (self.deps.tools.clone(), self.deps.breakers.clone());
+        let lately = self.window.add(Instant::now(), tools.vitals.totals());
         let myself = myself.clone();
-        self.args.shared.tracker.spawn(async move {
-            let redis_memory = shared.cache.memory_ratio().await;
+        self.deps.tools.tracker.spawn(async move {
+            let redis_memory = tools.cache.memory_ratio().await;
             if let Some(ratio) = redis_memory {
                 metrics::gauge!("redis_memory_ratio").set(ratio);
             }
-            let (open, refusing) = (shared.breakers.open(), shared.breakers.refusing());
-            let counted = shared.store.run(async move |c| storage::dead::count(c).await).await;
+            let (open, refusing) = (breakers.open(), breakers.refusing());
+            let counted = tools.store.run(async move |c| storage::dead::count(c).await).await;
             let dead = counted.ok().inspect(|n| metrics::gauge!("dead_letters").set(*n as f64));
             let clock_ahead = storage::clock::ahead_seconds();
             metrics::gauge!("database_clock_ahead_seconds").set(clock_ahead);
@@ -147,9 +152,9 @@ impl State {
         };
         let text =
             format!("[{}] {}: {}", if message.resolved { "resolved" } else { severity }, message.key, message.text);
-        for sink in self.args.sinks.iter() {
+        for sink in self.deps.sinks.iter() {
             let (sink, text) = (sink.clone(), text.clone());
-            self.args.shared.tracker.spawn(async move { deliver(sink.as_ref(), &text).await });
+            self.deps.tools.tracker.spawn(async move { deliver(sink.as_ref(), &text).await });
         }
     }
 }

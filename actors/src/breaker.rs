@@ -8,17 +8,18 @@ pub mod core;
 
 use self::budget::Budget;
 use self::core::{Admitted, Core, Outcome, Settings};
-use crate::root::{Address, Beyond, Child, Root};
-use crate::system::Shared;
+use crate::root::{Address, Child, OnExhausted, Root};
+use crate::tools::Tools;
 use clients::UpstreamError;
 use domain::channel::Upstream;
 use domain::distribution::{ErrorClass, MOST_PATIENCE};
+use parking_lot::Mutex;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
@@ -29,19 +30,30 @@ const BULKHEAD: usize = 16;
 /// Handle on all breakers.
 #[derive(Clone)]
 pub struct Breakers {
-    each: Arc<HashMap<Upstream, One>>,
-    shared: Arc<OnceLock<Arc<Shared>>>,
+    each: Arc<HashMap<Upstream, BreakerHandle>>,
 }
 
-struct One {
+struct BreakerHandle {
     at: Address<Msg>,
     /// Outside the actor, so that a restart does not forget who is inside.
     bulkhead: Arc<Semaphore>,
-    budget: parking_lot::Mutex<Budget>,
+    budget: Mutex<Budget>,
     /// Known to be open, and told so; outside the actor, which comes back closed.
     open: Arc<AtomicBool>,
     /// Its last answer was that our key or bill is not accepted, which no breaker waits for.
     refuses: AtomicBool,
+}
+
+impl BreakerHandle {
+    fn new() -> Self {
+        Self {
+            at: Address::new(),
+            bulkhead: Arc::new(Semaphore::new(BULKHEAD)),
+            budget: Mutex::default(),
+            open: Arc::default(),
+            refuses: AtomicBool::new(false),
+        }
+    }
 }
 
 /// What a breaker shows.
@@ -61,34 +73,30 @@ pub struct BreakerView {
 }
 
 impl Breakers {
-    /// Starts one breaker per upstream.
+    /// Makes one handle per upstream. Calls are refused until the actors are started.
+    pub(crate) fn new() -> Self {
+        let handle = |upstream: &Upstream| (*upstream, BreakerHandle::new());
+        Self { each: Arc::new(Upstream::ALL.iter().map(handle).collect()) }
+    }
+
+    /// Starts the actors.
     ///
     /// # Errors
     /// The runtime is shutting down.
-    pub(crate) async fn start(root: &Root) -> Result<Self, ractor::SpawnErr> {
-        let mut each = HashMap::new();
-        let shared = Arc::new(OnceLock::new());
+    pub(crate) async fn start(&self, tools: &Arc<Tools>, root: &Root) -> Result<(), ractor::SpawnErr> {
         for upstream in Upstream::ALL {
-            let (at, upstream, open) = (Address::new(), *upstream, Arc::new(AtomicBool::new(false)));
-            let name = format!("breaker:{}", upstream.code());
             // There from the start, so that the first one is seen to come.
             for refused in [ErrorClass::Auth, ErrorClass::Quota] {
                 let (upstream, outcome) = (upstream.code(), refused.code());
                 metrics::counter!("upstream_calls_total", "upstream" => upstream, "outcome" => outcome).increment(0);
             }
-            let args = Args { upstream, open: open.clone(), shared: shared.clone() };
-            root.adopt(Child::new("breaker", name, Beyond::Quarantine, &at, move || (Breaker, args.clone()))).await?;
-            let budget = parking_lot::Mutex::new(Budget::default());
-            each.insert(
-                upstream,
-                One { at, bulkhead: Arc::new(Semaphore::new(BULKHEAD)), budget, open, refuses: false.into() },
-            );
+            let handle = &self.each[upstream];
+            let args = Args { upstream: *upstream, open: handle.open.clone(), tools: tools.clone() };
+            let name = format!("breaker:{}", upstream.code());
+            let make = move || (Breaker, args.clone());
+            root.adopt(Child::new("breaker", name, OnExhausted::Quarantine, &handle.at, make)).await?;
         }
-        Ok(Self { each: Arc::new(each), shared })
-    }
-
-    pub(crate) fn begin(&self, shared: Arc<Shared>) {
-        let _ = self.shared.set(shared);
+        Ok(())
     }
 
     /// Names of the upstreams whose breaker is open.
@@ -249,7 +257,7 @@ struct Breaker;
 struct Args {
     upstream: Upstream,
     open: Arc<AtomicBool>,
-    shared: Arc<OnceLock<Arc<Shared>>>,
+    tools: Arc<Tools>,
 }
 
 struct State {
@@ -269,12 +277,11 @@ impl State {
             tracing::warn!(upstream = upstream.code(), from = before, to = after, "breaker");
         }
         let open = after != "CLOSED";
-        if self.args.open.swap(open, Ordering::AcqRel) != open
-            && let Some(shared) = self.args.shared.get().cloned()
-        {
-            shared.tracker.clone().spawn(async move {
-                shared.alarms().look();
-                crate::notices::tell_of_upstream(&shared, upstream, open).await;
+        if self.args.open.swap(open, Ordering::AcqRel) != open {
+            let tools = self.args.tools.clone();
+            tools.alarms.notify_one();
+            self.args.tools.tracker.spawn(async move {
+                crate::notices::tell_of_upstream(&tools, upstream, open).await;
             });
         }
         let value = match after {

@@ -6,9 +6,10 @@
 mod outcome;
 
 use crate::ask::Unavailable;
+use crate::breaker::Breakers;
 use crate::publishing::announce;
-use crate::root::{Address, Beyond, Child, Root};
-use crate::system::Shared;
+use crate::root::{Address, Child, OnExhausted, Root};
+use crate::tools::Tools;
 use clients::UpstreamError;
 use clients::channel::{PUBLISH_LIMIT, Post, Published};
 use domain::channel::{Channel, Upstream};
@@ -19,7 +20,7 @@ use outcome::{outcome_of, within_limit};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde_json::Value;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use storage::StorageError;
 use storage::distributions::{Change, Distribution, Publication};
@@ -60,31 +61,26 @@ pub(crate) struct Task {
 #[derive(Clone)]
 pub struct Channels {
     each: Arc<HashMap<Channel, Address<Msg>>>,
-    shared: Arc<OnceLock<Arc<Shared>>>,
 }
 
 impl Channels {
-    pub(crate) async fn start(root: &Root) -> Result<Self, ractor::SpawnErr> {
-        let shared = Arc::new(OnceLock::new());
+    pub(crate) async fn start(tools: &Arc<Tools>, breakers: &Breakers, root: &Root) -> Result<Self, ractor::SpawnErr> {
         let mut each = HashMap::new();
         for channel in Channel::ALL {
             let at = Address::new();
             let args = Args {
                 channel: *channel,
-                shared: shared.clone(),
+                tools: tools.clone(),
+                breakers: breakers.clone(),
                 bulkhead: Arc::new(Semaphore::new(BULKHEAD)),
                 at: at.clone(),
             };
-            let name = format!("channel:{channel}");
-            root.adopt(Child::new("channel", name, Beyond::Quarantine, &at, move || (ChannelActor, args.clone())))
-                .await?;
+            let make = move || (ChannelActor, args.clone());
+            let child = Child::new("channel", format!("channel:{channel}"), OnExhausted::Quarantine, &at, make);
+            root.adopt(child).await?;
             each.insert(*channel, at);
         }
-        Ok(Self { each: Arc::new(each), shared })
-    }
-
-    pub(crate) fn begin(&self, shared: Arc<Shared>) {
-        let _ = self.shared.set(shared);
+        Ok(Self { each: Arc::new(each) })
     }
 
     /// Settles one channel; answers when it ended, one way or the other.
@@ -115,7 +111,8 @@ struct ChannelActor;
 #[derive(Clone)]
 struct Args {
     channel: Channel,
-    shared: Arc<OnceLock<Arc<Shared>>>,
+    tools: Arc<Tools>,
+    breakers: Breakers,
     /// Outside the actor, so that a restart does not forget what is under way.
     bulkhead: Arc<Semaphore>,
     at: Address<Msg>,
@@ -140,17 +137,15 @@ impl Actor for ChannelActor {
             Msg::Publish(task, reply) => s.waiting.push_back((*task, reply)),
             Msg::Ended => {}
         }
-        let Some(shared) = s.args.shared.get() else { return Ok(()) };
         // Who asked has gone: the row stays, and the reconciler finds it.
         s.waiting.retain(|(_, reply)| !reply.is_closed());
         while !s.waiting.is_empty() {
             let Ok(place) = s.args.bulkhead.clone().try_acquire_owned() else { break };
             let Some((task, reply)) = s.waiting.pop_front() else { break };
-            let (shared, begun) = (shared.clone(), Instant::now());
-            let mut publishing = Publishing { shared, channel: s.args.channel, task, begun, leased: begun };
-            let room = Room { place: Some(place), at: s.args.at.clone() };
-            publishing.shared.tracker.clone().spawn(async move {
-                let _room = room;
+            let mut publishing = Publishing::new(&s.args, task);
+            let permit = BulkheadPermit { place: Some(place), at: s.args.at.clone() };
+            s.args.tools.tracker.spawn(async move {
+                let _permit = permit;
                 match publishing.settle().await {
                     Ok(()) => {
                         let _ = reply.send(());
@@ -166,12 +161,12 @@ impl Actor for ChannelActor {
 }
 
 /// A place in the bulkhead, given back however the task ends.
-struct Room {
+struct BulkheadPermit {
     place: Option<OwnedSemaphorePermit>,
     at: Address<Msg>,
 }
 
-impl Drop for Room {
+impl Drop for BulkheadPermit {
     fn drop(&mut self) {
         self.place = None;
         let _ = self.at.cast(Msg::Ended);
@@ -190,7 +185,8 @@ enum Begun {
 
 /// A publication on its way.
 struct Publishing {
-    shared: Arc<Shared>,
+    tools: Arc<Tools>,
+    breakers: Breakers,
     channel: Channel,
     task: Task,
     begun: Instant,
@@ -199,6 +195,12 @@ struct Publishing {
 }
 
 impl Publishing {
+    fn new(args: &Args, task: Task) -> Self {
+        let begun = Instant::now();
+        let (tools, breakers) = (args.tools.clone(), args.breakers.clone());
+        Self { tools, breakers, channel: args.channel, task, begun, leased: begun }
+    }
+
     fn upstream(&self) -> Upstream {
         self.channel.into()
     }
@@ -261,10 +263,10 @@ impl Publishing {
     /// One attempt: what publishes nothing first, and remembered before the call that publishes. `None`: another runner
     /// took over, or it was taken back.
     async fn attempt(&mut self, attempt: i32) -> Result<Option<Result<Published, UpstreamError>>, StorageError> {
-        let client = self.shared.upstreams.channel(self.channel);
+        let client = self.tools.upstreams.channel(self.channel);
         if client.prepares() {
             let preparing = within_limit(self.limit(), ErrorClass::Transient, client.prepare(&self.task.post));
-            match self.shared.breakers.once(self.upstream(), preparing).await {
+            match self.breakers.once(self.upstream(), preparing).await {
                 Ok(None) => {}
                 Ok(Some(remote)) => {
                     self.task.post.remote = remote.clone();
@@ -285,12 +287,12 @@ impl Publishing {
             client.publish(post).await
         };
         let publishing = within_limit(self.limit(), ErrorClass::UnknownOutcome, publish);
-        Ok(Some(self.shared.breakers.once(self.upstream(), publishing).await))
+        Ok(Some(self.breakers.once(self.upstream(), publishing).await))
     }
 
     async fn remember(&self, attempt: i32, remote: Value) -> Result<bool, StorageError> {
         let (id, channel, lease) = (self.task.distribution, self.channel, self.task.lease);
-        self.shared
+        self.tools
             .store
             .tx(async move |c| storage::distributions::remember(c, id, channel, attempt, remote, lease).await)
             .await
@@ -315,7 +317,7 @@ impl Publishing {
     /// Sets the time of the next look at what has not changed. False: it has.
     async fn look_again(&self, status: PublicationStatus, after: Duration) -> Result<bool, StorageError> {
         let (id, channel) = (self.task.distribution, self.channel);
-        self.shared
+        self.tools
             .store
             .run(async move |c| storage::distributions::look_again(c, id, channel, status, after).await)
             .await
@@ -325,7 +327,7 @@ impl Publishing {
     async fn begin(&self) -> Result<Begun, StorageError> {
         let (id, channel, lease) = (self.task.distribution, self.channel, self.task.lease);
         let begun = self
-            .shared
+            .tools
             .store
             .tx(async move |c| {
                 if storage::events::is_over_of(c, id).await? {
@@ -336,14 +338,14 @@ impl Publishing {
             })
             .await?;
         if let Begun::Call(d) = &begun {
-            announce(&self.shared, d, channel, false);
+            announce(&self.tools, d, channel, false);
         }
         Ok(begun)
     }
 
     /// Asks the channel whether the post arrived, a few times, as far as there is time.
     async fn ask(&self) -> Result<Option<Published>, UpstreamError> {
-        let client = self.shared.upstreams.channel(self.channel);
+        let client = self.tools.upstreams.channel(self.channel);
         let mut last = UpstreamError::new(ErrorClass::UnknownOutcome, "not asked");
         for attempt in 0..QUESTIONS {
             if attempt > 0 {
@@ -354,7 +356,7 @@ impl Publishing {
                 tokio::time::sleep(pause).await;
             }
             let asking = within_limit(self.limit(), ErrorClass::Transient, client.find(&self.task.post));
-            match self.shared.breakers.once(self.upstream(), asking).await {
+            match self.breakers.once(self.upstream(), asking).await {
                 Ok(found) => return Ok(found),
                 Err(e) => last = e,
             }
@@ -379,7 +381,7 @@ impl Publishing {
                 )
             }
         };
-        let over = crate::system::now() >= self.task.post.ends_at;
+        let over = crate::clock::now() >= self.task.post.ends_at;
         if over && outcome == Outcome::NotThere {
             let error = Some(ChannelError::too_late(self.channel));
             self.write(Change { error, ..Change::to(PublicationStatus::Skipped) }).await?;
@@ -392,7 +394,7 @@ impl Publishing {
                 // A call that was cut may still arrive.
                 return self.nobody_knows(&UpstreamError::new(ErrorClass::UnknownOutcome, "not there yet")).await;
             }
-            if !(in_time && self.shared.breakers.may_retry(self.upstream())) {
+            if !(in_time && self.breakers.may_retry(self.upstream())) {
                 step = Next::Settle(PublicationStatus::Failed);
             }
         }
@@ -428,7 +430,7 @@ impl Publishing {
         let title = self.task.post.title.clone();
         let attempt = self.task.publication.attempts;
         let changed = self
-            .shared
+            .tools
             .store
             .tx(async move |c| {
                 let from = [Publishing, Retrying, Queued, AwaitingReview, Unknown];
@@ -445,21 +447,21 @@ impl Publishing {
             })
             .await?;
         let Some((d, ended, told)) = changed else { return Ok(false) };
-        announce(&self.shared, &d, channel, ended);
+        announce(&self.tools, &d, channel, ended);
         if let Some(notice) = told {
-            crate::notices::publish(&self.shared, d.owner, &notice);
+            crate::notices::publish(&self.tools, d.owner, &notice);
         }
         if d.publication(channel).is_some_and(|p| p.status == PublicationStatus::Failed) {
             metrics::counter!("dead_letters_total", "kind" => "publication").increment(1);
-            self.shared.alarms().look();
+            self.tools.alarms.notify_one();
         }
         Ok(true)
     }
 
     /// Asks about a post that is being reviewed.
     async fn review(&self) -> Result<(), StorageError> {
-        let client = self.shared.upstreams.channel(self.channel);
-        match self.shared.breakers.once(self.upstream(), client.find(&self.task.post)).await {
+        let client = self.tools.upstreams.channel(self.channel);
+        match self.breakers.once(self.upstream(), client.find(&self.task.post)).await {
             Ok(Some(Published::InReview { .. })) | Err(_) => {
                 self.look_again(PublicationStatus::AwaitingReview, REVIEW_EVERY).await.map(|_| ())
             }

@@ -117,7 +117,7 @@ pub(crate) struct Ticket {
 
 impl Pending {
     /// Answers who waits.
-    pub(crate) fn refuse_or(self, result: Result<Entered, EnterError>) {
+    pub(crate) fn reply(self, result: Result<Entered, EnterError>) {
         self.ticket.answer(result);
     }
 }

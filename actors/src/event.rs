@@ -13,8 +13,8 @@ mod returning;
 mod timing;
 
 use crate::entry::{Brought, BroughtVisit, EntryMeta, Pending};
-use crate::events::Events;
-use crate::system::Shared;
+use crate::journal::Journal;
+use crate::tools::Tools;
 use bytes::Bytes;
 use domain::channel::Source;
 use domain::dashboard::{Commit, Figures, Tally};
@@ -22,7 +22,7 @@ use domain::entry::ErasureGuard;
 use domain::event::{Command, Event, Rejection, Who};
 use domain::ids::{DistributionId, EventId, UserId};
 use domain::visit_guard::VisitGuard;
-use pages::{Known, Page, Public};
+use pages::{EventPages, Page, Public};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -152,8 +152,9 @@ pub(crate) const REJECTED: &str = "store-rejected";
 /// What an event's actor is started with.
 pub(crate) struct Args {
     pub(crate) id: EventId,
-    pub(crate) events: Events,
-    pub(crate) known: Arc<Known>,
+    pub(crate) tools: Arc<Tools>,
+    pub(crate) journal: Journal,
+    pub(crate) pages: Arc<EventPages>,
     /// Tells the directory that nobody needs this actor.
     pub(crate) idle: Box<dyn Fn() + Send + Sync>,
 }
@@ -164,7 +165,7 @@ pub(crate) struct EventActor;
 /// The state of an event's actor.
 pub(crate) struct State {
     args: Args,
-    shared: Arc<Shared>,
+    tools: Arc<Tools>,
     phase: Phase,
     /// Changes outside the log that this state has seen.
     generation: u64,
@@ -242,10 +243,10 @@ impl Actor for EventActor {
     async fn pre_start(&self, myself: ActorRef<Msg>, args: Args) -> Result<State, ActorProcessingErr> {
         myself.cast(Msg::Load)?;
         myself.send_after(IDLE_CHECK, || Msg::IdleDue);
-        let shared = args.events.shared().clone();
+        let tools = args.tools.clone();
         Ok(State {
             args,
-            shared,
+            tools,
             phase: Phase::Loading,
             generation: 0,
             last_used: Instant::now(),
@@ -324,8 +325,8 @@ fn answer<T: Send + 'static>(reply: Reply<T>, result: Result<T, EventError>) {
 /// Reads everything; tries again while storage does not answer.
 async fn load(myself: &ActorRef<Msg>, s: &mut State) {
     let id = s.args.id;
-    let generation = s.args.known.generation.load(Ordering::Acquire);
-    let read = s.shared.store.run(async move |c| {
+    let generation = s.args.pages.generation.load(Ordering::Acquire);
+    let read = s.tools.store.run(async move |c| {
         let Some(event) = storage::events::get(c, id).await? else { return Ok(None) };
         let shop =
             storage::stores::get(c, event.store).await?.ok_or_else(|| StorageError::Corrupt("no store".into()))?;
@@ -336,8 +337,8 @@ async fn load(myself: &ActorRef<Msg>, s: &mut State) {
     });
     match read.await {
         Ok(Some(loaded)) => {
-            s.args.known.latest.fetch_max(loaded.tally.version, Ordering::AcqRel);
-            let _ = s.args.known.owner.set(loaded.event.owner);
+            s.args.pages.latest.fetch_max(loaded.tally.version, Ordering::AcqRel);
+            let _ = s.args.pages.owner.set(loaded.event.owner);
             s.generation = generation;
             s.phase = Phase::Loaded(Box::new(loaded));
             s.know();
@@ -367,11 +368,11 @@ impl State {
             notice: domain::notice::hash(&l.shop.name),
             notice_version: domain::notice::version(&l.shop.name),
         };
-        *self.args.known.meta.write() = Some(Arc::new(meta));
+        *self.args.pages.meta.write() = Some(Arc::new(meta));
     }
 }
 
 /// The key of an event's visit codes.
-pub(crate) fn visit_key(shared: &Shared, id: EventId) -> [u8; 32] {
-    shared.keys.mac("visit-code", &[id.0.as_bytes()])
+pub(crate) fn visit_key(tools: &Tools, id: EventId) -> [u8; 32] {
+    tools.keys.mac("visit-code", &[id.0.as_bytes()])
 }

@@ -7,12 +7,12 @@ use crate::admission::Admission;
 use crate::ask::{PATIENCE, Unavailable, ask};
 use crate::entry::{Brought, BroughtVisit, EnterError, EnterRequest, Entered, Pending, Ticket, address_tag, prepare};
 pub use crate::event::pages::dashboard_of;
-use crate::event::pages::{Known, Page, Public, dashboard_key, join_versions, split_versions};
+use crate::event::pages::{EventPages, Page, Public, dashboard_key, join_versions, split_versions};
 use crate::event::{self, Approval, DrawRequest, EventActor, EventError, Msg};
-use crate::journal::Journal;
-use crate::root::{Address, Beyond, Child, Root};
+use crate::journal::{BatchListener, Journal, MAX_BATCH};
+use crate::root::{Address, Child, OnExhausted, Root};
 use crate::supervise::{Budgets, Verdict};
-use crate::system::Shared;
+use crate::tools::Tools;
 use bytes::Bytes;
 use domain::channel::Source;
 use domain::dashboard::Commit;
@@ -21,8 +21,8 @@ use domain::ids::{EventId, StoreId, UserId};
 use parking_lot::RwLock;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, ActorStatus, RpcReplyPort, SupervisionEvent};
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
@@ -38,8 +38,8 @@ pub struct Events {
 struct Inner {
     slots: RwLock<HashMap<EventId, Slot>>,
     directory: Address<DirectoryMsg>,
-    journal: OnceLock<Journal>,
-    shared: Arc<Shared>,
+    journal: Journal,
+    tools: Arc<Tools>,
     admission: Admission,
 }
 
@@ -47,43 +47,25 @@ struct Inner {
 #[derive(Clone)]
 struct Slot {
     actor: ActorRef<Msg>,
-    known: Arc<Known>,
+    pages: Arc<EventPages>,
 }
 
 impl Slot {
     /// What was shown is not current from here on; whoever asks the actor after this hears the new state.
     fn refresh(&self) {
-        let generation = self.known.generation.fetch_add(1, Ordering::AcqRel) + 1;
+        let generation = self.pages.generation.fetch_add(1, Ordering::AcqRel) + 1;
         let _ = self.actor.cast(Msg::Refresh(generation));
     }
 }
 
 impl Events {
-    pub(crate) async fn start(shared: Arc<Shared>, places: usize, root: &Root) -> Result<Self, ractor::SpawnErr> {
-        let events = Self {
-            inner: Arc::new(Inner {
-                slots: RwLock::default(),
-                directory: Address::new(),
-                journal: OnceLock::new(),
-                shared,
-                admission: Admission::new(places),
-            }),
-        };
+    pub(crate) async fn start(tools: Arc<Tools>, journal: Journal, root: &Root) -> Result<Self, ractor::SpawnErr> {
+        let admission = Admission::new(tools.config.entries_in_flight, MAX_BATCH);
+        let (slots, directory) = (RwLock::default(), Address::new());
+        let events = Self { inner: Arc::new(Inner { slots, directory, journal, tools, admission }) };
         let (at, each) = (&events.inner.directory, events.clone());
-        root.adopt(Child::new("events", "events", Beyond::Fail, at, move || (Directory, each.clone()))).await?;
+        root.adopt(Child::new("events", "events", OnExhausted::Fail, at, move || (Directory, each.clone()))).await?;
         Ok(events)
-    }
-
-    pub(crate) fn set_journal(&self, journal: Journal) {
-        let _ = self.inner.journal.set(journal);
-    }
-
-    pub(crate) fn journal(&self) -> Option<&Journal> {
-        self.inner.journal.get()
-    }
-
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.inner.shared
     }
 
     /// The handle of an event. It is not looked for until used.
@@ -98,49 +80,17 @@ impl Events {
         self.inner.admission.is_full()
     }
 
-    /// Storage took a batch whose oldest entry had waited for so long.
-    pub(crate) fn paced(&self, waited: Duration) {
-        self.inner.admission.paced(waited);
-    }
-
     /// Event actors running now.
     #[must_use]
     pub fn running(&self) -> usize {
         self.inner.slots.read().len()
     }
 
-    /// The journal found entries that an attempt without an answer had stored: nobody was told of that commit.
-    pub(crate) fn overlooked(&self, event: EventId, version: i64) {
-        let slots = self.inner.slots.read();
-        if let Some(slot) = slots.get(&event)
-            && slot.known.latest.fetch_max(version, Ordering::AcqRel) < version
-        {
-            let _ = slot.actor.cast(Msg::Overlooked);
-        }
-    }
-
-    /// The journal found that storage takes no entries of an event.
-    pub(crate) fn shut(&self, event: EventId) {
-        let slots = self.inner.slots.read();
-        if let Some(slot) = slots.get(&event) {
-            let _ = slot.actor.cast(Msg::Shut);
-        }
-    }
-
-    /// The journal stored entries: whoever reads after its reply must see at least this version.
-    pub(crate) fn committed(&self, event: EventId, commit: Commit) {
-        let slots = self.inner.slots.read();
-        if let Some(slot) = slots.get(&event) {
-            slot.known.latest.fetch_max(commit.version, Ordering::AcqRel);
-            let _ = slot.actor.cast(Msg::Committed(commit));
-        }
-    }
-
     /// Forgets the finished pages of an event, here and in the cache: whoever reads next has them made anew.
     pub async fn forget(&self, id: EventId) {
-        self.inner.shared.cache.del(&dashboard_key(id)).await;
+        self.inner.tools.cache.del(&dashboard_key(id)).await;
         if let Some(slot) = self.inner.slots.read().get(&id) {
-            slot.known.forget();
+            slot.pages.forget();
         }
     }
 
@@ -148,7 +98,7 @@ impl Events {
     pub fn store_changed(&self, store: StoreId) {
         let slots = self.inner.slots.read();
         for slot in slots.values() {
-            let meta = slot.known.meta.read();
+            let meta = slot.pages.meta.read();
             // One that is still loading may have read the shop before the edit.
             if meta.as_ref().is_none_or(|m| m.store == store) {
                 slot.refresh();
@@ -171,6 +121,41 @@ impl Events {
         let drains = actors.iter().map(|a| a.drain_and_wait(Some(limit)));
         futures_util::future::join_all(drains).await;
         self.inner.directory.stop();
+    }
+}
+
+impl BatchListener for Events {
+    fn committed(&self, event: EventId, commit: Commit) {
+        let slots = self.inner.slots.read();
+        if let Some(slot) = slots.get(&event) {
+            // A read after the customer's answer sees at least this version.
+            slot.pages.latest.fetch_max(commit.version, Ordering::AcqRel);
+            let _ = slot.actor.cast(Msg::Committed(commit));
+        }
+    }
+
+    fn overlooked(&self, event: EventId, version: i64) {
+        let slots = self.inner.slots.read();
+        if let Some(slot) = slots.get(&event)
+            && slot.pages.latest.fetch_max(version, Ordering::AcqRel) < version
+        {
+            let _ = slot.actor.cast(Msg::Overlooked);
+        }
+    }
+
+    fn gate_shut(&self, event: EventId) {
+        let slots = self.inner.slots.read();
+        if let Some(slot) = slots.get(&event) {
+            let _ = slot.actor.cast(Msg::Shut);
+        }
+    }
+
+    fn batch_taken(&self, waited: Duration) {
+        self.inner.admission.paced(waited);
+    }
+
+    fn is_full(&self) -> bool {
+        self.inner.admission.is_full()
     }
 }
 
@@ -214,7 +199,7 @@ impl EventHandle {
         let event = self.read().await?;
         if event.owner == owner && if_match.is_none_or(|version| version == event.revision) {
             // Painted here: it takes a core for a while, and customers wait for the actor.
-            crate::publishing::prepare(self.events.shared(), &event).await?;
+            crate::publishing::prepare(&self.events.inner.tools, &event).await?;
         }
         self.ask(|reply| Msg::Approve { owner, if_match, reply }).await
     }
@@ -249,11 +234,11 @@ impl EventHandle {
     /// `NotFound`, or the actor cannot answer now.
     pub async fn analytics(&self) -> Result<(Bytes, bool), EventError> {
         let slot = self.events.resolve(self.id).await.map_err(|_| EventError::Unavailable)?;
-        let (page, hit) = match slot.known.analytics() {
+        let (page, hit) = match slot.pages.analytics() {
             Some(page) => (page, true),
             None => Box::pin(self.make_analytics(&slot)).await?,
         };
-        self.events.inner.shared.vitals.cache("dashboard", hit);
+        self.events.inner.tools.vitals.cache("dashboard", hit);
         Ok((page.body.clone(), hit))
     }
 
@@ -264,7 +249,7 @@ impl EventHandle {
     pub async fn analytics_of(&self, owner: UserId) -> Result<(Bytes, bool), EventError> {
         let slot = self.events.resolve(self.id).await.map_err(|_| EventError::Unavailable)?;
         // Still loading: the event itself says whose it is.
-        let whose = match slot.known.owner.get() {
+        let whose = match slot.pages.owner.get() {
             Some(whose) => *whose,
             None => Box::pin(self.read()).await?.owner,
         };
@@ -273,10 +258,10 @@ impl EventHandle {
 
     /// Not in process: from the cache, then from the actor.
     async fn make_analytics(&self, slot: &Slot) -> Result<(Arc<Page<Bytes>>, bool), EventError> {
-        let (cache, key) = (&self.events.inner.shared.cache, dashboard_key(self.id));
-        let generation = slot.known.generation.load(Ordering::Acquire);
-        let latest = slot.known.latest.load(Ordering::Acquire);
-        let shop = slot.known.meta.read().as_ref().map(|m| m.version);
+        let (cache, key) = (&self.events.inner.tools.cache, dashboard_key(self.id));
+        let generation = slot.pages.generation.load(Ordering::Acquire);
+        let latest = slot.pages.latest.load(Ordering::Acquire);
+        let shop = slot.pages.meta.read().as_ref().map(|m| m.version);
         // What another process or an earlier life kept shows log and shop: good while nothing else changed in this life.
         if latest > 0
             && generation == 0
@@ -284,7 +269,7 @@ impl EventHandle {
             && version >= latest
             && Some(of_shop) == shop
         {
-            return Ok((slot.known.keep_analytics(version, generation, body), true));
+            return Ok((slot.pages.keep_analytics(version, generation, body), true));
         }
         let (page, made) = ask(&slot.actor, Msg::Analytics, PATIENCE).await.map_err(|_| EventError::Unavailable)??;
         if made
@@ -303,7 +288,7 @@ impl EventHandle {
     /// `NotFound` also for what was never approved, or the actor cannot answer now.
     pub async fn public(&self) -> Result<Arc<Page<Public>>, EventError> {
         let slot = self.events.resolve(self.id).await.map_err(|_| EventError::Unavailable)?;
-        let page = match slot.known.public() {
+        let page = match slot.pages.public() {
             Some(page) => page,
             None => Box::pin(ask(&slot.actor, Msg::Public, PATIENCE)).await.map_err(|_| EventError::Unavailable)??,
         };
@@ -317,7 +302,7 @@ impl EventHandle {
     pub async fn enter(&self, form: EnterRequest) -> Result<Entered, EnterError> {
         let place = self.events.inner.admission.enter().ok_or(EnterError::Overloaded)?;
         let slot = self.events.resolve(self.id).await.map_err(|_| EnterError::Overloaded)?;
-        let meta = slot.known.meta.read().clone();
+        let meta = slot.pages.meta.read().clone();
         let meta = match meta {
             Some(meta) => meta,
             None => {
@@ -325,15 +310,15 @@ impl EventHandle {
                 Box::pin(self.read()).await.map_err(|e| {
                     if matches!(e, EventError::NotFound) { EnterError::NotFound } else { EnterError::Overloaded }
                 })?;
-                slot.known.meta.read().clone().ok_or(EnterError::Overloaded)?
+                slot.pages.meta.read().clone().ok_or(EnterError::Overloaded)?
             }
         };
-        let (row, receipt) = prepare(&self.events.inner.shared.keys, self.id, &meta, &form)?;
+        let (row, receipt) = prepare(&self.events.inner.tools.keys, self.id, &meta, &form)?;
         let outdated = form.notice_version.is_some_and(|read| read != meta.notice_version);
-        let keys = &self.events.inner.shared.keys;
+        let keys = &self.events.inner.tools.keys;
         let address = form.address;
         let visit = form.visit_code.map(|claim| {
-            let address = address_tag(keys, address, crate::system::now());
+            let address = address_tag(keys, address, crate::clock::now());
             BroughtVisit { claim, address }
         });
         let brought = Brought { visit, outdated };
@@ -352,7 +337,7 @@ impl EventHandle {
 
     /// The gate is not open: paused, or not begun? As storage has it: the actor may not have heard of it yet.
     async fn why_not_open(&self) -> EnterError {
-        let (store, id) = (&self.events.inner.shared.store, self.id);
+        let (store, id) = (&self.events.inner.tools.store, self.id);
         match store.run(async move |c| storage::entries::gate(c, id).await).await {
             Ok(Some(gate)) if gate.gate == 2 || gate.over => EnterError::Ended,
             Ok(Some(gate)) if gate.gate == 0 && gate.begun => EnterError::Paused,
@@ -372,7 +357,7 @@ impl EventHandle {
     /// Something outside the actor changed its figures or its log: read them again.
     pub async fn refresh(&self, version: i64) {
         if let Ok(slot) = self.events.resolve(self.id).await {
-            slot.known.latest.fetch_max(version, Ordering::AcqRel);
+            slot.pages.latest.fetch_max(version, Ordering::AcqRel);
             slot.refresh();
         }
     }
@@ -412,19 +397,20 @@ impl State {
         if self.blocked_until.get(&id).is_some_and(|until| Instant::now() < *until) {
             return None;
         }
-        let known = Arc::new(Known::default());
+        let pages = Arc::new(EventPages::default());
         let passivate = myself.clone();
         let args = event::Args {
             id,
-            events: self.events.clone(),
-            known: known.clone(),
+            tools: self.events.inner.tools.clone(),
+            journal: self.events.inner.journal.clone(),
+            pages: pages.clone(),
             idle: Box::new(move || {
                 let _ = passivate.cast(DirectoryMsg::Passivate(id));
             }),
         };
         let (actor, _) = EventActor::spawn_linked(None, EventActor, args, myself.get_cell()).await.ok()?;
         self.ids.insert(actor.get_id(), id);
-        let slot = Slot { actor, known };
+        let slot = Slot { actor, pages };
         self.events.inner.slots.write().insert(id, slot.clone());
         Some(slot)
     }
@@ -496,8 +482,8 @@ impl Actor for Directory {
                     Verdict::Quarantine(wait) => {
                         tracing::error!(event = %id, error = %error, "an event's actor is quarantined");
                         metrics::counter!("actor_quarantines_total", "kind" => "event").increment(1);
-                        s.events.inner.shared.vitals.quarantine();
-                        s.events.inner.shared.alarms().look();
+                        s.events.inner.tools.vitals.quarantine();
+                        s.events.inner.tools.alarms.notify_one();
                         wait
                     }
                 };

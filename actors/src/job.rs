@@ -11,7 +11,10 @@ mod statistics;
 mod templates;
 mod verification;
 
-use crate::system::Shared;
+use crate::breaker::Breakers;
+use crate::channels::Channels;
+use crate::events::Events;
+use crate::tools::Tools;
 use domain::distribution::ErrorClass;
 use domain::job::{BEAT, JobKind};
 use futures_util::FutureExt;
@@ -25,10 +28,20 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub(crate) use images::decode_input as images_input;
 pub(crate) use recommendation::{key as recommendation_key, proposal_of};
+pub(crate) use verification::settle as settle_verification;
+
+/// What jobs work with.
+#[derive(Clone)]
+pub(crate) struct Deps {
+    pub(crate) tools: Arc<Tools>,
+    pub(crate) breakers: Breakers,
+    pub(crate) channels: Channels,
+    pub(crate) events: Events,
+}
 
 /// What a job's actor is started with.
 pub(crate) struct JobArgs {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) deps: Deps,
     pub(crate) job: Job,
 }
 
@@ -47,7 +60,7 @@ pub(crate) enum Report {
 pub(crate) struct JobActor;
 
 pub(crate) struct State {
-    shared: Arc<Shared>,
+    tools: Arc<Tools>,
     job: Job,
     /// Ends the work however this actor ends, a kill included.
     stop: Option<DropGuard>,
@@ -60,9 +73,10 @@ impl Actor for JobActor {
 
     async fn pre_start(&self, myself: ActorRef<Report>, args: JobArgs) -> Result<State, ActorProcessingErr> {
         let stop = CancellationToken::new();
-        let run = Run { shared: args.shared.clone(), job: args.job.clone() };
+        let Deps { tools, breakers, channels, events } = args.deps;
+        let run = Run { tools: tools.clone(), breakers, channels, events, job: args.job.clone() };
         let (report, stopped) = (myself.clone(), stop.clone());
-        args.shared.tracker.spawn(async move {
+        tools.tracker.spawn(async move {
             let kind = run.job.kind;
             let work = AssertUnwindSafe(tokio::time::timeout(kind.deadline(), run.work())).catch_unwind();
             let end = tokio::select! {
@@ -76,15 +90,15 @@ impl Actor for JobActor {
             let _ = report.cast(Report::Done(end));
         });
         myself.send_after(BEAT, || Report::BeatDue);
-        Ok(State { shared: args.shared, job: args.job, stop: Some(stop.drop_guard()) })
+        Ok(State { tools, job: args.job, stop: Some(stop.drop_guard()) })
     }
 
     async fn handle(&self, myself: ActorRef<Report>, msg: Report, s: &mut State) -> Result<(), ActorProcessingErr> {
         match msg {
             Report::BeatDue => {
-                let (shared, id, epoch, back) = (s.shared.clone(), s.job.id, s.job.epoch, myself.clone());
-                s.shared.tracker.spawn(async move {
-                    let beat = shared.store.run(async move |c| storage::jobs::beat(c, id, epoch).await).await;
+                let (tools, id, epoch, back) = (s.tools.clone(), s.job.id, s.job.epoch, myself.clone());
+                s.tools.tracker.spawn(async move {
+                    let beat = tools.store.run(async move |c| storage::jobs::beat(c, id, epoch).await).await;
                     // A database that does not answer says nothing about the lease.
                     let _ = back.cast(Report::Beaten(beat.unwrap_or(true)));
                 });
@@ -116,9 +130,9 @@ impl State {
         let (id, epoch) = (self.job.id, self.job.epoch);
         for _ in 0..3 {
             let end = end.clone();
-            match self.shared.store.run(async move |c| storage::jobs::finish(c, id, epoch, end).await).await {
-                Ok(Some(job)) if job.status.is_over() => return crate::jobs::ended(&self.shared, &job).await,
-                Ok(Some(job)) => return crate::jobs::progressed(&self.shared, &job),
+            match self.tools.store.run(async move |c| storage::jobs::finish(c, id, epoch, end).await).await {
+                Ok(Some(job)) if job.status.is_over() => return crate::job_updates::ended(&self.tools, &job).await,
+                Ok(Some(job)) => return crate::job_updates::progressed(&self.tools, &job),
                 Ok(None) => return,
                 Err(e) => tracing::warn!(job = %id, error = %e, "the end of a job was not stored"),
             }
@@ -128,7 +142,10 @@ impl State {
 
 /// The work of a job: what runs in its task.
 pub(crate) struct Run {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) tools: Arc<Tools>,
+    pub(crate) breakers: Breakers,
+    pub(crate) channels: Channels,
+    pub(crate) events: Events,
     pub(crate) job: Job,
 }
 
@@ -163,18 +180,18 @@ impl Run {
     ) -> Result<(), StorageError> {
         let (id, epoch, stage) = (self.job.id, self.job.epoch, stage.to_owned());
         let job = self
-            .shared
+            .tools
             .store
             .run(async move |c| storage::jobs::progress(c, id, epoch, percent, stage).await)
             .await?
             .ok_or(StorageError::Contended)?;
         match shown {
-            None => crate::jobs::progressed(&self.shared, &job),
+            None => crate::job_updates::progressed(&self.tools, &job),
             Some((kind, mut data)) => {
                 data["progress"] = json!(job.progress);
                 data["stage"] = json!(job.stage);
                 let topic = domain::topic::Topic::Job(job.id);
-                self.shared.hub.publish(&topic, job.version, kind, chrono::Utc::now(), || data);
+                self.tools.hub.publish(&topic, job.version, kind, chrono::Utc::now(), || data);
             }
         }
         Ok(())

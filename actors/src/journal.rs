@@ -9,8 +9,8 @@ mod flush;
 pub(crate) mod lanes;
 
 use crate::entry::{EnterError, Pending};
-use crate::events::Events;
-use crate::root::{Address, Beyond, Child, Root};
+use crate::root::{Address, Child, OnExhausted, Root};
+use domain::dashboard::Commit;
 use domain::ids::EventId;
 use flush::{FlushGuard, flush};
 use lanes::{Lane, Lanes};
@@ -33,16 +33,21 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    pub(crate) async fn start(deps: Deps, root: &Root) -> Result<Self, ractor::SpawnErr> {
-        let (at, deps) = (Address::new(), Arc::new(deps));
-        root.adopt(Child::new("journal", "journal", Beyond::Fail, &at, move || (JournalActor, deps.clone()))).await?;
-        Ok(Self { at })
+    /// Makes the handle. Entries are refused until the actor is started.
+    pub(crate) fn new() -> Self {
+        Self { at: Address::new() }
+    }
+
+    pub(crate) async fn start(&self, deps: Deps, root: &Root) -> Result<(), ractor::SpawnErr> {
+        let deps = Arc::new(deps);
+        let make = move || (JournalActor, deps.clone());
+        root.adopt(Child::new("journal", "journal", OnExhausted::Fail, &self.at, make)).await
     }
 
     /// Hands an entry over; the reply comes after the commit.
     pub(crate) fn submit(&self, entry: Pending) {
         if let Err(Some(Msg::Submit(entry))) = self.at.cast(Msg::Submit(Box::new(entry))) {
-            entry.refuse_or(Err(EnterError::Overloaded));
+            entry.reply(Err(EnterError::Overloaded));
         }
     }
 
@@ -62,10 +67,24 @@ pub(crate) enum Msg {
     Finish(RpcReplyPort<()>),
 }
 
+/// What hears of every batch.
+pub(crate) trait BatchListener: Send + Sync {
+    /// Entries of an event were stored. Called before any customer is answered.
+    fn committed(&self, event: EventId, commit: Commit);
+    /// Entries of an event were stored by an attempt that was not answered, up to this version of its log.
+    fn overlooked(&self, event: EventId, version: i64);
+    /// Storage takes no entries of an event.
+    fn gate_shut(&self, event: EventId);
+    /// Storage took a batch whose oldest entry had waited for so long.
+    fn batch_taken(&self, waited: Duration);
+    /// Returns true while entries are refused because too many are in flight.
+    fn is_full(&self) -> bool;
+}
+
 pub(crate) struct Deps {
     pub(crate) store: Store,
     pub(crate) keys: Keyring,
-    pub(crate) events: Events,
+    pub(crate) listener: Arc<dyn BatchListener>,
     pub(crate) tracker: TaskTracker,
     pub(crate) rows_per_second: Option<u32>,
 }

@@ -1,6 +1,6 @@
 //! Telling an owner something: stored until read, and pushed to open consoles.
 
-use crate::system::{Handles, Shared};
+use crate::tools::Tools;
 use domain::channel::Upstream;
 use domain::ids::{EventId, UserId};
 use domain::topic::Topic;
@@ -8,37 +8,35 @@ use serde_json::json;
 use storage::notices::{NewNotice, Notice, insert, insert_daily, insert_once};
 
 /// Stores and publishes a notice. A failure is logged: what it is about happened all the same.
-pub(crate) async fn tell(shared: &Shared, notice: NewNotice) {
+pub(crate) async fn tell(tools: &Tools, notice: NewNotice) {
     let owner = notice.owner;
-    match shared.store.tx(async move |c| insert(c, notice).await).await {
-        Ok(stored) => publish(shared, owner, &stored),
+    match tools.store.tx(async move |c| insert(c, notice).await).await {
+        Ok(stored) => publish(tools, owner, &stored),
         Err(e) => tracing::error!(error = %e, "a notice was not stored"),
     }
 }
 
-impl Handles {
-    /// Tells an owner something at most once a day by its kind. A failure is logged: what it is about happened all the same.
-    pub async fn tell_daily(&self, notice: NewNotice) {
-        let owner = notice.owner;
-        let stored = self.shared.store.tx(async move |c| insert_daily(c, notice).await).await;
-        publish_told(&self.shared, owner, stored);
-    }
+/// Tells an owner something at most once a day by its kind. A failure is logged: what it is about happened all the same.
+pub(crate) async fn tell_daily(tools: &Tools, notice: NewNotice) {
+    let owner = notice.owner;
+    let stored = tools.store.tx(async move |c| insert_daily(c, notice).await).await;
+    publish_told(tools, owner, stored);
 }
 
 /// Tells an owner something about an event, unless the owner was told so of this event before. Returns false when nothing
 /// was stored because the database did not take it.
-pub(crate) async fn tell_once(shared: &Shared, notice: NewNotice, event: EventId) -> bool {
+pub(crate) async fn tell_once(tools: &Tools, notice: NewNotice, event: EventId) -> bool {
     let owner = notice.owner;
-    let stored = shared.store.tx(async move |c| insert_once(c, notice, event).await).await;
+    let stored = tools.store.tx(async move |c| insert_once(c, notice, event).await).await;
     let told = stored.is_ok();
-    publish_told(shared, owner, stored);
+    publish_told(tools, owner, stored);
     told
 }
 
 /// Publishes a notice, if one was stored.
-fn publish_told(shared: &Shared, owner: UserId, stored: storage::Result<Option<Notice>>) {
+fn publish_told(tools: &Tools, owner: UserId, stored: storage::Result<Option<Notice>>) {
     match stored {
-        Ok(Some(stored)) => publish(shared, owner, &stored),
+        Ok(Some(stored)) => publish(tools, owner, &stored),
         Ok(None) => {}
         Err(e) => tracing::error!(error = %e, "a notice was not stored"),
     }
@@ -48,8 +46,8 @@ fn publish_told(shared: &Shared, owner: UserId, stored: storage::Result<Option<N
 const MOST_TOLD: i64 = 1_000;
 
 /// Tells the owners it concerns that an upstream's breaker opened or closed.
-pub(crate) async fn tell_of_upstream(shared: &Shared, upstream: Upstream, open: bool) {
-    let concerned = shared
+pub(crate) async fn tell_of_upstream(tools: &Tools, upstream: Upstream, open: bool) {
+    let concerned = tools
         .store
         .run(async move |c| storage::notices::concerned(c, upstream, MOST_TOLD).await)
         .await
@@ -64,7 +62,7 @@ pub(crate) async fn tell_of_upstream(shared: &Shared, upstream: Upstream, open: 
             message_en: en.clone(),
             data: json!({"upstream": upstream}),
         };
-        tell(shared, notice).await;
+        tell(tools, notice).await;
     }
 }
 
@@ -98,6 +96,6 @@ fn up(upstream: Upstream) -> (String, String) {
     (format!("{} 연결이 복구되었습니다.{ko}", upstream.ko()), format!("{} is back.{en}", upstream.code()))
 }
 
-pub(crate) fn publish(shared: &Shared, owner: domain::ids::UserId, n: &Notice) {
-    shared.hub.publish(&Topic::Owner(owner), n.seq, "notice", n.created_at, || json!(n));
+pub(crate) fn publish(tools: &Tools, owner: domain::ids::UserId, n: &Notice) {
+    tools.hub.publish(&Topic::Owner(owner), n.seq, "notice", n.created_at, || json!(n));
 }

@@ -8,7 +8,7 @@ mod words;
 pub(crate) use words::PlanWords;
 pub use words::{ImageEdit, MAX_BODY};
 
-use crate::system::Shared;
+use crate::tools::Tools;
 use bytes::Bytes;
 use creative::{Look, Palette, Picture, compose};
 use domain::channel::{Platform, Style};
@@ -107,31 +107,31 @@ const MAX_LOOK_PAINTING: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// Rows cannot be read.
-pub async fn look(shared: &Arc<Shared>, event: &Event, only: Option<ImageId>) -> Result<Vec<Image>> {
+pub async fn look(tools: &Arc<Tools>, event: &Event, only: Option<ImageId>) -> Result<Vec<Image>> {
     let (id, owner) = (event.id, event.owner);
-    let (images, behind) = read_behind(shared, id, only).await?;
+    let (images, behind) = read_behind(tools, id, only).await?;
     if behind.is_empty() {
         return Ok(images);
     }
     let Ok(place) = places::wait_for_look(owner).await else { return Ok(images) };
-    let own = shared.clone();
-    let painting = to_its_end(shared, async move {
+    let own = tools.clone();
+    let painting = to_its_end(tools, async move {
         let _place = place;
         paint_behind(&own, owner, id, only).await
     });
     match tokio::time::timeout(MAX_LOOK_PAINTING, painting).await {
         Ok(images) => images,
         // The painting goes on, and the next look finds more of it.
-        Err(_) => read_behind(shared, id, only).await.map(|(images, _)| images),
+        Err(_) => read_behind(tools, id, only).await.map(|(images, _)| images),
     }
 }
 
 /// Reads the pictures again and repaints those that differ from the plan: another look may have painted, and the title may
 /// be another.
-async fn paint_behind(shared: &Shared, owner: UserId, id: EventId, only: Option<ImageId>) -> Result<Vec<Image>> {
-    let (mut images, behind) = read_behind(shared, id, only).await?;
+async fn paint_behind(tools: &Tools, owner: UserId, id: EventId, only: Option<ImageId>) -> Result<Vec<Image>> {
+    let (mut images, behind) = read_behind(tools, id, only).await?;
     for next in behind {
-        match compose_within_budget(shared, owner, Budget::Looks, next).await {
+        match compose_within_budget(tools, owner, Budget::Looks, next).await {
             Ok(painted) => images.iter_mut().filter(|i| i.id == painted.id).for_each(|i| i.clone_from(&painted)),
             Err(PictureError::Storage(StorageError::Conflict { .. })) => {}
             Err(PictureError::BudgetSpent) => break,
@@ -146,12 +146,12 @@ async fn paint_behind(shared: &Shared, owner: UserId, id: EventId, only: Option<
 
 /// Does work in a task of its own, to its end even where its caller is gone: a composition that a caller gave up on is stored,
 /// is counted, and keeps the account's turn as long as it takes a core.
-async fn to_its_end<T, E>(shared: &Shared, work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
+async fn to_its_end<T, E>(tools: &Tools, work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
 where
     T: Send + 'static,
     E: From<StorageError> + Send + 'static,
 {
-    match shared.tracker.spawn(work).await {
+    match tools.tracker.spawn(work).await {
         Ok(done) => done,
         Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
         Err(_) => Err(StorageError::Lost("the runtime is shutting down".into()).into()),
@@ -159,8 +159,8 @@ where
 }
 
 /// The newest pictures of an event, and the next version of each that is behind the plan.
-async fn read_behind(shared: &Shared, id: EventId, only: Option<ImageId>) -> Result<(Vec<Image>, Vec<Composition>)> {
-    let read = shared.store.run(async move |c| {
+async fn read_behind(tools: &Tools, id: EventId, only: Option<ImageId>) -> Result<(Vec<Image>, Vec<Composition>)> {
+    let read = tools.store.run(async move |c| {
         let images = storage::images::of_event(c, id).await?;
         Ok((plan_words(c, id).await?, images))
     });
@@ -183,12 +183,12 @@ async fn plan_words(c: &mut storage::Conn, id: EventId) -> Result<Option<PlanWor
 ///
 /// # Errors
 /// The budget of edits is spent; a conflict where another edit was sooner; busy where the account's turn does not come.
-pub async fn edit(shared: &Arc<Shared>, event: &Event, image: Image, change: ImageEdit) -> Result<Image, PictureError> {
+pub async fn edit(tools: &Arc<Tools>, event: &Event, image: Image, change: ImageEdit) -> Result<Image, PictureError> {
     let (id, owner) = (event.id, event.owner);
-    let words = shared.store.run(async move |c| plan_words(c, id).await).await?;
+    let words = tools.store.run(async move |c| plan_words(c, id).await).await?;
     let Some(next) = change.of(&image, words.as_ref()) else { return Ok(image) };
-    let (place, own) = (places::wait_for_edit(owner).await?, shared.clone());
-    to_its_end(shared, async move {
+    let (place, own) = (places::wait_for_edit(owner).await?, tools.clone());
+    to_its_end(tools, async move {
         let _place = place;
         compose_within_budget(&own, owner, Budget::Edits, next).await
     })
@@ -200,11 +200,11 @@ pub async fn edit(shared: &Arc<Shared>, event: &Event, image: Image, change: Ima
 ///
 /// # Errors
 /// Rows or objects cannot be read or written; some pictures may have followed.
-pub(crate) async fn follow_plan(shared: &Arc<Shared>, event: &Event, shop: &Shop) -> Result<()> {
+pub(crate) async fn follow_plan(tools: &Arc<Tools>, event: &Event, shop: &Shop) -> Result<()> {
     let (id, words) = (event.id, PlanWords::of(event, shop));
-    let images = shared.store.run(async move |c| storage::images::of_event(c, id).await).await?;
+    let images = tools.store.run(async move |c| storage::images::of_event(c, id).await).await?;
     for next in images.iter().filter_map(|image| words.following(image)) {
-        match make_picture(shared, event.owner, next).await {
+        match make_picture(tools, event.owner, next).await {
             Ok(_) | Err(StorageError::Conflict { .. }) => {}
             Err(e) => return Err(e),
         }
@@ -217,9 +217,9 @@ pub(crate) async fn follow_plan(shared: &Arc<Shared>, event: &Event, shop: &Shop
 ///
 /// # Errors
 /// Rows or objects cannot be read or written.
-pub(crate) async fn in_every_size(shared: &Arc<Shared>, event: &Event, chosen: &[Image]) -> Result<Vec<Image>> {
+pub(crate) async fn in_every_size(tools: &Arc<Tools>, event: &Event, chosen: &[Image]) -> Result<Vec<Image>> {
     let id = event.id;
-    let mut all = shared.store.run(async move |c| storage::images::of_event(c, id).await).await?;
+    let mut all = tools.store.run(async move |c| storage::images::of_event(c, id).await).await?;
     let Some(first) = chosen.first() else { return Ok(all) };
     for platform in event.channels.iter().filter_map(|channel| channel.platform()) {
         let there = chosen.iter().any(|i| i.platform == platform);
@@ -227,7 +227,7 @@ pub(crate) async fn in_every_size(shared: &Arc<Shared>, event: &Event, chosen: &
             continue;
         }
         let what = Composition { id: ImageId::new(), version: 1, platform, ..Composition::after(first.clone()) };
-        all.push(make_picture(shared, event.owner, what).await?);
+        all.push(make_picture(tools, event.owner, what).await?);
     }
     Ok(all)
 }
@@ -242,9 +242,9 @@ pub(crate) fn looks_like(one: &Image, other: &Image) -> bool {
 ///
 /// # Errors
 /// Rows or objects cannot be read or written; a conflict where this version was made by somebody else.
-pub(crate) async fn make_picture(shared: &Arc<Shared>, owner: UserId, what: Composition) -> Result<Image> {
-    let (place, own) = (places::wait(owner.0).await, shared.clone());
-    to_its_end::<Image, StorageError>(shared, async move {
+pub(crate) async fn make_picture(tools: &Arc<Tools>, owner: UserId, what: Composition) -> Result<Image> {
+    let (place, own) = (places::wait(owner.0).await, tools.clone());
+    to_its_end::<Image, StorageError>(tools, async move {
         let _place = place;
         let image = compose_picture(&own, what).await?;
         let stored = image.clone();
@@ -257,13 +257,13 @@ pub(crate) async fn make_picture(shared: &Arc<Shared>, owner: UserId, what: Comp
 /// Composes and stores within the account's daily budget. The caller holds the account's turn. Refuses a version that is not
 /// the next one before it paints: a conflict costs no composition.
 async fn compose_within_budget(
-    shared: &Shared,
+    tools: &Tools,
     owner: UserId,
     budget: Budget,
     what: Composition,
 ) -> Result<Image, PictureError> {
     let id = what.id;
-    let read = shared.store.run(async move |c| {
+    let read = tools.store.run(async move |c| {
         Ok((storage::images::spent_today(c, owner, budget).await?, storage::images::newest(c, id).await?))
     });
     let (spent, newest) = read.await?;
@@ -273,9 +273,9 @@ async fn compose_within_budget(
     if spent >= MAX_COMPOSITIONS_PER_DAY {
         return Err(PictureError::BudgetSpent);
     }
-    let image = compose_picture(shared, what).await?;
+    let image = compose_picture(tools, what).await?;
     let stored = image.clone();
-    let within = shared.store.tx(async move |c| {
+    let within = tools.store.tx(async move |c| {
         let within = storage::images::spend(c, owner, budget, MAX_COMPOSITIONS_PER_DAY).await?;
         if within {
             storage::images::insert(c, &stored).await?;
@@ -292,40 +292,40 @@ async fn compose_within_budget(
 ///
 /// # Errors
 /// The row or the folder cannot be written.
-pub(crate) async fn store_object(shared: &Shared, name: &str, bytes: Vec<u8>) -> Result<()> {
+pub(crate) async fn store_object(tools: &Tools, name: &str, bytes: Vec<u8>) -> Result<()> {
     let intended = name.to_owned();
     let schedule =
-        shared.store.run(async move |c| storage::objects::schedule_deletion(c, &intended, ROW_GRACE_SECONDS).await);
+        tools.store.run(async move |c| storage::objects::schedule_deletion(c, &intended, ROW_GRACE_SECONDS).await);
     schedule.await?;
-    shared.objects.put(name, bytes).await
+    tools.objects.put(name, bytes).await
 }
 
 /// The bytes of a picture. Where only the file is missing, it is composed anew from its row.
 ///
 /// # Errors
 /// Rows or objects cannot be read or written.
-pub async fn file(shared: &Shared, name: &str) -> Result<Option<Bytes>> {
-    if let Some(bytes) = shared.objects.get(name).await? {
+pub async fn file(tools: &Tools, name: &str) -> Result<Option<Bytes>> {
+    if let Some(bytes) = tools.objects.get(name).await? {
         return Ok(Some(bytes));
     }
     let wanted = name.to_owned();
-    let row = shared.store.run(async move |c| storage::images::by_name(c, &wanted).await);
+    let row = tools.store.run(async move |c| storage::images::by_name(c, &wanted).await);
     let Some(image) = row.await? else { return Ok(None) };
     let _place = places::wait(image.id.0).await;
-    if let Some(bytes) = shared.objects.get(name).await? {
+    if let Some(bytes) = tools.objects.get(name).await? {
         return Ok(Some(bytes));
     }
-    let (svg, _, _) = draw(shared, &Composition::of(image)).await?;
+    let (svg, _, _) = draw(tools, &Composition::of(image)).await?;
     let bytes = if name.ends_with(".svg") {
         svg.into_bytes()
     } else {
-        let (bytes, extension) = places::raster(shared.fonts.clone(), svg).await;
+        let (bytes, extension) = places::raster(tools.fonts.clone(), svg).await;
         if !name.ends_with(extension) {
             return Ok(None);
         }
         bytes
     };
-    store_object(shared, name, bytes.clone()).await?;
+    store_object(tools, name, bytes.clone()).await?;
     tracing::warn!(%name, "the file of a picture was missing, and is composed anew");
     Ok(Some(bytes.into()))
 }
@@ -338,11 +338,11 @@ pub fn copy(picture: Image, event: EventId) -> Image {
 }
 
 /// Composes a picture and stores its object under a new, unguessable name.
-async fn compose_picture(shared: &Shared, c: Composition) -> Result<Image> {
-    let (svg, width, height) = draw(shared, &c).await?;
-    let (bytes, extension) = places::raster(shared.fonts.clone(), svg).await;
+async fn compose_picture(tools: &Tools, c: Composition) -> Result<Image> {
+    let (svg, width, height) = draw(tools, &c).await?;
+    let (bytes, extension) = places::raster(tools.fonts.clone(), svg).await;
     let name = format!("{}.{extension}", unguessable());
-    store_object(shared, &name, bytes).await?;
+    store_object(tools, &name, bytes).await?;
     Ok(Image {
         id: c.id,
         version: c.version,
@@ -363,7 +363,7 @@ async fn compose_picture(shared: &Shared, c: Composition) -> Result<Image> {
 }
 
 /// A composition as SVG, with its width and height.
-async fn draw(shared: &Shared, c: &Composition) -> Result<(String, u32, u32)> {
+async fn draw(tools: &Tools, c: &Composition) -> Result<(String, u32, u32)> {
     let (width, height) = match c.platform {
         Platform::Instagram => (1080, 1080),
         Platform::Naver => (800, 600),
@@ -375,7 +375,7 @@ async fn draw(shared: &Shared, c: &Composition) -> Result<(String, u32, u32)> {
         Style::Trendy => Look::Trendy,
     };
     let background = match &c.background {
-        Some(name) => shared.objects.get(name).await?,
+        Some(name) => tools.objects.get(name).await?,
         None => None,
     };
     let palette = Palette::parse(&c.palette).or_else(|| Palette::parse("MONO")).expect("a named palette parses");

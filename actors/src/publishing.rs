@@ -1,6 +1,6 @@
 //! What is published where: modes, preflight, texts, and the rows of a distribution.
 
-use crate::system::Shared;
+use crate::tools::Tools;
 use domain::channel::{Channel, Mode, Platform, Upstream};
 use domain::distribution::{ChannelError, PublicationStatus};
 use domain::event::{ContentItem, Event, Status};
@@ -54,9 +54,9 @@ const NOT_PUBLIC: Missing = Missing {
 
 /// What a channel misses for an event, given its newest pictures.
 #[must_use]
-pub fn missing(shared: &Shared, channel: Channel, images: &[Image]) -> Vec<Missing> {
+pub fn missing(tools: &Tools, channel: Channel, images: &[Image]) -> Vec<Missing> {
     let mut all = Vec::new();
-    match shared.upstreams.mode(channel.into()) {
+    match tools.upstreams.mode(channel.into()) {
         Mode::Off => all.push(OFF),
         Mode::Assisted => all.push(ASSISTED),
         // What Kakao's API posts to is the owner's own chat: the last step is the owner's.
@@ -64,10 +64,10 @@ pub fn missing(shared: &Shared, channel: Channel, images: &[Image]) -> Vec<Missi
         Mode::Live | Mode::Sandbox => {}
     }
     let has_jpeg = images.iter().any(|i| i.name.ends_with(".jpg"));
-    if channel == Channel::Instagram && !has_jpeg && shared.fonts.hangul().is_none() {
+    if channel == Channel::Instagram && !has_jpeg && tools.fonts.hangul().is_none() {
         all.push(NO_JPEG);
     }
-    if misses_public_address(channel, shared.upstreams.mode(channel.into()), &shared.public_url) {
+    if misses_public_address(channel, tools.upstreams.mode(channel.into()), &tools.public_url) {
         all.push(NOT_PUBLIC);
     }
     all
@@ -99,30 +99,30 @@ struct ApprovalPictures {
 ///
 /// # Errors
 /// Rows or objects cannot be read or written.
-pub(crate) async fn prepare(shared: &Arc<Shared>, event: &Event) -> Result<()> {
-    let may_begin = event.status == Status::Ready && event.ends_at.is_some_and(|end| end > crate::system::now());
-    if may_begin && let Some(shop) = publishing_shop(shared, event).await? {
-        paint(shared, event, &shop).await?;
+pub(crate) async fn prepare(tools: &Arc<Tools>, event: &Event) -> Result<()> {
+    let may_begin = event.status == Status::Ready && event.ends_at.is_some_and(|end| end > crate::clock::now());
+    if may_begin && let Some(shop) = publishing_shop(tools, event).await? {
+        paint(tools, event, &shop).await?;
     }
     Ok(())
 }
 
 /// The shop of an event; `None` while it may not publish.
-async fn publishing_shop(shared: &Shared, event: &Event) -> Result<Option<Shop>> {
+async fn publishing_shop(tools: &Tools, event: &Event) -> Result<Option<Shop>> {
     let store = event.store;
-    let shop = shared.store.run(async move |c| storage::stores::get(c, store).await).await?;
+    let shop = tools.store.run(async move |c| storage::stores::get(c, store).await).await?;
     let shop = shop.ok_or_else(|| StorageError::Corrupt("no store".into()))?;
     Ok((!shop.removed && shop.verification != Verification::Rejected).then_some(shop))
 }
 
 /// Repaints pictures that differ from the plan, and adds missing channel sizes.
-async fn paint(shared: &Arc<Shared>, event: &Event, shop: &Shop) -> Result<ApprovalPictures> {
-    crate::pictures::follow_plan(shared, event, shop).await?;
+async fn paint(tools: &Arc<Tools>, event: &Event, shop: &Shop) -> Result<ApprovalPictures> {
+    crate::pictures::follow_plan(tools, event, shop).await?;
     let ids = event.content.iter().map(|c| c.image.0).collect::<Vec<Uuid>>();
-    let mut chosen = shared.store.run(async move |c| storage::images::newest_of(c, ids).await).await?;
+    let mut chosen = tools.store.run(async move |c| storage::images::newest_of(c, ids).await).await?;
     // As they were chosen: the first stands in for channels without one of their own.
     chosen.sort_by_key(|i| event.content.iter().position(|item| item.image == i.id));
-    let all = crate::pictures::in_every_size(shared, event, &chosen).await.unwrap_or_else(|e| {
+    let all = crate::pictures::in_every_size(tools, event, &chosen).await.unwrap_or_else(|e| {
         tracing::warn!(event = %event.id, error = %e, "the first picture is shown as it is");
         chosen.clone()
     });
@@ -131,9 +131,9 @@ async fn paint(shared: &Arc<Shared>, event: &Event, shop: &Shop) -> Result<Appro
 
 /// Reads what approval needs: the shop, the pictures of this moment, and what each channel becomes.
 /// `None` while the shop may not publish.
-pub(crate) async fn plan(shared: &Arc<Shared>, event: &Event) -> Result<Option<Plan>> {
-    let Some(shop) = publishing_shop(shared, event).await? else { return Ok(None) };
-    let ApprovalPictures { chosen, all } = paint(shared, event, &shop).await?;
+pub(crate) async fn plan(tools: &Arc<Tools>, event: &Event) -> Result<Option<Plan>> {
+    let Some(shop) = publishing_shop(tools, event).await? else { return Ok(None) };
+    let ApprovalPictures { chosen, all } = paint(tools, event, &shop).await?;
     let content = event
         .content
         .iter()
@@ -144,7 +144,7 @@ pub(crate) async fn plan(shared: &Arc<Shared>, event: &Event) -> Result<Option<P
         .collect();
     let pictures = |channel| picture_for(channel, &chosen, &all);
     let publications =
-        event.channels.iter().map(|c| publication(shared, event, &shop, &chosen, pictures(*c), *c)).collect();
+        event.channels.iter().map(|c| publication(tools, event, &shop, &chosen, pictures(*c), *c)).collect();
     let shown = shown_versions(&event.channels, &chosen, &all);
     Ok(Some(Plan { content, publications, shown }))
 }
@@ -157,16 +157,16 @@ fn shown_versions(channels: &[Channel], chosen: &[Image], all: &[Image]) -> Vec<
 }
 
 fn publication(
-    shared: &Shared,
+    tools: &Tools,
     event: &Event,
     shop: &Shop,
     images: &[Image],
     picture: Option<&Image>,
     channel: Channel,
 ) -> Publication {
-    let mode = shared.upstreams.mode(Upstream::from(channel));
-    let unmet = missing(shared, channel, images);
-    let unfetched = !shared.upstreams.channel(channel).can_fetch(&shared.public_url);
+    let mode = tools.upstreams.mode(Upstream::from(channel));
+    let unmet = missing(tools, channel, images);
+    let unfetched = !tools.upstreams.channel(channel).can_fetch(&tools.public_url);
     let (status, mode) = match mode {
         Mode::Off => (PublicationStatus::Skipped, mode),
         Mode::Assisted => (PublicationStatus::Assisted, mode),
@@ -174,7 +174,7 @@ fn publication(
         _ if unmet.iter().any(|m| m.code == "jpeg-missing") => (PublicationStatus::Assisted, Mode::Assisted),
         _ => (PublicationStatus::Queued, mode),
     };
-    let link = tracking_link(&shared.public_url, &event.slug, channel);
+    let link = tracking_link(&tools.public_url, &event.slug, channel);
     // Kakao's card is sent by the owner, in every mode.
     let prepared = status == PublicationStatus::Assisted || channel == Channel::Kakao;
     Publication {
@@ -187,13 +187,13 @@ fn publication(
         external_id: None,
         url: (status == PublicationStatus::Assisted).then(|| link.clone()),
         error: (mode == Mode::Off).then(|| ChannelError::off(channel)),
-        remote: if prepared { prepared_post(shared, event, shop, picture, &link) } else { json!({}) },
+        remote: if prepared { prepared_post(tools, event, shop, picture, &link) } else { json!({}) },
     }
 }
 
 /// What an owner needs to post it: the text, and where the picture is.
-fn prepared_post(shared: &Shared, event: &Event, shop: &Shop, picture: Option<&Image>, link: &str) -> Value {
-    let picture = picture.map(|i| format!("{}/images/{}", shared.public_url, i.name));
+fn prepared_post(tools: &Tools, event: &Event, shop: &Shop, picture: Option<&Image>, link: &str) -> Value {
+    let picture = picture.map(|i| format!("{}/images/{}", tools.public_url, i.name));
     json!({"text": text(event, shop, link), "imageUrl": picture})
 }
 
@@ -239,17 +239,17 @@ pub(crate) fn job(id: DistributionId, event: EventId, owner: UserId) -> NewJob {
 }
 
 /// Publishes a change of a channel, and the end when this was it.
-pub(crate) fn announce(shared: &Shared, d: &Distribution, channel: Channel, ended: bool) {
+pub(crate) fn announce(tools: &Tools, d: &Distribution, channel: Channel, ended: bool) {
     let topic = Topic::Distribution(d.id);
     let at = chrono::Utc::now();
     let changed = d.version - i64::from(ended);
-    shared.hub.publish(&topic, changed, "channel.changed", at, || {
+    tools.hub.publish(&topic, changed, "channel.changed", at, || {
         let mut body = d.publication(channel).map_or_else(|| json!({}), crate::view::publication);
         body["distribution"] = json!({"id": d.id, "status": d.status()});
         body
     });
     if ended {
-        shared.hub.publish(&topic, d.version, "distribution.ended", at, || crate::view::distribution(d));
+        tools.hub.publish(&topic, d.version, "distribution.ended", at, || crate::view::distribution(d));
     }
 }
 
@@ -274,13 +274,8 @@ pub(crate) fn trouble(d: &Distribution, channel: Channel, title: &str) -> Option
 }
 
 /// Starts taking back what was published; nothing happens a second time.
-pub async fn recall(
-    shared: &Shared,
-    id: DistributionId,
-    event: EventId,
-    owner: UserId,
-) -> Result<Option<Distribution>> {
-    let begun = shared
+pub async fn recall(tools: &Tools, id: DistributionId, event: EventId, owner: UserId) -> Result<Option<Distribution>> {
+    let begun = tools
         .store
         .tx(async move |c| {
             let Some(d) = storage::distributions::begin_recall(c, id).await? else { return Ok(None) };
@@ -298,12 +293,12 @@ pub async fn recall(
         .await?;
     if let Some(d) = &begun {
         // An update of a channel like any other, of the first: nothing about it has changed yet but what is to come.
-        shared.hub.publish(&Topic::Distribution(id), d.version, "channel.changed", chrono::Utc::now(), || {
+        tools.hub.publish(&Topic::Distribution(id), d.version, "channel.changed", chrono::Utc::now(), || {
             let mut body = d.publications.first().map_or_else(|| json!({}), crate::view::publication);
             (body["recalling"], body["distribution"]) = (json!(true), crate::view::distribution(d));
             body
         });
-        shared.jobs().wake();
+        tools.jobs.wake();
     }
     Ok(begun)
 }

@@ -1,8 +1,10 @@
 //! Finds what no one woke: events whose time has come, publications without a job, figures that grew old, rows that
 //! expired, files that nothing uses. Tree: Root → Reconciler.
 
+use crate::events::Events;
+use crate::jobs::Jobs;
 use crate::pictures::sweep;
-use crate::system::Shared;
+use crate::tools::Tools;
 use crate::{publishing, retention};
 use domain::job::JobKind;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -29,8 +31,16 @@ pub(crate) enum Msg {
 
 pub(crate) struct Reconciler;
 
+/// What the actor is started with, each time.
+#[derive(Clone)]
+pub(crate) struct Deps {
+    pub(crate) tools: Arc<Tools>,
+    pub(crate) events: Events,
+    pub(crate) jobs: Jobs,
+}
+
 pub(crate) struct State {
-    shared: Arc<Shared>,
+    deps: Deps,
     /// When rows that expired were removed last; not yet since the start.
     housekept: Option<Instant>,
     looking: Arc<AtomicBool>,
@@ -40,15 +50,11 @@ pub(crate) struct State {
 impl Actor for Reconciler {
     type Msg = Msg;
     type State = State;
-    type Arguments = Arc<Shared>;
+    type Arguments = Deps;
 
-    async fn pre_start(
-        &self,
-        myself: ActorRef<Msg>,
-        shared: Arc<Shared>,
-    ) -> std::result::Result<State, ActorProcessingErr> {
+    async fn pre_start(&self, myself: ActorRef<Msg>, deps: Deps) -> std::result::Result<State, ActorProcessingErr> {
         myself.cast(Msg::LookDue)?;
-        Ok(State { shared, housekept: None, looking: Arc::default(), destroying: Arc::default() })
+        Ok(State { deps, housekept: None, looking: Arc::default(), destroying: Arc::default() })
     }
 
     async fn handle(
@@ -60,9 +66,9 @@ impl Actor for Reconciler {
         myself.send_after(EVERY, || Msg::LookDue);
         let Some(busy) = Busy::with(&s.looking) else { return Ok(()) };
         let housekeeping = s.housekept.is_none_or(|at| at.elapsed() > HOUSEKEEPING);
-        let shared = s.shared.clone();
-        s.shared.tracker.spawn(async move {
-            if let Err(e) = look(&shared, housekeeping).await {
+        let deps = s.deps.clone();
+        s.deps.tools.tracker.spawn(async move {
+            if let Err(e) = look(&deps, housekeeping).await {
                 tracing::warn!(error = %e, "the reconciler could not look");
             }
             drop(busy);
@@ -94,12 +100,12 @@ impl State {
     /// Destroys what need not be kept, beside the looks: of a large event it takes longer than one may.
     fn destroy(&self) {
         let Some(busy) = Busy::with(&self.destroying) else { return };
-        let shared = self.shared.clone();
-        self.shared.tracker.spawn(async move {
-            if let Err(e) = retention::destroy(&shared).await {
+        let Deps { tools, events, .. } = self.deps.clone();
+        self.deps.tools.tracker.spawn(async move {
+            if let Err(e) = retention::destroy(&tools, &events).await {
                 tracing::warn!(error = %e, "what need not be kept was not looked for");
             }
-            if let Err(e) = retention::remind(&shared).await {
+            if let Err(e) = retention::remind(&tools).await {
                 tracing::warn!(error = %e, "events that wait for their draw were not looked for");
             }
             drop(busy);
@@ -107,8 +113,9 @@ impl State {
     }
 }
 
-async fn look(shared: &Arc<Shared>, housekeeping: bool) -> Result<()> {
-    let (due, orphans, old, standing) = shared
+async fn look(deps: &Deps, housekeeping: bool) -> Result<()> {
+    let Deps { tools, events, jobs } = deps;
+    let (due, orphans, old, standing) = tools
         .store
         .run(async move |c| {
             let due = storage::events::due(c, AHEAD_SECONDS).await?;
@@ -119,13 +126,13 @@ async fn look(shared: &Arc<Shared>, housekeeping: bool) -> Result<()> {
         })
         .await?;
     for id in due {
-        shared.events().get(id).wake().await;
+        events.get(id).wake().await;
     }
     for (id, event, owner) in orphans {
-        shared.jobs().submit(publishing::job(id, event, owner)).await?;
+        jobs.submit(publishing::job(id, event, owner)).await?;
     }
     for (id, event, owner) in standing {
-        publishing::recall(shared, id, event, owner).await?;
+        publishing::recall(tools, id, event, owner).await?;
     }
     for (event, owner) in old {
         let job = NewJob {
@@ -136,12 +143,12 @@ async fn look(shared: &Arc<Shared>, housekeeping: bool) -> Result<()> {
             input: json!({}),
             after: Duration::ZERO,
         };
-        shared.jobs().submit(job).await?;
+        jobs.submit(job).await?;
     }
     if housekeeping {
-        shared.store.ensure_partitions().await?;
-        shared.store.run(async move |c| storage::sessions::sweep(c).await).await?;
-        sweep::drop_superseded(shared).await?;
+        tools.store.ensure_partitions().await?;
+        tools.store.run(async move |c| storage::sessions::sweep(c).await).await?;
+        sweep::drop_superseded(tools).await?;
     }
-    sweep::delete_files(shared).await
+    sweep::delete_files(tools).await
 }

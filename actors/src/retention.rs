@@ -1,7 +1,8 @@
 //! Destroys what need not be kept any more, as the notice promises, and records that it did: a fact of the event.
 
 use crate::EventError;
-use crate::system::{Handles, Shared};
+use crate::events::Events;
+use crate::tools::Tools;
 use domain::event::{Command, Rejection, Status, Who};
 use domain::ids::{EventId, UserId};
 use domain::retention::{DRAW_DAYS, LAST_CALL_DAYS, REMIND_DAYS};
@@ -15,27 +16,16 @@ const EVENTS: i64 = 100;
 /// Rows of one statement: some tens of milliseconds, in which whoever erases one of them waits, and embedded everybody.
 const ROWS: i64 = 1_000;
 
-impl Handles {
-    /// Destroys what is due now and reminds of draws, as housekeeping does by itself at the start and every five minutes.
-    ///
-    /// # Errors
-    /// The database did not say what is due.
-    pub async fn destroy_due(&self) -> Result<()> {
-        destroy(&self.shared).await?;
-        remind(&self.shared).await
-    }
-}
-
 /// The kinds of notices that a draw is waited for, and how long after the close.
 const DRAW_WAITING: (&str, i32) = ("draw-waiting", REMIND_DAYS);
 const DRAW_LAST_CALL: (&str, i32) = (LAST_CALL, DRAW_DAYS - LAST_CALL_DAYS);
 
 /// Tells owners, once each, that customers wait for a draw, and when it will soon be too late for one.
-pub(crate) async fn remind(shared: &Shared) -> Result<()> {
+pub(crate) async fn remind(tools: &Tools) -> Result<()> {
     for (kind, days) in [DRAW_WAITING, DRAW_LAST_CALL] {
-        let waiting = shared.store.run(async move |c| undrawn(c, kind, days, EVENTS).await).await?;
+        let waiting = tools.store.run(async move |c| undrawn(c, kind, days, EVENTS).await).await?;
         for event in waiting {
-            crate::notices::tell(shared, reminder(kind, event)).await;
+            crate::notices::tell(tools, reminder(kind, event)).await;
         }
     }
     Ok(())
@@ -71,11 +61,11 @@ fn reminder(kind: &'static str, event: Undrawn) -> NewNotice {
 }
 
 /// Destroys what is due. What fails is tried again by the next look; what was cut off goes on there.
-pub(crate) async fn destroy(shared: &Shared) -> Result<()> {
+pub(crate) async fn destroy(tools: &Tools, events: &Events) -> Result<()> {
     for scope in [Scope::Losers, Scope::All] {
-        let events = shared.store.run(async move |c| due(c, scope, EVENTS).await).await?;
-        for event in events {
-            match destroy_of(shared, scope, event).await {
+        let found = tools.store.run(async move |c| due(c, scope, EVENTS).await).await?;
+        for event in found {
+            match destroy_of(tools, events, scope, event).await {
                 Ok(entries) => tracing::info!(%event, ?scope, entries, "personal data is destroyed"),
                 // Another process was there first.
                 Err(
@@ -89,22 +79,27 @@ pub(crate) async fn destroy(shared: &Shared) -> Result<()> {
     Ok(())
 }
 
-async fn destroy_of(shared: &Shared, scope: Scope, event: EventId) -> std::result::Result<i64, EventError> {
-    let store = shared.events().get(event).read().await?.store;
-    let numbers = shared.store.run(async move |c| storage::tally::last_no(c, event).await).await?;
+async fn destroy_of(
+    tools: &Tools,
+    events: &Events,
+    scope: Scope,
+    event: EventId,
+) -> std::result::Result<i64, EventError> {
+    let store = events.get(event).read().await?.store;
+    let numbers = tools.store.run(async move |c| storage::tally::last_no(c, event).await).await?;
     let mut from = 1;
     while from <= numbers {
         let to = from + ROWS - 1;
-        shared.store.run(async move |c| blank(c, scope, event, store, from, to).await).await?;
+        tools.store.run(async move |c| blank(c, scope, event, store, from, to).await).await?;
         from = to + 1;
     }
     let (entries, record) = match scope {
         Scope::Losers => {
-            let entries = shared.store.run(async move |c| nameless(c, event).await).await?;
+            let entries = tools.store.run(async move |c| nameless(c, event).await).await?;
             (entries, Command::RecordDestroyed { entries })
         }
         Scope::All => (numbers, Command::Purge { entries: numbers }),
     };
-    shared.events().get(event).command(Who::System, record, None).await?;
+    events.get(event).command(Who::System, record, None).await?;
     Ok(entries)
 }

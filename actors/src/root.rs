@@ -69,7 +69,7 @@ impl<M: Message> Address<M> {
 
 /// What follows when a child has used up its restarts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Beyond {
+pub(crate) enum OnExhausted {
     /// It is left alone for a while, then tried once: the others do without it.
     Quarantine,
     /// Nobody can do without it: the system has failed.
@@ -82,7 +82,7 @@ type Start = Box<dyn Fn(ActorCell) -> BoxFuture<'static, Result<ActorCell, Spawn
 pub(crate) struct Child {
     kind: &'static str,
     name: String,
-    beyond: Beyond,
+    on_exhausted: OnExhausted,
     start: Start,
 }
 
@@ -91,7 +91,7 @@ impl Child {
     pub(crate) fn new<A: Actor>(
         kind: &'static str,
         name: impl Into<String>,
-        beyond: Beyond,
+        on_exhausted: OnExhausted,
         address: &Address<A::Msg>,
         make: impl Fn() -> (A, A::Arguments) + Send + Sync + 'static,
     ) -> Self {
@@ -104,7 +104,7 @@ impl Child {
                 Ok(actor.get_cell())
             })
         };
-        Self { kind, name: name.into(), beyond, start: Box::new(start) }
+        Self { kind, name: name.into(), on_exhausted, start: Box::new(start) }
     }
 }
 
@@ -229,7 +229,7 @@ impl State {
         metrics::counter!("actor_restarts_total", "kind" => child.kind).increment(1);
         let wait = match self.budgets.failed(&which, Instant::now(), rand::random()) {
             Verdict::Restart(wait) => wait,
-            Verdict::Quarantine(wait) if child.beyond == Beyond::Quarantine => {
+            Verdict::Quarantine(wait) if child.on_exhausted == OnExhausted::Quarantine => {
                 tracing::error!(child = child.name, why, wait_s = wait.as_secs(), "an actor is quarantined");
                 metrics::counter!("actor_quarantines_total", "kind" => child.kind).increment(1);
                 wait
@@ -346,9 +346,9 @@ mod tests {
         }
     }
 
-    async fn adopt(root: &Root, name: &str, beyond: Beyond) -> Address<Tell> {
+    async fn adopt(root: &Root, name: &str, on_exhausted: OnExhausted) -> Address<Tell> {
         let address = Address::new();
-        root.adopt(Child::new("counter", name, beyond, &address, || (Counter, ()))).await.unwrap();
+        root.adopt(Child::new("counter", name, on_exhausted, &address, || (Counter, ()))).await.unwrap();
         address
     }
 
@@ -371,7 +371,7 @@ mod tests {
     async fn a_child_that_panics_errs_or_stops_comes_back_and_its_siblings_notice_nothing() {
         let failed = CancellationToken::new();
         let root = Root::start(failed.clone()).await.unwrap();
-        let (bad, good) = (adopt(&root, "bad", Beyond::Fail).await, adopt(&root, "good", Beyond::Fail).await);
+        let (bad, good) = (adopt(&root, "bad", OnExhausted::Fail).await, adopt(&root, "good", OnExhausted::Fail).await);
         assert_eq!((count(&bad).await, count(&good).await), (Ok(1), Ok(1)));
         for (n, end) in [Tell::Panic, Tell::Err, Tell::Stop].into_iter().enumerate() {
             assert!(bad.cast(end).is_ok());
@@ -391,7 +391,7 @@ mod tests {
         let failed = CancellationToken::new();
         let root = Root::start(failed.clone()).await.unwrap();
         let (spare, vital) =
-            (adopt(&root, "spare", Beyond::Quarantine).await, adopt(&root, "vital", Beyond::Fail).await);
+            (adopt(&root, "spare", OnExhausted::Quarantine).await, adopt(&root, "vital", OnExhausted::Fail).await);
         for life in 0..5 {
             assert!(spare.cast(Tell::Panic).is_ok());
             if life < 4 {
@@ -416,7 +416,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn whoever_stands_down_starts_nobody_again() {
         let root = Root::start(CancellationToken::new()).await.unwrap();
-        let child = adopt(&root, "child", Beyond::Fail).await;
+        let child = adopt(&root, "child", OnExhausted::Fail).await;
         root.stand_down().await;
         child.stop();
         while root.view().await[0].running {

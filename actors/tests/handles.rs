@@ -11,7 +11,7 @@ use testkit::{TestSystem, form};
 
 /// Waits until the job that publishes an event has ended, and the event's actor heard of it.
 async fn published(system: &TestSystem, event: EventId) {
-    let store = &system.handles().shared.store;
+    let store = &system.handles().tools().store;
     let settled = async || {
         let found = store.run(async move |c| storage::distributions::settled_at(c, event).await).await;
         found.unwrap().is_some_and(|channels| !channels.is_empty())
@@ -58,6 +58,7 @@ async fn an_event_from_entries_to_its_draw() {
     assert_eq!(event.read().await.unwrap().status, Status::Drawn);
     assert!(matches!(handles.events.get(EventId::new()).read().await, Err(EventError::NotFound)));
     assert_eq!(handles.events.get(EventId::new()).enter(form(1)).await, Err(EnterError::NotFound));
+    drop((handles, event));
     system.stop().await;
 }
 
@@ -67,14 +68,13 @@ async fn a_stop_loses_nobody_and_answers_everybody() {
     let system = TestSystem::start().await;
     let (id, _) = system.live_event().await;
     let handles = system.handles().clone();
-    let keys = handles.shared.keys.clone();
+    let keys = handles.tools().keys.clone();
     let entering: Vec<_> = (0..400)
         .map(|n| {
             let event = handles.events.get(id);
             tokio::spawn(async move { event.enter(form(n)).await })
         })
         .collect();
-    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     drop(handles);
     let database = system.stop_keeping_database().await;
     let mut acknowledged = Vec::new();
@@ -139,6 +139,7 @@ async fn every_lone_actor_comes_back_and_the_rest_goes_on() {
     assert!(stored >= entered.entry_no && stored > acknowledged.len() as i64);
     let distinct: std::collections::HashSet<&i64> = acknowledged.iter().collect();
     assert_eq!(distinct.len(), acknowledged.len());
+    drop((handles, event));
     system.stop().await;
 }
 
@@ -166,7 +167,7 @@ async fn a_vital_actor_that_keeps_ending_fails_the_system() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_held_head_delays_only_its_own_entries() {
     let system = TestSystem::start().await;
-    let store = system.handles().shared.store.clone();
+    let store = system.handles().tools().store.clone();
     if store.kind() == storage::store::Kind::Embedded {
         testkit::skipped("a_held_head_delays_only_its_own_entries", "the embedded database has one connection");
         return system.stop().await;
@@ -229,7 +230,7 @@ async fn pages_are_made_once_and_never_older_than_what_was_acknowledged() {
     assert!(matches!(event.analytics_of(somebody_else).await, Err(EventError::NotFound)));
     // The shop is renamed: what was finished is not current any more, though no entry came.
     let name = event.public().await.unwrap().body().korean.clone();
-    let store = system.handles().shared.store.clone();
+    let store = system.handles().tools().store.clone();
     let shop = event.read().await.unwrap().store;
     let mut new = store.run(async move |c| storage::stores::get(c, shop).await).await.unwrap().unwrap();
     new.name = "새이름".into();
@@ -239,6 +240,7 @@ async fn pages_are_made_once_and_never_older_than_what_was_acknowledged() {
     assert_ne!(renamed.body().korean, name);
     assert!(std::str::from_utf8(&renamed.body().korean).unwrap().contains("새이름"));
     assert!(std::str::from_utf8(&renamed.body().english).unwrap().contains("새이름"));
+    drop(event);
     system.stop().await;
 }
 
@@ -246,7 +248,7 @@ async fn pages_are_made_once_and_never_older_than_what_was_acknowledged() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_whose_runner_vanishes_each_time_is_parked() {
     let system = TestSystem::start().await;
-    let store = system.handles().shared.store.clone();
+    let store = system.handles().tools().store.clone();
     let job = system.owner().await.0;
     let id = domain::ids::JobId::new();
     let lost = format!(
@@ -281,7 +283,7 @@ async fn a_job_whose_runner_vanishes_each_time_is_parked() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_busy_database_is_not_a_gone_one() {
     let system = TestSystem::start().await;
-    let store = system.handles().shared.store.clone();
+    let store = system.handles().tools().store.clone();
     let nap = |store: storage::Store| async move {
         store.run(async move |c| Ok(c.batch_execute("select pg_sleep(0.1)").await?)).await
     };

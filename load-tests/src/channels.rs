@@ -87,7 +87,7 @@ async fn approve(system: &TestSystem, id: EventId, owner: UserId) -> Result<(), 
 async fn settled(system: &TestSystem, id: EventId) -> Result<Vec<(Channel, chrono::DateTime<chrono::Utc>)>, Failure> {
     let begun = Instant::now();
     loop {
-        let store = &system.handles().shared.store;
+        let store = &system.handles().tools().store;
         let times = store.run(async move |c| storage::distributions::settled_at(c, id).await).await?;
         if let Some(times) = times {
             return Ok(times);
@@ -141,7 +141,7 @@ async fn makespan(system: &TestSystem, events: usize, healthy: &[Round]) -> Resu
 /// From the end of the cooldown of a breaker whose upstream healed to the first call that goes through, with calls
 /// coming all the time.
 async fn heal(system: &TestSystem) -> Duration {
-    let (upstream, client) = (Upstream::WooriTv, &system.handles().shared.upstreams.channels[&Channel::WooriTv]);
+    let (upstream, client) = (Upstream::WooriTv, &system.handles().tools().upstreams.channels[&Channel::WooriTv]);
     trip(system, upstream).await;
     let breakers = &system.handles().breakers;
     let mut due = Instant::now();

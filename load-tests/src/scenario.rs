@@ -195,7 +195,7 @@ pub async fn in_process(o: Options) -> Result<ExitCode, Failure> {
     let samples = sampler.stop().await;
     let mut stored = 0;
     for id in events {
-        let read = system.handles().shared.store.run(async move |c| storage::tally::last_no(c, id).await);
+        let read = system.handles().tools().store.run(async move |c| storage::tally::last_no(c, id).await);
         stored += u64::try_from(read.await?)?;
     }
     let report = Report {

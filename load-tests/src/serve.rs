@@ -84,6 +84,6 @@ async fn make_events(State(handles): State<Handles>, Json(wanted): Json<Wanted>)
 /// How long the counts of an event take to be read from the database, in milliseconds.
 async fn read_counts(State(handles): State<Handles>, Path(event): Path<EventId>) -> Json<Value> {
     let begun = Instant::now();
-    let read = handles.shared.store.run(async move |c| storage::tally::load(c, event, 0).await).await;
+    let read = handles.tools().store.run(async move |c| storage::tally::load(c, event, 0).await).await;
     Json(json!({"ms": read.is_ok().then_some(begun.elapsed().as_secs_f64() * 1000.0)}))
 }

@@ -72,7 +72,7 @@ async fn tally(store: &Store, event: EventId) -> Tally {
 #[tokio::test(flavor = "multi_thread")]
 async fn numbered_without_holes_under_concurrent_writers() {
     let system = TestSystem::start().await;
-    let store = system.handles().shared.store.clone();
+    let store = system.handles().tools().store.clone();
     let mut events = Vec::new();
     for _ in 0..5 {
         events.push(system.live_event().await.0);
@@ -152,7 +152,7 @@ async fn numbered_without_holes_under_concurrent_writers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receipt_is_compared_whole() {
     let system = TestSystem::start().await;
-    let store = system.handles().shared.store.clone();
+    let store = system.handles().tools().store.clone();
     let (event, _) = system.live_event().await;
     let (first, mut second) = (entry(event, 1, None), entry(event, 2, None));
     second.receipt_hash[..4].copy_from_slice(&first.receipt_hash[..4]);
@@ -170,7 +170,7 @@ async fn a_receipt_is_compared_whole() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_verdict() {
     let system = TestSystem::start().await;
-    let store = system.handles().shared.store.clone();
+    let store = system.handles().tools().store.clone();
     let (event, _) = system.live_event().await;
     let first = entry(event, 1, Some(7));
     let again = NewEntry { id: Uuid::now_v7(), ..first.clone() };

@@ -79,7 +79,7 @@ impl Guard {
     fn admits(&self, headers: &HeaderMap) -> bool {
         let given = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| v.split_once(' '));
         let token = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
-        token.is_some_and(|token| self.app.handles.shared.keys.is_admin_token(token))
+        token.is_some_and(|token| self.app.handles.tools().keys.is_admin_token(token))
     }
 
     /// Counts a refusal; tells log and audit of the first one of an address in a while. Neither has what was given as token.
@@ -217,7 +217,7 @@ async fn invalidate(
 ) -> ApiResult<StatusCode> {
     let (event, what) = match (body.key, body.event_id) {
         (Some(key), None) => {
-            app.handles.shared.cache.del(&key).await;
+            app.handles.tools().cache.del(&key).await;
             (actors::events::dashboard_of(&key), format!("cache:{key}"))
         }
         (None, Some(id)) => (Some(id), format!("event:{id}")),

@@ -13,7 +13,7 @@ use crate::state::{App, Slugs, State};
 use crate::tally::Tally;
 use crate::throttle::LoginLimits;
 use crate::verify::TaxBudget;
-use actors::system::{Config, Deps, System, Upstreams};
+use actors::{Config, Deps, System, Upstreams};
 use axum::Router;
 use clients::alarm::{Mail, Sink, Webhook};
 use clients::channel::{client, default_base};
@@ -328,7 +328,7 @@ impl Running {
     /// How each upstream is connected.
     #[must_use]
     pub fn modes(&self) -> Vec<(Upstream, Mode)> {
-        Upstream::ALL.iter().map(|u| (*u, self.app.handles.shared.upstreams.mode(*u))).collect()
+        Upstream::ALL.iter().map(|u| (*u, self.app.handles.tools().upstreams.mode(*u))).collect()
     }
 
     /// Where the admin port is asked.
@@ -340,7 +340,7 @@ impl Running {
     /// What pictures are drawn with.
     #[must_use]
     pub fn fonts(&self) -> &Fonts {
-        &self.app.handles.shared.fonts
+        &self.app.handles.tools().fonts
     }
 
     /// The simulator, if one was started.
@@ -364,7 +364,7 @@ impl Running {
     /// The admin token.
     #[must_use]
     pub fn admin_token(&self) -> String {
-        self.app.handles.shared.keys.admin_token().to_owned()
+        self.app.handles.tools().keys.admin_token().to_owned()
     }
 
     /// Drains: not ready, sockets told to go, no more connections once who sends them could have seen it, requests finished,

@@ -81,7 +81,7 @@ fn trace_id() -> String {
 /// What is noted of every answer: for the alarms, the access log and the metrics.
 fn account(app: &App, method: &Method, route: &str, status: StatusCode, took: Duration, waited: bool, trace: &str) {
     let status = status.as_u16();
-    app.handles.shared.vitals.request(status, took, waited);
+    app.handles.tools().vitals.request(status, took, waited);
     access_log::add(&Line { method, route, status, took, trace });
     app.meters.count(method, route, status, (!waited).then_some(took));
 }

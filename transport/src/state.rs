@@ -59,7 +59,7 @@ pub(crate) struct State {
 
 impl State {
     pub(crate) fn store(&self) -> &Store {
-        &self.handles.shared.store
+        &self.handles.tools().store
     }
 
     /// Holds an answer until there is news, until then, or until the server drains: whoever waits asks the next one.

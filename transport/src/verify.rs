@@ -83,30 +83,30 @@ pub(crate) async fn ask(
     opened_on: NaiveDate,
     name: &PersonName,
 ) -> Asked {
-    let shared = &app.handles.shared;
-    if !shared.upstreams.mode(Upstream::Nts).calls() {
+    let tools = app.handles.tools();
+    if !tools.upstreams.mode(Upstream::Nts).calls() {
         return Asked::Pending;
     }
     let day = opened_on.to_string();
     let tuple =
-        shared.keys.mac("business-tuple", &[number.expose().as_bytes(), day.as_bytes(), name.expose().as_bytes()]);
+        tools.keys.mac("business-tuple", &[number.expose().as_bytes(), day.as_bytes(), name.expose().as_bytes()]);
     let key = format!("business:{}", domain::event::state::hex(&tuple));
-    let known = shared.cache.get(&key).await.as_deref() == Some(b"verified");
-    shared.vitals.cache("business", known);
+    let known = tools.cache.get(&key).await.as_deref() == Some(b"verified");
+    tools.vitals.cache("business", known);
     if known {
         return Asked::Verified;
     }
-    let (index, address) = (shared.keys.mac("business-calls", &[number.expose().as_bytes()]), limit_key(origin));
+    let (index, address) = (tools.keys.mac("business-calls", &[number.expose().as_bytes()]), limit_key(origin));
     let today = domain::time::kst_day(chrono::Utc::now());
-    if !app.tax_budget.take(&shared.tax_calls, index, address, today, Instant::now()) {
+    if !app.tax_budget.take(&tools.tax_calls, index, address, today, Instant::now()) {
         metrics::counter!("fallbacks_total", "reason" => "nts-budget").increment(1);
         return Asked::Deferred;
     }
-    let call = shared.upstreams.nts.validate(number, opened_on, name.expose());
-    match shared.breakers.once(Upstream::Nts, call).await {
+    let call = tools.upstreams.nts.validate(number, opened_on, name.expose());
+    match app.handles.breakers.once(Upstream::Nts, call).await {
         Ok(NtsVerdict::Open) => {
             // Never a "pending" or a "no": those must be asked again.
-            shared.cache.set(&key, bytes::Bytes::from_static(b"verified"), ttl::BUSINESS).await;
+            tools.cache.set(&key, bytes::Bytes::from_static(b"verified"), ttl::BUSINESS).await;
             app.tax_budget.verified(address);
             Asked::Verified
         }
@@ -114,7 +114,7 @@ pub(crate) async fn ask(
         Ok(NtsVerdict::Mismatch) => Asked::Mismatch,
         Err(e) => {
             if e.is_unsent() {
-                app.tax_budget.give_back(&shared.tax_calls, index, address, today);
+                app.tax_budget.give_back(&tools.tax_calls, index, address, today);
             }
             if e.class != ErrorClass::Unavailable {
                 tracing::warn!(error = %e, "the tax service did not answer a signup");

@@ -2,6 +2,7 @@
 
 use super::dashboard::Change;
 use super::{EventError, Loaded, Msg, Phase, REJECTED, State};
+use crate::job_updates;
 use crate::publishing;
 use crate::{Approval, draw};
 use domain::channel::{Mode, Source};
@@ -58,7 +59,7 @@ impl State {
             if if_match.is_some_and(|version| version != event.revision) {
                 return Err(Rejection::Stale.into());
             }
-            let now = crate::system::now();
+            let now = crate::clock::now();
             let mut facts = match decide(event, command.clone(), now) {
                 // Whoever asks read the row: this actor may believe something older.
                 Err(_) if who == Who::System && tried == 0 => {
@@ -95,7 +96,7 @@ impl State {
     /// Did the tax service reject the shop's business?
     async fn is_rejected(&mut self) -> Result<bool, EventError> {
         let store = self.loaded()?.event.store;
-        let shop = self.shared.store.run(async move |c| storage::stores::get(c, store).await).await?;
+        let shop = self.tools.store.run(async move |c| storage::stores::get(c, store).await).await?;
         Ok(shop.is_some_and(|s| s.verification == Verification::Rejected))
     }
 
@@ -110,7 +111,7 @@ impl State {
         let Phase::Loaded(loaded) = &self.phase else { return Err(StorageError::Contended) };
         let before = loaded.event.clone();
         let (after, facts, version) = self
-            .shared
+            .tools
             .store
             .tx(async move |c| {
                 let mut shut = None;
@@ -151,7 +152,7 @@ impl State {
             loaded.logged(version, loaded.tally.version);
             loaded.tally.at = Some(now);
         }
-        self.args.known.latest.fetch_max(version, Ordering::AcqRel);
+        self.args.pages.latest.fetch_max(version, Ordering::AcqRel);
     }
 
     /// What follows from any change: handles know, timers are set, consoles see it.
@@ -167,7 +168,7 @@ impl State {
     pub(super) async fn reload(&mut self, myself: &ActorRef<Msg>) -> Result<(), EventError> {
         let (id, since) = (self.args.id, self.loaded()?.sure);
         let read = self
-            .shared
+            .tools
             .store
             .run(async move |c| Ok((storage::events::get(c, id).await?, storage::tally::load(c, id, since).await?)));
         let (event, mut tally) = read.await?;
@@ -182,7 +183,7 @@ impl State {
         (loaded.stale, loaded.sure) = (false, loaded.tally.version);
         // Pages made before this are older than what the actor knows now.
         let version = loaded.tally.version;
-        self.args.known.latest.fetch_max(version, Ordering::AcqRel);
+        self.args.pages.latest.fetch_max(version, Ordering::AcqRel);
         if news {
             self.changed(myself);
         }
@@ -224,15 +225,15 @@ impl State {
         let (seed, distribution) = (storage::crypto::random32(), DistributionId::new());
         let commitment = domain::draw::commitment(&seed);
         let approved = |content: Vec<ContentItem>| {
-            let now = crate::system::now();
+            let now = crate::clock::now();
             decide(&event, Command::Approve { commitment, distribution, content }, now).map(|facts| (facts, now))
         };
         // Nothing is painted for what is refused.
         approved(event.content.clone())?;
-        let plan = publishing::plan(&self.shared, &event).await?.ok_or(EventError::StoreRejected)?;
+        let plan = publishing::plan(&self.tools, &event).await?.ok_or(EventError::StoreRejected)?;
         let (facts, now) = approved(plan.content)?;
         let shown = plan.shown;
-        let sealed = self.shared.keys.seal("events.seed", event.id, &seed);
+        let sealed = self.tools.keys.seal("events.seed", event.id, &seed);
         let publications = plan.publications;
         let skips = publications.iter().any(|p| p.mode == Mode::Off);
         let published = publications.iter().map(|p| (p.channel, (p.mode, p.status))).collect();
@@ -254,7 +255,7 @@ impl State {
             }
             Err(e) => return Err(self.failed(myself, e)),
         }
-        self.shared.jobs().wake();
+        self.tools.jobs.wake();
         self.loaded()?.figures.publications = published;
         self.changed(myself);
         if skips {
@@ -266,11 +267,11 @@ impl State {
     /// The owner should know which channels are left out because they are switched off.
     async fn tell_of_skipped(&mut self, id: DistributionId) {
         let Ok(title) = self.loaded().map(|l| l.event.title.clone().unwrap_or_default()) else { return };
-        let read = self.shared.store.run(async move |c| storage::distributions::get(c, id).await);
+        let read = self.tools.store.run(async move |c| storage::distributions::get(c, id).await);
         let Ok(Some(d)) = read.await else { return };
         for p in d.publications.iter().filter(|p| p.mode == Mode::Off) {
             if let Some(notice) = publishing::trouble(&d, p.channel, &title) {
-                crate::notices::tell(&self.shared, notice).await;
+                crate::notices::tell(&self.tools, notice).await;
             }
         }
     }
@@ -280,7 +281,7 @@ impl State {
         let event = &self.loaded()?.event;
         let (Some(distribution), id, owner) = (event.distribution, event.id, event.owner) else { return Ok(()) };
         tracing::info!(event = %id, %who, "recalling what was published");
-        publishing::recall(&self.shared, distribution, id, owner).await?;
+        publishing::recall(&self.tools, distribution, id, owner).await?;
         Ok(())
     }
 
@@ -290,18 +291,18 @@ impl State {
         if status.after(Move::Plan).is_none() {
             return Err(Rejection::WrongState(status).into());
         }
-        let gone = self.shared.store.tx(async move |c| storage::events::delete(c, id).await).await;
+        let gone = self.tools.store.tx(async move |c| storage::events::delete(c, id).await).await;
         let Some(cancelled) = gone.map_err(|e| self.failed(myself, e))? else {
             self.reload(myself).await?;
             let status = self.loaded()?.event.status;
             return Err(Rejection::WrongState(status).into());
         };
         for job in &cancelled {
-            self.shared.jobs().called_off(job).await;
+            job_updates::cancelled(&self.tools, job).await;
         }
         self.phase = Phase::Missing;
-        self.args.known.generation.fetch_add(1, Ordering::AcqRel);
-        self.shared.hub.lose(&Topic::Event(id));
+        self.args.pages.generation.fetch_add(1, Ordering::AcqRel);
+        self.tools.hub.lose(&Topic::Event(id));
         (self.args.idle)();
         Ok(())
     }
@@ -310,7 +311,7 @@ impl State {
     /// before.
     pub(super) async fn erase(&mut self, myself: &ActorRef<Msg>, entry_no: i64) -> Result<bool, EventError> {
         for _ in 0..TRIES {
-            let now = crate::system::now();
+            let now = crate::clock::now();
             match self.store_erasure(entry_no, now).await {
                 Err(EventError::Storage(StorageError::Contended)) => self.reload(myself).await?,
                 Err(EventError::Storage(e)) => return Err(self.failed(myself, e)),
@@ -328,7 +329,7 @@ impl State {
     async fn store_erasure(&mut self, entry_no: i64, now: At) -> Result<Option<Erasure>, EventError> {
         let loaded = self.loaded()?;
         let (before, counted) = (loaded.event.clone(), entry_no <= loaded.returning_to);
-        let erasing = self.shared.store.tx(async move |c| {
+        let erasing = self.tools.store.tx(async move |c| {
             if !before.status.is_open() {
                 storage::events::lock(c, before.id).await?;
             }
@@ -360,7 +361,7 @@ impl State {
             loaded.tally.apply_erasure(version, source, erasure.entry.hour, now);
             loaded.logged(version, before);
             loaded.tally.returning = (loaded.tally.returning - i64::from(erasure.returned)).max(0);
-            self.args.known.latest.fetch_max(version, Ordering::AcqRel);
+            self.args.pages.latest.fetch_max(version, Ordering::AcqRel);
             self.touch(myself, Change::Counted);
         }
         if let Some(PassedOn { fact, after, version }) = erasure.passed_on {
@@ -376,7 +377,7 @@ impl State {
         let Ok(event) = self.loaded().map(|l| l.event.clone()) else { return };
         for fact in facts {
             if let Fact::Forfeited { entry_no, promoted } = fact {
-                crate::notices::tell(&self.shared, passed_on(&event, *entry_no, *promoted)).await;
+                crate::notices::tell(&self.tools, passed_on(&event, *entry_no, *promoted)).await;
             }
         }
     }
@@ -391,8 +392,8 @@ impl State {
         if std::mem::replace(&mut self.working, true) {
             return;
         }
-        let (store, myself) = (self.shared.store.clone(), myself.clone());
-        self.shared.tracker.spawn(async move {
+        let (store, myself) = (self.tools.store.clone(), myself.clone());
+        self.tools.tracker.spawn(async move {
             let result = draw::root(&store, event).await;
             let _ = myself.cast(Msg::Rooted(result));
         });

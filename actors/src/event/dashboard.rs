@@ -78,7 +78,7 @@ impl State {
         // What was found in it is told as what it is.
         let change = self.unpublished.take().max(Some(change)).unwrap_or(change);
         self.last_published = Some(Instant::now());
-        let hub = self.shared.hub.clone();
+        let hub = self.tools.hub.clone();
         let owner_topic = Topic::Event(self.args.id);
         if hub.is_read(&owner_topic) {
             self.count_for_update(myself).await;
@@ -101,7 +101,7 @@ impl State {
     pub(super) async fn refresh(&mut self, myself: &ActorRef<Msg>, generation: u64) {
         let id = self.args.id;
         let Ok(store) = self.loaded().map(|l| l.shop.id) else { return };
-        let read = self.shared.store.run(async move |c| {
+        let read = self.tools.store.run(async move |c| {
             let figures = storage::stats::load(c, id).await?;
             let shop = storage::stores::get(c, store).await?;
             Ok((figures, shop))
@@ -146,7 +146,7 @@ impl State {
         let id = self.args.id;
         let adding = hits.clone();
         let stored = self
-            .shared
+            .tools
             .store
             .tx(async move |c| {
                 storage::stats::add_hits(c, id, &adding).await?;
@@ -172,7 +172,7 @@ impl State {
         if let Ok(l) = self.loaded() {
             l.logged(version, l.tally.version);
         }
-        self.args.known.latest.fetch_max(version, Ordering::AcqRel);
+        self.args.pages.latest.fetch_max(version, Ordering::AcqRel);
     }
 }
 

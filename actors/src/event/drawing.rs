@@ -23,8 +23,8 @@ impl State {
                 self.working = true;
                 let again = myself.clone();
                 let Ok(event) = self.loaded().map(|l| l.event.clone()) else { return };
-                let store = self.shared.store.clone();
-                self.shared.tracker.spawn(async move {
+                let store = self.tools.store.clone();
+                self.tools.tracker.spawn(async move {
                     tokio::time::sleep(RETRY).await;
                     let _ = again.cast(Msg::Rooted(draw::root(&store, event).await));
                 });
@@ -34,7 +34,7 @@ impl State {
         let wanted = self.loaded().is_ok_and(|l| l.event.status == Status::Closed && l.event.root.is_none());
         if wanted {
             let fact = Fact::Rooted { root: domain::event::state::hex(&root), entries };
-            if let Err(e) = self.persist(vec![fact], Who::System, crate::system::now(), None).await {
+            if let Err(e) = self.persist(vec![fact], Who::System, crate::clock::now(), None).await {
                 tracing::warn!(event = %self.args.id, error = %e, "the root was not stored");
                 let _ = self.reload(myself).await;
             }
@@ -74,7 +74,7 @@ impl State {
 
     async fn is_forgone(&self) -> Result<bool, StorageError> {
         let id = self.args.id;
-        self.shared.store.run(async move |c| storage::retention::is_forgone(c, id).await).await
+        self.tools.store.run(async move |c| storage::retention::is_forgone(c, id).await).await
     }
 
     fn next_draw(&mut self, myself: &ActorRef<Msg>) {
@@ -86,9 +86,9 @@ impl State {
         }
         let Ok(event) = self.loaded().map(|l| l.event.clone()) else { return };
         self.working = true;
-        let (shared, myself) = (self.shared.clone(), myself.clone());
-        self.shared.tracker.spawn(async move {
-            let result = pick(&shared, event, &request).await;
+        let (tools, myself) = (self.tools.clone(), myself.clone());
+        self.tools.tracker.spawn(async move {
+            let result = pick(&tools, event, &request).await;
             let _ = myself.cast(Msg::Picked(request, Box::new(result)));
         });
     }
@@ -140,7 +140,7 @@ impl State {
             merkle_root: picked.merkle_root.to_vec(),
             entries: picked.entries,
             visit_weight: event.visit_weight.map(i16::from),
-            at: crate::system::now(),
+            at: crate::clock::now(),
         };
         let numbers: Vec<i64> = picked.drawn.iter().map(|(n, _)| *n).collect();
         let fact = Fact::Drawn { round: 1, winners: i32::try_from(winners).unwrap_or(i32::MAX) };
@@ -158,7 +158,7 @@ impl State {
                 Ok(facts)
             })
         });
-        match self.persist(vec![fact], who, crate::system::now(), Some(extra)).await {
+        match self.persist(vec![fact], who, crate::clock::now(), Some(extra)).await {
             Ok(facts) => Ok(facts),
             // Another node drew: its draw is the one.
             Err(StorageError::Contended | StorageError::Conflict { .. }) => {
@@ -171,14 +171,14 @@ impl State {
 }
 
 async fn pick(
-    shared: &crate::system::Shared,
+    tools: &crate::tools::Tools,
     event: std::sync::Arc<domain::event::Event>,
     request: &DrawRequest,
 ) -> Result<Picked, StorageError> {
     let id = event.id;
-    let sealed = shared.store.run(async move |c| storage::events::seed(c, id).await).await?;
+    let sealed = tools.store.run(async move |c| storage::events::seed(c, id).await).await?;
     let sealed = sealed.ok_or_else(|| StorageError::Corrupt("no seed".into()))?;
-    let plain = shared.keys.open_field("events.seed", id, &sealed)?;
+    let plain = tools.keys.open_field("events.seed", id, &sealed)?;
     let seed = storage::draws::digest(&plain)?;
-    draw::compute(&shared.store, event, seed, request.external, request.alternates).await
+    draw::compute(&tools.store, event, seed, request.external, request.alternates).await
 }

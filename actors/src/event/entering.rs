@@ -2,7 +2,7 @@
 
 use super::{EventError, GATE_TTL, Msg, State, visit_key};
 use crate::entry::{Brought, BroughtVisit, EnterError, Entered, Pending};
-use crate::system::Shared;
+use crate::tools::Tools;
 use domain::event::{Event, Status};
 use domain::visit_code::accepts;
 use domain::visit_guard::PhoneIndex;
@@ -25,12 +25,12 @@ enum VisitVerdict {
 
 /// What this very request was answered before, if it was: whatever became of the event or the code since, a repetition
 /// hears the same.
-async fn stored_before(shared: &Shared, pending: &Pending) -> storage::Result<Option<Entered>> {
+async fn stored_before(tools: &Tools, pending: &Pending) -> storage::Result<Option<Entered>> {
     let (event, phone) = (pending.row.event, pending.row.phone_index);
     let Some(key) = pending.row.request_key else { return Ok(None) };
-    let found = shared.store.run(async move |c| storage::entries::stored_by(c, event, phone, key).await).await?;
+    let found = tools.store.run(async move |c| storage::entries::stored_by(c, event, phone, key).await).await?;
     Ok(found.map(|found| {
-        let receipt = crate::entry::receipt(&shared.keys, found.id);
+        let receipt = crate::entry::receipt(&tools.keys, found.id);
         Entered { entry_no: found.entry_no, receipt, entered_at: found.entered_at }
     }))
 }
@@ -40,8 +40,8 @@ impl State {
     pub(super) async fn enter(&mut self, myself: &ActorRef<Msg>, pending: Pending, brought: Brought) {
         let status = match self.loaded() {
             Ok(l) => l.event.status,
-            Err(EventError::NotFound) => return pending.refuse_or(Err(EnterError::NotFound)),
-            Err(_) => return pending.refuse_or(Err(EnterError::Overloaded)),
+            Err(EventError::NotFound) => return pending.reply(Err(EnterError::NotFound)),
+            Err(_) => return pending.reply(Err(EnterError::Overloaded)),
         };
         if status != Status::Live
             && let Some(refusal) = self.refusal(myself, status).await
@@ -51,7 +51,7 @@ impl State {
         if brought.outdated {
             return self.refuse_unless_stored(pending, EnterError::NoticeChanged);
         }
-        if self.erasures.exhausted(&pending.row.phone_index, crate::system::now()) {
+        if self.erasures.exhausted(&pending.row.phone_index, crate::clock::now()) {
             return self.refuse_unless_stored(pending, EnterError::ErasedTooOften);
         }
         match brought.visit {
@@ -80,29 +80,26 @@ impl State {
     }
 
     fn submit(&self, pending: Pending) {
-        match self.args.events.journal() {
-            Some(journal) => journal.submit(pending),
-            None => pending.refuse_or(Err(EnterError::Overloaded)),
-        }
+        self.args.journal.submit(pending);
     }
 
     /// Storage is asked on the side, for everybody else's entries wait behind this one.
     fn refuse_unless_stored(&self, pending: Pending, refusal: EnterError) {
-        let shared = self.shared.clone();
-        self.shared.tracker.spawn(async move {
-            let stored = stored_before(&shared, &pending).await.ok().flatten();
-            pending.refuse_or(stored.ok_or(refusal));
+        let tools = self.tools.clone();
+        self.tools.tracker.spawn(async move {
+            let stored = stored_before(&tools, &pending).await.ok().flatten();
+            pending.reply(stored.ok_or(refusal));
         });
     }
 
     /// Judges a code or token; a typed one only while not too many were wrong.
     fn judge(&mut self, phone: &PhoneIndex, visit: &BroughtVisit) -> VisitVerdict {
-        let (now, typed) = (crate::system::now(), visit.is_typed());
+        let (now, typed) = (crate::clock::now(), visit.is_typed());
         if typed && !self.visit_guard.judges(phone, &visit.address, now) {
             return VisitVerdict::Unjudged;
         }
         let voided = self.loaded().map_or(0, |l| l.event.visit_papers);
-        if accepts(&visit_key(&self.shared, self.args.id), &visit.claim, voided, now) {
+        if accepts(&visit_key(&self.tools, self.args.id), &visit.claim, voided, now) {
             self.visit_guard.right(visit.address, now);
             return VisitVerdict::Visited;
         }
@@ -115,14 +112,14 @@ impl State {
     /// Answers a repetition without judging its typed code, on the side; any other entry comes back to be judged. A code that
     /// was judged first and forgiven afterwards could be guessed for ever under one stored key.
     fn judge_unless_stored(&self, myself: &ActorRef<Msg>, pending: Pending, visit: BroughtVisit) {
-        let (shared, myself) = (self.shared.clone(), myself.clone());
-        self.shared.tracker.spawn(async move {
-            match stored_before(&shared, &pending).await {
-                Ok(Some(stored)) => pending.refuse_or(Ok(stored)),
+        let (tools, myself) = (self.tools.clone(), myself.clone());
+        self.tools.tracker.spawn(async move {
+            match stored_before(&tools, &pending).await {
+                Ok(Some(stored)) => pending.reply(Ok(stored)),
                 Ok(None) => {
                     let _ = myself.cast(Msg::JudgeVisit(Box::new(pending), visit));
                 }
-                Err(_) => pending.refuse_or(Err(EnterError::Overloaded)),
+                Err(_) => pending.reply(Err(EnterError::Overloaded)),
             }
         });
     }
@@ -134,9 +131,9 @@ impl State {
         if self.guessing_told.swap(true, Ordering::AcqRel) {
             return;
         }
-        let (shared, told) = (self.shared.clone(), self.guessing_told.clone());
-        self.shared.tracker.spawn(async move {
-            if !crate::notices::tell_once(&shared, guessing(&event), event.id).await {
+        let (tools, told) = (self.tools.clone(), self.guessing_told.clone());
+        self.tools.tracker.spawn(async move {
+            if !crate::notices::tell_once(&tools, guessing(&event), event.id).await {
                 told.store(false, Ordering::Release);
             }
         });
@@ -144,7 +141,7 @@ impl State {
 
     /// Storage takes no entries of an event that this actor believes in.
     pub(super) fn shut(&mut self, myself: &ActorRef<Msg>) {
-        if self.loaded().is_ok_and(|l| l.event.status == Status::Live && !l.event.is_over(crate::system::now())) {
+        if self.loaded().is_ok_and(|l| l.event.status == Status::Live && !l.event.is_over(crate::clock::now())) {
             self.behind(myself);
         }
     }
@@ -183,7 +180,7 @@ impl State {
             return Ok(Some(gate));
         }
         let id = self.args.id;
-        let gate = self.shared.store.run(async move |c| storage::entries::gate(c, id).await).await?;
+        let gate = self.tools.store.run(async move |c| storage::entries::gate(c, id).await).await?;
         self.gate = gate.map(|gate| (Instant::now(), gate));
         Ok(gate)
     }

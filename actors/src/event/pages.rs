@@ -20,7 +20,7 @@ use storage::cache::ttl::DASHBOARD;
 
 /// What outlives a message: read by handles without asking.
 #[derive(Default)]
-pub(crate) struct Known {
+pub(crate) struct EventPages {
     /// Whose event it is; unset until loaded.
     pub(crate) owner: OnceLock<UserId>,
     /// The newest version of the event's log that anybody was told of.
@@ -51,7 +51,7 @@ pub struct Public {
     pub english: Bytes,
 }
 
-impl Known {
+impl EventPages {
     fn current<T>(&self, page: &RwLock<Option<Arc<Page<T>>>>) -> Option<Arc<Page<T>>> {
         let page = page.read().clone()?;
         let current = page.version >= self.latest.load(Ordering::Acquire)
@@ -147,7 +147,7 @@ impl State {
     /// The analytics, and whether they were made for this question: not when whoever asked before had them made.
     pub(super) async fn analytics(&mut self, myself: &ActorRef<Msg>) -> Result<(Arc<Page<Bytes>>, bool), EventError> {
         if !self.loaded()?.stale
-            && let Some(page) = self.args.known.analytics()
+            && let Some(page) = self.args.pages.analytics()
         {
             return Ok((page, false));
         }
@@ -156,20 +156,20 @@ impl State {
             self.count_later(myself);
         }
         metrics::counter!("dashboard_loads_total").increment(1);
-        let (hub, generation) = (self.shared.hub.clone(), self.generation);
+        let (hub, generation) = (self.tools.hub.clone(), self.generation);
         let l = self.loaded()?;
         let d = super::dashboard::dashboard(l);
         let body = view::analytics(&l.event, &d, &hub.position(l.tally.version), l.tally.at.unwrap_or_else(Utc::now));
         let page = Page::new(l.tally.version, generation, Bytes::from(body.to_string()));
         let page = Arc::new(if counted { page } else { page.passing() });
-        *self.args.known.analytics.write() = Some(page.clone());
+        *self.args.pages.analytics.write() = Some(page.clone());
         Ok((page, true))
     }
 
     /// The public page; made anew unless whoever asked before had it made.
     pub(super) async fn public(&mut self, myself: &ActorRef<Msg>) -> Result<Arc<Page<Public>>, EventError> {
         if !self.loaded()?.stale
-            && let Some(page) = self.args.known.public()
+            && let Some(page) = self.args.pages.public()
         {
             return Ok(page);
         }
@@ -184,7 +184,7 @@ impl State {
         let listed = !l.event.status.is_drafting() && l.event.commitment.is_some();
         let public = Public { listed, korean, english: Bytes::from(body.to_string()) };
         let page = Arc::new(Page::new(l.tally.version, generation, public));
-        *self.args.known.public.write() = Some(page.clone());
+        *self.args.pages.public.write() = Some(page.clone());
         Ok(page)
     }
 }
@@ -195,19 +195,19 @@ mod tests {
 
     #[test]
     fn a_page_is_current_until_anything_newer_is_known() {
-        let known = Known::default();
-        assert!(known.analytics().is_none());
-        known.keep_analytics(3, 0, Bytes::from_static(b"{}"));
-        assert!(known.analytics().is_some());
-        known.latest.store(3, Ordering::Release);
-        assert!(known.analytics().is_some(), "it shows version 3");
-        known.latest.store(4, Ordering::Release);
-        assert!(known.analytics().is_none(), "somebody was told of version 4");
-        known.keep_analytics(4, 0, Bytes::from_static(b"{}"));
-        assert!(known.analytics().is_some());
-        known.generation.fetch_add(1, Ordering::AcqRel);
-        assert!(known.analytics().is_none(), "the shop was renamed");
-        known.keep_analytics(9, 0, Bytes::from_static(b"{}"));
-        assert!(known.analytics().is_none(), "what was kept before the edit");
+        let pages = EventPages::default();
+        assert!(pages.analytics().is_none());
+        pages.keep_analytics(3, 0, Bytes::from_static(b"{}"));
+        assert!(pages.analytics().is_some());
+        pages.latest.store(3, Ordering::Release);
+        assert!(pages.analytics().is_some(), "it shows version 3");
+        pages.latest.store(4, Ordering::Release);
+        assert!(pages.analytics().is_none(), "somebody was told of version 4");
+        pages.keep_analytics(4, 0, Bytes::from_static(b"{}"));
+        assert!(pages.analytics().is_some());
+        pages.generation.fetch_add(1, Ordering::AcqRel);
+        assert!(pages.analytics().is_none(), "the shop was renamed");
+        pages.keep_analytics(9, 0, Bytes::from_static(b"{}"));
+        assert!(pages.analytics().is_none(), "what was kept before the edit");
     }
 }

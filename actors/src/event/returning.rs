@@ -64,7 +64,7 @@ impl State {
 
     /// Readers shall see the rest, too.
     pub(super) fn count_later(&mut self, myself: &ActorRef<Msg>) {
-        if self.shared.hub.is_read(&Topic::Event(self.args.id)) && !std::mem::replace(&mut self.returning.due, true) {
+        if self.tools.hub.is_read(&Topic::Event(self.args.id)) && !std::mem::replace(&mut self.returning.due, true) {
             myself.send_after(CONFLATE, || Msg::CountDue);
         }
     }
@@ -79,7 +79,7 @@ impl State {
         self.returning.due = false;
         let id = self.args.id;
         // What is about to be published counts for itself.
-        if self.unpublished.is_some() || !self.shared.hub.is_read(&Topic::Event(id)) {
+        if self.unpublished.is_some() || !self.tools.hub.is_read(&Topic::Event(id)) {
             return;
         }
         self.count_for_update(myself).await;
@@ -88,7 +88,7 @@ impl State {
         if self.returning.due || !news {
             return;
         }
-        match self.shared.store.run(async move |c| storage::events::log_fact(c, id).await).await {
+        match self.tools.store.run(async move |c| storage::events::log_fact(c, id).await).await {
             Ok(version) => {
                 self.logged(version);
                 self.touch(myself, Change::Counted);
@@ -105,7 +105,7 @@ impl State {
         }
         let (event, store, to) = (l.event.id, l.event.store, last.min(from + STEP - 1));
         let found =
-            self.shared.store.run(async move |c| storage::tally::returning(c, event, store, from, to).await).await?;
+            self.tools.store.run(async move |c| storage::tally::returning(c, event, store, from, to).await).await?;
         let l = self.loaded()?;
         l.tally.returning += found.unwrap_or(0);
         l.returning_to = if found.is_some() { to } else { last };

@@ -1,7 +1,7 @@
 //! Opening and closing in time, by the database's clock; and leaving when nobody needs the actor.
 
 use super::{EventError, IDLE, IDLE_CHECK, IDLE_DRAFT, LOAD_RETRY, Msg, Phase, State};
-use crate::system::now;
+use crate::clock::now;
 use domain::event::{Command, Event, Status, Who};
 use domain::time::Instant as At;
 use ractor::ActorRef;
@@ -68,7 +68,7 @@ impl State {
     /// Opens or closes when the database says that it is time. True: it did.
     pub(super) async fn pass_time(&mut self, myself: &ActorRef<Msg>) -> Result<bool, EventError> {
         let (id, status) = self.loaded().map(|l| (l.event.id, l.event.status))?;
-        let gate = self.shared.store.run(async move |c| storage::entries::gate(c, id).await).await?;
+        let gate = self.tools.store.run(async move |c| storage::entries::gate(c, id).await).await?;
         let Some(gate) = gate else { return Ok(false) };
         let command = match status {
             Status::Scheduled if gate.begun => Command::Open,

@@ -39,7 +39,7 @@ impl Loaded {
 
 pub(super) async fn load(run: &Run) -> Result<Option<Loaded>, StorageError> {
     let Some(id) = distribution_of(&run.job.input) else { return Ok(None) };
-    run.shared
+    run.tools
         .store
         .run(async move |c| {
             let Some(distribution) = storage::distributions::get(c, id).await? else { return Ok(None) };
@@ -75,7 +75,7 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
             .map_err(|e| tracing::warn!(channel = %p.channel, error = %e, "its picture cannot be read"))?;
         let lease = (run.job.id, run.job.epoch);
         let distribution = loaded.distribution.id;
-        run.shared.channels.publish(Task { distribution, publication: p.clone(), post, lease }).await.map_err(drop)
+        run.channels.publish(Task { distribution, publication: p.clone(), post, lease }).await.map_err(drop)
     });
     let settled: Vec<Result<_, ()>> = futures_util::future::join_all(tasks).await;
     if settled.iter().any(Result::is_err) {
@@ -91,14 +91,14 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
     if settled && statuses(&after.distribution) != statuses(&loaded.distribution) {
         // What went out is what is paid for.
         let event = after.distribution.event;
-        let version = run.shared.store.run(async move |c| storage::events::log_fact(c, event).await).await?;
-        run.shared.events().get(event).refresh(version).await;
+        let version = run.tools.store.run(async move |c| storage::events::log_fact(c, event).await).await?;
+        run.events.get(event).refresh(version).await;
     }
     Ok(End::Succeeded { result: crate::view::distribution(&after.distribution), fallback: None })
 }
 
 pub(super) fn post(run: &Run, l: &Loaded, p: &Publication) -> Post {
-    let link = publishing::tracking_link(&run.shared.public_url, &l.event.slug, p.channel);
+    let link = publishing::tracking_link(&run.tools.public_url, &l.event.slug, p.channel);
     let picture = l.picture(p.channel);
     Post {
         request_key: p.request_key,
@@ -107,7 +107,7 @@ pub(super) fn post(run: &Run, l: &Loaded, p: &Publication) -> Post {
         text: publishing::text(&l.event, &l.shop, &link),
         link,
         picture: None,
-        image_url: picture.map(|i| format!("{}/images/{}", run.shared.public_url, i.name)),
+        image_url: picture.map(|i| format!("{}/images/{}", run.tools.public_url, i.name)),
         shop: l.shop.name.clone(),
         region: l.shop.region.to_string(),
         starts_at: l.event.starts_at.unwrap_or(l.event.created_at),
@@ -120,7 +120,7 @@ pub(super) fn post(run: &Run, l: &Loaded, p: &Publication) -> Post {
 async fn picture(run: &Run, l: &Loaded, channel: Channel) -> Result<Option<Bytes>, StorageError> {
     match l.picture(channel) {
         Some(image) if channel == Channel::Naver && image.name.ends_with(".jpg") => {
-            crate::pictures::file(&run.shared, &image.name).await
+            crate::pictures::file(&run.tools, &image.name).await
         }
         _ => Ok(None),
     }

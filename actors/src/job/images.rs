@@ -44,7 +44,7 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
             json!({"code": "input", "messageKo": "요청을 읽을 수 없습니다.", "messageEn": "The request cannot be read."}),
         ));
     };
-    let read = run.shared.store.run(async move |c| {
+    let read = run.tools.store.run(async move |c| {
         let event = storage::events::get(c, id).await?;
         let shop = match &event {
             Some(e) => storage::stores::get(c, e.store).await?,
@@ -63,15 +63,15 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
         run.progress(percent(images.len(), total, 5), "drawing", None).await?;
         let background = background(run, &shop, &event, *style).await;
         stood_in |= background.is_none();
-        mode = background.as_ref().map(|(_, painter)| run.shared.upstreams.mode(*painter)).or(mode);
+        mode = background.as_ref().map(|(_, painter)| run.tools.upstreams.mode(*painter)).or(mode);
         for platform in &input.platforms {
             // Drawing takes long: the plan may have changed meanwhile.
-            let now = run.shared.store.run(async move |c| storage::events::get(c, id).await);
+            let now = run.tools.store.run(async move |c| storage::events::get(c, id).await);
             let event = now.await?.unwrap_or_else(|| event.clone());
             let image =
                 compose(run, &event, &shop, *style, *platform, background.as_ref().map(|(name, _)| name.as_str()))
                     .await?;
-            let shown = crate::view::image(&image, &run.shared.public_url);
+            let shown = crate::view::image(&image, &run.tools.public_url);
             images.push(shown.clone());
             run.progress(percent(images.len(), total, 0), "composing", Some(("image.ready", json!({"image": shown}))))
                 .await?;
@@ -94,17 +94,17 @@ async fn background(run: &Run, shop: &Shop, event: &Event, style: Style) -> Opti
     let seed: u32 = rand::random::<u32>() >> 1;
     let (png, painter) = draw(run, shop, &words, seed).await?;
     let name = format!("{}.png", crate::pictures::unguessable());
-    store_object(&run.shared, &name, png.to_vec()).await.ok()?;
+    store_object(&run.tools, &name, png.to_vec()).await.ok()?;
     Some((name, painter))
 }
 
 /// Asks the picture models in turn; one that refuses is asked once more, without the season and the mood.
 async fn draw(run: &Run, shop: &Shop, words: &str, seed: u32) -> Option<(bytes::Bytes, Upstream)> {
-    let upstreams = &run.shared.upstreams;
+    let upstreams = &run.tools.upstreams;
     let deadline = tokio::time::Instant::now() + DRAWING;
     for (upstream, painter) in upstreams.usable(&upstreams.painters) {
         for words in [words, prompt::PLAIN_PICTURE] {
-            let drawing = run.shared.breakers.retrying(*upstream, || painter.draw(words, prompt::NEGATIVE, seed));
+            let drawing = run.breakers.retrying(*upstream, || painter.draw(words, prompt::NEGATIVE, seed));
             let drawn = tokio::time::timeout_at(deadline, drawing).await.ok()?;
             let call = PaidCall {
                 store: Some(shop.id),
@@ -134,7 +134,7 @@ async fn draw(run: &Run, shop: &Shop, words: &str, seed: u32) -> Option<(bytes::
 pub(super) async fn record(run: &Run, call: PaidCall) {
     metrics::counter!("upstream_cost_won_total", "upstream" => call.upstream)
         .increment((call.cost_centiwon / 100) as u64);
-    let stored = run.shared.store.run(async move |c| storage::offers::record_call(c, call).await).await;
+    let stored = run.tools.store.run(async move |c| storage::offers::record_call(c, call).await).await;
     if let Err(e) = stored {
         tracing::warn!(error = %e, "a paid call was not recorded");
     }
@@ -167,5 +167,5 @@ async fn compose(
         own_headline: false,
         own_body: false,
     };
-    make_picture(&run.shared, event.owner, what).await
+    make_picture(&run.tools, event.owner, what).await
 }

@@ -68,8 +68,8 @@ async fn take_back(run: &Run, loaded: &Loaded, p: &Publication) -> Result<Taken,
     let Some(external) = p.external_id.clone().filter(|_| p.mode.calls()) else {
         return Ok(Taken::Back);
     };
-    let client = run.shared.upstreams.channel(channel);
-    match run.shared.breakers.once(channel.into(), client.recall(&external, &p.remote)).await {
+    let client = run.tools.upstreams.channel(channel);
+    match run.breakers.once(channel.into(), client.recall(&external, &p.remote)).await {
         Ok(Recall::Done) => settle(run, d, channel, p.status).await,
         Err(e) if is_passing(e.class) => Ok(Taken::NotYet),
         Ok(Recall::Impossible) | Err(_) => {
@@ -81,9 +81,9 @@ async fn take_back(run: &Run, loaded: &Loaded, p: &Publication) -> Result<Taken,
 
 /// Asks first whether there is anything to take back.
 async fn settle_unknown(run: &Run, loaded: &Loaded, p: &Publication) -> Result<Taken, StorageError> {
-    let client = run.shared.upstreams.channel(p.channel);
+    let client = run.tools.upstreams.channel(p.channel);
     let post = super::distribution::post(run, loaded, p);
-    match run.shared.breakers.once(p.channel.into(), client.find(&post)).await {
+    match run.breakers.once(p.channel.into(), client.find(&post)).await {
         Ok(None) => settle(run, &loaded.distribution, p.channel, p.status).await,
         Ok(Some(Published::Out { id, .. } | Published::InReview { id } | Published::HandedOver { id, .. })) => {
             let change = Change { external_id: Some(id), ..Change::to(PublicationStatus::Published) };
@@ -136,7 +136,7 @@ async fn write(
 ) -> Result<bool, StorageError> {
     let (id, owner) = (d.id, d.owner);
     let changed = run
-        .shared
+        .tools
         .store
         .tx(async move |c| {
             let changed = storage::distributions::change(c, id, channel, &[from], None, change).await?;
@@ -147,9 +147,9 @@ async fn write(
         })
         .await?;
     let Some(((d, ended), told)) = changed else { return Ok(false) };
-    crate::publishing::announce(&run.shared, &d, channel, ended);
+    crate::publishing::announce(&run.tools, &d, channel, ended);
     if let Some(notice) = told {
-        crate::notices::publish(&run.shared, owner, &notice);
+        crate::notices::publish(&run.tools, owner, &notice);
     }
     Ok(true)
 }

@@ -50,7 +50,7 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
     let mut mode = None;
     let (proposal, source, as_of) = match ask(run, &input, industry).await {
         Ok((proposal, model)) => {
-            mode = Some(run.shared.upstreams.mode(model));
+            mode = Some(run.tools.upstreams.mode(model));
             (proposal, OfferSource::Model, Utc::now())
         }
         Err(e) => {
@@ -73,14 +73,14 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
     if source == OfferSource::Model {
         let cached = serde_json::to_vec(&result).unwrap_or_default();
         let ttl = storage::cache::ttl::RECOMMENDATION;
-        run.shared.cache.set(&format!("ai:recommendation:{key}"), cached.into(), ttl).await;
+        run.tools.cache.set(&format!("ai:recommendation:{key}"), cached.into(), ttl).await;
     }
     Ok(End::Succeeded { result, fallback: reason.map(|r| fallback(r, Some(as_of))) })
 }
 
 /// Asks the models in turn, within a limit that leaves time for the stand-in.
 async fn ask(run: &Run, input: &Input, industry: &Industry) -> Result<(Proposal, Upstream), UpstreamError> {
-    let upstreams = &run.shared.upstreams;
+    let upstreams = &run.tools.upstreams;
     let mut last = UpstreamError::new(ErrorClass::Transient, "no model may be asked");
     let deadline = tokio::time::Instant::now() + ASKING;
     for (upstream, model) in upstreams.usable(&upstreams.models) {
@@ -117,7 +117,7 @@ async fn ask_one(
             }
             answered
         };
-        let answered = run.shared.breakers.retrying(upstream, call).await;
+        let answered = run.breakers.retrying(upstream, call).await;
         let completion = match answered {
             Ok(completion) => completion,
             Err(e) if e.class == ErrorClass::Refused => {
@@ -173,7 +173,7 @@ async fn stand_in(
     industry: &Industry,
 ) -> Result<(Proposal, OfferSource, Instant), StorageError> {
     let wanted = key.to_owned();
-    let good = run.shared.store.run(async move |c| offers::last_good(c, &wanted).await).await?;
+    let good = run.tools.store.run(async move |c| offers::last_good(c, &wanted).await).await?;
     Ok(match good {
         Some((proposal, as_of)) => (proposal, OfferSource::LastGood, as_of),
         None => (
@@ -192,7 +192,7 @@ async fn store(
     as_of: Instant,
 ) -> Result<(), StorageError> {
     let (event, key, proposal) = (run.job.event, key.to_owned(), proposal.clone());
-    run.shared
+    run.tools
         .store
         .run(async move |c| offers::insert(c, event, &key, prompt::RECOMMENDATION, source, &proposal, as_of).await)
         .await

@@ -12,7 +12,7 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
             json!({"code": "input", "messageKo": "요청을 읽을 수 없습니다.", "messageEn": "The request cannot be read."}),
         ));
     };
-    let found = run.shared.store.run(async move |c| storage::distributions::of_event(c, event).await).await?;
+    let found = run.tools.store.run(async move |c| storage::distributions::of_event(c, event).await).await?;
     let Some(distribution) = found else {
         return Ok(End::Failed(
             json!({"code": "event-gone", "messageKo": "이벤트가 없습니다.", "messageEn": "The event is gone."}),
@@ -21,15 +21,15 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
     let asked = published(&distribution).into_iter().filter(|(_, p)| p.mode.calls()).filter_map(|(channel, p)| {
         let external = p.external_id?;
         Some(async move {
-            let client = run.shared.upstreams.channel(channel);
-            let figures = run.shared.breakers.once(channel.into(), client.stats(event.0, &external)).await;
+            let client = run.tools.upstreams.channel(channel);
+            let figures = run.breakers.once(channel.into(), client.stats(event.0, &external)).await;
             (channel, figures.inspect_err(|e| tracing::info!(channel = channel.code(), error = %e, "no figures")).ok())
         })
     });
     let answers = futures_util::future::join_all(asked).await;
     let n = answers.len();
     let version = run
-        .shared
+        .tools
         .store
         .tx(async move |c| {
             for (channel, figures) in answers {
@@ -38,6 +38,6 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
             storage::events::log_fact(c, event).await
         })
         .await?;
-    run.shared.events().get(event).refresh(version).await;
+    run.events.get(event).refresh(version).await;
     Ok(End::Succeeded { result: json!({"channels": n}), fallback: None })
 }

@@ -2,18 +2,19 @@
 
 use super::Run;
 use crate::event::{EventError, REJECTED};
-use crate::system::{Handles, Shared};
+use crate::events::Events;
 use crate::tax_calls::TaxCaller;
+use crate::tools::Tools;
 use clients::nts::NtsVerdict;
 use domain::channel::{Mode, Upstream};
 use domain::event::{Command, Who};
-use domain::ids::{StoreId, UserId};
+use domain::ids::UserId;
 use serde_json::json;
 use std::time::Duration;
 use storage::StorageError;
 use storage::jobs::End;
 use storage::notices::{NewNotice, insert};
-use storage::stores::{Shop, Verification};
+use storage::stores::Verification;
 
 /// Between two looks whether the tax service was switched on again.
 const SWITCHED_OFF: Duration = Duration::from_secs(3_600);
@@ -27,34 +28,33 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
             json!({"code": "input", "messageKo": "요청을 읽을 수 없습니다.", "messageEn": "The request cannot be read."}),
         ));
     };
-    let keys = run.shared.keys.clone();
-    let found = run.shared.store.run(async move |c| storage::users::get(c, &keys, user).await).await?;
+    let keys = run.tools.keys.clone();
+    let found = run.tools.store.run(async move |c| storage::users::get(c, &keys, user).await).await?;
     let Some(account) = found else {
         return Ok(End::Failed(
             json!({"code": "user-gone", "messageKo": "계정이 없습니다.", "messageEn": "The account is gone."}),
         ));
     };
-    let shop = run.shared.store.run(async move |c| storage::stores::newest(c, user).await).await?;
+    let shop = run.tools.store.run(async move |c| storage::stores::newest(c, user).await).await?;
     match shop.map(|shop| shop.verification) {
         Some(Verification::Pending) => {}
         // Decided, maybe by an attempt that was cut off before everything had stopped.
         decided => {
             if decided == Some(Verification::Rejected) {
-                stop(&run.shared, user).await?;
+                stop(&run.tools, &run.events, user).await?;
             }
             return Ok(End::Succeeded { result: json!({"settled": true}), fallback: None });
         }
     }
-    if !run.shared.upstreams.mode(Upstream::Nts).calls() {
+    if !run.tools.upstreams.mode(Upstream::Nts).calls() {
         return Ok(End::Released(SWITCHED_OFF));
     }
     let today = domain::time::kst_day(chrono::Utc::now());
-    if !run.shared.tax_calls.take(TaxCaller::Retry, today) {
+    if !run.tools.tax_calls.take(TaxCaller::Retry, today) {
         return Ok(End::Released(NO_CALLS_LEFT));
     }
-    let nts = &run.shared.upstreams.nts;
+    let nts = &run.tools.upstreams.nts;
     let asked = run
-        .shared
         .breakers
         // The job is the retry: there is one layer of it on every path.
         .once(Upstream::Nts, nts.validate(&account.business, account.opened_on, account.name.expose()))
@@ -65,11 +65,11 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
                 NtsVerdict::Open => Verification::Verified,
                 NtsVerdict::Closed | NtsVerdict::Mismatch => Verification::Rejected,
             };
-            settle(&run.shared, user, verdict, Some(run.shared.upstreams.mode(Upstream::Nts))).await?;
+            settle(&run.tools, &run.events, user, verdict, Some(run.tools.upstreams.mode(Upstream::Nts))).await?;
         }
         Err(e) => {
             if e.is_unsent() {
-                run.shared.tax_calls.give_back(today);
+                run.tools.tax_calls.give_back(today);
             }
             tracing::info!(job = %run.job.id, error = %e, "the tax service did not answer");
             return Ok(run.again(
@@ -82,30 +82,16 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
     Ok(End::Succeeded { result: json!({"settled": true}), fallback: None })
 }
 
-impl Handles {
-    /// Decides from documents what the tax service could not, or got wrong: for every shop of its owner. The shop as it was, and
-    /// whether that changed anything; `None`: there is no such shop.
-    ///
-    /// # Errors
-    /// Whatever the database said. The verdict may stand all the same: repeated, it stops what was not stopped.
-    pub async fn verify_by_hand(&self, store: StoreId, right: bool) -> Result<Option<(Shop, bool)>, StorageError> {
-        let shop = self.shared.store.run(async move |c| storage::stores::get(c, store).await).await?;
-        let Some(shop) = shop else { return Ok(None) };
-        let verdict = if right { Verification::Verified } else { Verification::Rejected };
-        let changed = settle(&self.shared, shop.user, verdict, None).await?;
-        Ok(Some((shop, changed)))
-    }
-}
-
 /// Records a verdict, of the tax service in its `mode` or of an operator, tells the owner once, and stops what a rejected shop
 /// runs. Did it change anything?
-async fn settle(
-    shared: &Shared,
+pub(crate) async fn settle(
+    tools: &Tools,
+    events: &Events,
     user: UserId,
     verdict: Verification,
     mode: Option<Mode>,
 ) -> Result<bool, StorageError> {
-    let stored = shared
+    let stored = tools
         .store
         .tx(async move |c| {
             storage::stores::hold(c, user).await?;
@@ -114,21 +100,21 @@ async fn settle(
         })
         .await?;
     if let Some(told) = &stored {
-        crate::notices::publish(shared, user, told);
+        crate::notices::publish(tools, user, told);
     }
     if verdict == Verification::Rejected {
-        stop(shared, user).await?;
+        stop(tools, events, user).await?;
     }
     Ok(stored.is_some())
 }
 
 /// Pauses what a rejected shop runs. What could not be paused is an error, for whoever tries again.
-async fn stop(shared: &Shared, user: UserId) -> Result<(), StorageError> {
-    let live = shared.store.run(async move |c| storage::stores::live_events(c, user).await).await?;
+async fn stop(tools: &Tools, events: &Events, user: UserId) -> Result<(), StorageError> {
+    let live = tools.store.run(async move |c| storage::stores::live_events(c, user).await).await?;
     let mut outcome = Ok(());
     for id in live {
         let pause = Command::Pause { reason: Some(REJECTED.into()) };
-        match shared.events().get(id).command(Who::System, pause, None).await {
+        match events.get(id).command(Who::System, pause, None).await {
             // No longer open.
             Ok(_) | Err(EventError::Rejected(_)) => {}
             Err(EventError::Storage(e)) => outcome = Err(e),

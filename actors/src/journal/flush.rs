@@ -84,10 +84,10 @@ fn store(deps: &Arc<Deps>, lane: Lane, batch: Vec<Pending>) -> BoxFuture<'_, Jud
         }
         // Who waits in the side lane waits for somebody's lock, not for storage.
         if let (Lane::Main, Some(oldest)) = (lane, tickets.first()) {
-            deps.events.paced(oldest.since.elapsed());
+            deps.listener.batch_taken(oldest.since.elapsed());
         }
         // The unit of work has ended: nobody else holds the rows.
-        let rows = Arc::try_unwrap(rows).unwrap_or_else(|shared| shared.to_vec());
+        let rows = Arc::try_unwrap(rows).unwrap_or_else(|tools| tools.to_vec());
         match written {
             Ok(stored) => {
                 tell(deps, stored.commits, stored.before);
@@ -150,10 +150,10 @@ async fn write(store: &Store, lane: Lane, rows: &Arc<Vec<NewEntry>>) -> (Result<
 fn tell(deps: &Deps, commits: Vec<(EventId, Commit)>, before: Vec<(EventId, i64)>) {
     tracing::trace!(target: "journal", point = "stored");
     for (event, commit) in commits {
-        deps.events.committed(event, commit);
+        deps.listener.committed(event, commit);
     }
     for (event, version) in before {
-        deps.events.overlooked(event, version);
+        deps.listener.overlooked(event, version);
     }
     tracing::trace!(target: "journal", point = "told");
 }
@@ -163,7 +163,7 @@ fn tell_shut(deps: &Deps, rows: &[NewEntry], verdicts: &[Option<Verdict>]) {
     let shut = |v: &Option<Verdict>| matches!(v, Some(Verdict::NotOpen | Verdict::Ended));
     let events = rows.iter().zip(verdicts).filter(|(_, v)| shut(v)).map(|(row, _)| row.event);
     for event in events.collect::<BTreeSet<_>>() {
-        deps.events.shut(event);
+        deps.listener.gate_shut(event);
     }
 }
 
@@ -184,7 +184,7 @@ fn judge(rows: Vec<NewEntry>, tickets: Vec<Ticket>, verdicts: Vec<Option<Verdict
 
 /// A few at a time; in a storm spread over the time that the next batch takes.
 async fn answer(deps: &Deps, answers: Vec<Answer>, took: Duration) {
-    let storm = deps.events.is_full();
+    let storm = deps.listener.is_full();
     let at_once = if storm { share(answers.len(), took) } else { AT_ONCE };
     let mut breath = tokio::time::interval(BREATH);
     let mut answers = answers.into_iter().peekable();

@@ -1,7 +1,7 @@
 //! Deletes pictures that nothing shows any more, and the files of rows that were deleted or never came; a bounded number at a
 //! time.
 
-use crate::system::{Handles, Shared};
+use crate::tools::Tools;
 use storage::Result;
 use storage::objects::DueDeletion;
 
@@ -16,21 +16,10 @@ const MAX_STATEMENTS: usize = 20;
 /// Five minutes before a file that could not be deleted is tried again.
 const RETRY_SECONDS: i32 = 300;
 
-impl Handles {
-    /// Deletes what no picture and no publication uses, as housekeeping does by itself at the start and every five minutes.
-    ///
-    /// # Errors
-    /// The database does not answer.
-    pub async fn sweep_pictures(&self) -> Result<()> {
-        drop_superseded(&self.shared).await?;
-        delete_files(&self.shared).await
-    }
-}
-
 /// Deletes versions that were superseded long enough ago and that no publication shows. Their files follow.
-pub(crate) async fn drop_superseded(shared: &Shared) -> Result<()> {
+pub(crate) async fn drop_superseded(tools: &Tools) -> Result<()> {
     for _ in 0..MAX_STATEMENTS {
-        let deleted = shared.store.run(async move |c| {
+        let deleted = tools.store.run(async move |c| {
             storage::images::delete_superseded(c, SUPERSEDED_GRACE_SECONDS, ROWS_PER_STATEMENT).await
         });
         if (deleted.await? as i64) < ROWS_PER_STATEMENT {
@@ -41,12 +30,12 @@ pub(crate) async fn drop_superseded(shared: &Shared) -> Result<()> {
 }
 
 /// Deletes files whose time has come and that no picture uses.
-pub(crate) async fn delete_files(shared: &Shared) -> Result<()> {
-    let due = shared.store.run(async move |c| storage::objects::due_deletions(c, MAX_FILES_PER_LOOK).await).await?;
+pub(crate) async fn delete_files(tools: &Tools) -> Result<()> {
+    let due = tools.store.run(async move |c| storage::objects::due_deletions(c, MAX_FILES_PER_LOOK).await).await?;
     let Some(as_of) = due.first().map(|d| d.as_of) else { return Ok(()) };
     let (mut settled, mut failed) = (Vec::new(), Vec::new());
     for DueDeletion { name, used, .. } in due {
-        let deleted = if used { Ok(()) } else { shared.objects.delete(&name).await };
+        let deleted = if used { Ok(()) } else { tools.objects.delete(&name).await };
         match deleted {
             Ok(()) => settled.push(name),
             Err(e) => {
@@ -55,7 +44,7 @@ pub(crate) async fn delete_files(shared: &Shared) -> Result<()> {
             }
         }
     }
-    shared
+    tools
         .store
         .run(async move |c| {
             storage::objects::forget_deletions(c, settled, as_of).await?;

@@ -35,6 +35,7 @@ pub async fn run(plan: &Plan) -> Result<(), Failure> {
     );
     let (channel, bare, actor) = (Spread::of(channel), Spread::of(bare), Spread::of(actor));
     println!("mpsc and oneshot {channel} µs, a ractor actor {bare} µs, an event's {actor} µs");
+    drop(handle);
     system.stop().await;
     Ok(())
 }

@@ -130,7 +130,7 @@ async fn ask(actors: &Actors, op: Op) -> Outcome {
         Op::Analytics { event } => done(of(event).analytics().await.is_ok()),
         Op::Participants { event } => {
             let id = actors.events[event];
-            let store = &actors.handles.shared.store;
+            let store = &actors.handles.tools().store;
             let page = store.run(async move |c| storage::entries::page(c, id, None, None, 0, 21).await).await;
             done(page.is_ok())
         }

@@ -91,7 +91,7 @@ struct Row {
 fn prepare(handles: &Handles, event: Uuid, body: &[u8]) -> Option<Row> {
     let form: Form = serde_json::from_slice(body).ok()?;
     let (name, phone) = (PersonName::parse(&form.name).ok()?, Phone::parse(&form.phone).ok()?);
-    let keys = &handles.shared.keys;
+    let keys = &handles.tools().keys;
     let id = Uuid::now_v7();
     let receipt = domain::event::state::hex(&keys.mac("receipt", &[id.as_bytes()])[..16]);
     Some(Row {

@@ -1,7 +1,7 @@
 //! A running actor system over a database of its own, with the simulator behind every upstream.
 
 use crate::Database;
-use actors::system::{Config, Deps, System, Upstreams};
+use actors::{Config, Deps, System, Upstreams};
 use actors::{EnterRequest, Handles};
 use chrono::{Duration, NaiveDate, Utc};
 use clients::channel::client;
@@ -16,6 +16,7 @@ use domain::offer::{EventOption, Expected, Prize, Range, Tier};
 use domain::phone::Phone;
 use domain::text::PersonName;
 use simulator::Simulator;
+use std::sync::{Arc, Weak};
 use storage::cache::Cache;
 use storage::crypto::Keyring;
 use storage::objects::Objects;
@@ -89,7 +90,7 @@ impl TestSystem {
     /// When the database does not answer.
     pub async fn owner(&self) -> (UserId, StoreId) {
         let (user, store) = (UserId::new(), StoreId::new());
-        let keys = self.handles().shared.keys.clone();
+        let keys = self.handles().tools().keys.clone();
         let new = NewUser {
             id: user,
             email: format!("{user}@test.example"),
@@ -98,7 +99,7 @@ impl TestSystem {
             business: business_number(),
             opened_on: NaiveDate::from_ymd_opt(2020, 1, 2).expect("a day"),
             password_hash: "$2b$10$abcdefghijklmnopqrstuv".into(),
-            created_at: actors::system::now(),
+            created_at: actors::clock::now(),
         };
         let shop = Shop {
             id: store,
@@ -114,7 +115,7 @@ impl TestSystem {
             created_at: Utc::now(),
             removed: false,
         };
-        let made = self.handles().shared.store.tx(async move |c| {
+        let made = self.handles().tools().store.tx(async move |c| {
             storage::users::insert(c, &keys, new).await?;
             storage::stores::insert(c, &shop).await
         });
@@ -155,12 +156,26 @@ impl TestSystem {
     }
 
     /// Stops everything but the database, which can be opened again.
+    ///
+    /// # Panics
+    /// When an actor, a task or a handle of the test lives on: it would keep the tools, and with them the connections.
     pub async fn stop_keeping_database(self) -> Database {
         self.simulator.stop();
-        let store = self.system.handles().shared.store.clone();
+        let tools = Arc::downgrade(self.system.handles().tools());
+        let store = self.system.handles().store().clone();
         self.system.stop(std::time::Duration::from_secs(8)).await;
+        freed(&tools).await;
         store.close().await;
         self.database
+    }
+}
+
+/// Waits for the last actor to drop what it worked with. Their mailboxes end a moment after the system has stopped.
+async fn freed(tools: &Weak<actors::Tools>) {
+    let limit = tokio::time::Instant::now() + std::time::Duration::from_secs(5);
+    while tools.strong_count() > 0 {
+        assert!(tokio::time::Instant::now() < limit, "{} owners of the tools outlive the system", tools.strong_count());
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
 }
 
@@ -191,7 +206,7 @@ pub async fn ready_event(handles: &Handles, owner: UserId, store: StoreId, chann
         alt_text: "제목".into(),
         background: None,
     };
-    handles.shared.store.run(async move |c| storage::images::insert(c, &picture).await).await.expect("a picture");
+    handles.tools().store.run(async move |c| storage::images::insert(c, &picture).await).await.expect("a picture");
     let plan = PlanInput {
         option: option(),
         title: None,

@@ -114,7 +114,7 @@ impl Keyed {
         let route = request.extensions().get::<MatchedPath>().map_or(path.clone(), |p| p.as_str().to_owned());
         let (parts, body) = request.into_parts();
         let body = read(app, body).await?;
-        let keys = &app.handles.shared.keys;
+        let keys = &app.handles.tools().keys;
         let scope = keys.mac("idempotency-scope", &[who.as_bytes(), route.as_bytes(), key.as_bytes()]);
         let query = parts.uri.query().unwrap_or_default();
         let fingerprint = keys.mac("idempotency-body", &[path.as_bytes(), query.as_bytes(), &body]);
@@ -307,7 +307,7 @@ async fn seal(app: &App, scope: [u8; 32], mut response: Response) -> (Response, 
         .collect();
     let answer = Answer { headers, body: STANDARD.encode(&body) };
     let plain = serde_json::to_vec(&answer).unwrap_or_default();
-    let sealed = app.handles.shared.keys.seal("idempotency_keys.sealed", domain::event::state::hex(&scope), &plain);
+    let sealed = app.handles.tools().keys.seal("idempotency_keys.sealed", domain::event::state::hex(&scope), &plain);
     (response, i16::try_from(status.as_u16()).unwrap_or(200), sealed)
 }
 
@@ -315,7 +315,7 @@ fn replay(app: &App, scope: [u8; 32], status: i16, sealed: &[u8]) -> ApiResult {
     let unknown =
         || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown").retry_after(Duration::from_secs(1));
     let plain =
-        app.handles.shared.keys.open_field("idempotency_keys.sealed", domain::event::state::hex(&scope), sealed)?;
+        app.handles.tools().keys.open_field("idempotency_keys.sealed", domain::event::state::hex(&scope), sealed)?;
     let answer: Answer = serde_json::from_slice(&plain).map_err(|_| unknown())?;
     let body = STANDARD.decode(answer.body).map_err(|_| unknown())?;
     let status = u16::try_from(status).ok().and_then(|s| StatusCode::from_u16(s).ok()).ok_or_else(unknown)?;

@@ -39,7 +39,7 @@ pub(crate) async fn make(State(app): State<App>, Owner(who): Owner, Body(body): 
     let platforms = check.take("platforms", kinds(body.platforms, Platform::ALL));
     let (Some(styles), Some(platforms)) = (styles, platforms) else { return Err(check.problem()) };
     let title = event.title.clone().unwrap_or_default();
-    let have = pictures::look(&app.handles.shared, &event, None).await?;
+    let have = pictures::look(app.handles.tools(), &event, None).await?;
     // A picture that could not follow the plan yet is shown as it is: no paid drawing stands in for it.
     let fits = |i: &Image| i.headline == title || !i.own_headline;
     let wanted = |i: &&Image| styles.contains(&i.style) && platforms.contains(&i.platform) && fits(i);
@@ -75,14 +75,14 @@ async fn owned_image(app: &App, who: Session, id: ImageId) -> ApiResult<(Arc<Eve
 
 pub(crate) async fn one(State(app): State<App>, Owner(who): Owner, Id(id): Id<ImageId>) -> ApiResult {
     let (event, image) = owned_image(&app, who, id).await?;
-    let images = pictures::look(&app.handles.shared, &event, Some(id)).await?;
+    let images = pictures::look(app.handles.tools(), &event, Some(id)).await?;
     let image = images.into_iter().find(|i| i.id == id).unwrap_or(image);
     Ok(versioned(StatusCode::OK, image.version.into(), &body_of(&app, &image)))
 }
 
 pub(crate) async fn of_event(State(app): State<App>, Owner(who): Owner, Id(id): Id<EventId>) -> ApiResult<Json<Value>> {
     let event = owned(&app, who, id).await?;
-    let images = pictures::look(&app.handles.shared, &event, None).await?;
+    let images = pictures::look(app.handles.tools(), &event, None).await?;
     Ok(Json(json!({"items": images.iter().map(|i| body_of(&app, i)).collect::<Vec<_>>(), "nextCursor": null})))
 }
 
@@ -112,7 +112,7 @@ pub(crate) async fn edit(
     let palette = check.take("palette", body.palette.map(palette).transpose());
     let (Some(headline), Some(body), Some(palette)) = (headline, text, palette) else { return Err(check.problem()) };
     let change = ImageEdit { headline, body, palette };
-    match pictures::edit(&app.handles.shared, &event, image, change).await {
+    match pictures::edit(app.handles.tools(), &event, image, change).await {
         Ok(new) => Ok(versioned(StatusCode::OK, new.version.into(), &body_of(&app, &new))),
         // Two edits at once: one of them was made on an old version.
         Err(PictureError::Storage(StorageError::Conflict { .. })) => {
@@ -149,7 +149,7 @@ pub(crate) async fn file(State(app): State<App>, Id(name): Id<String>) -> ApiRes
         },
         _ => return Err(Problem::not_found()),
     };
-    let bytes = pictures::file(&app.handles.shared, &name).await?.ok_or_else(Problem::not_found)?;
+    let bytes = pictures::file(app.handles.tools(), &name).await?.ok_or_else(Problem::not_found)?;
     let headers = [
         (header::CONTENT_TYPE, kind),
         (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),

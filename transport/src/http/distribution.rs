@@ -85,7 +85,7 @@ pub(crate) async fn retry(
         return Err(Problem::field("channels", "required"));
     }
     let event = app.handles.events.get(d.event).read().await?;
-    let over = event.is_over(actors::system::now());
+    let over = event.is_over(actors::clock::now());
     for (i, channel) in &channels {
         let p = d.publication(*channel).ok_or_else(|| Problem::field(format!("channels[{i}]"), "invalid-value"))?;
         if d.recalling || !p.status.may_retry(*channel) {

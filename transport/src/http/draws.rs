@@ -115,7 +115,7 @@ pub(super) async fn bodies_of(app: &App, event: &Arc<Event>) -> ApiResult<DrawBo
     let numbers = drawn.iter().map(|w| w.entry_no).collect();
     let rows = app.store().run(async move |c| storage::entries::by_number(c, id, numbers).await).await?;
     let turn = turn_to_make().await;
-    let (entries, keys) = (app.handles.entries(id).await?, app.handles.shared.keys.clone());
+    let (entries, keys) = (app.handles.entries(id).await?, app.handles.tools().keys.clone());
     let made = tokio::task::spawn_blocking(move || {
         let _turn = turn;
         let phones = masked(&keys, &rows)?;

@@ -66,8 +66,7 @@ pub(crate) async fn create(
             first.first().ok_or_else(|| Problem::field("storeId", "required"))?.id
         }
     };
-    let event =
-        Event::draft(EventId::new(), pictures::unguessable(), who.user, store, objective, actors::system::now());
+    let event = Event::draft(EventId::new(), pictures::unguessable(), who.user, store, objective, actors::clock::now());
     let event = app.handles.create_event(event, vec![Fact::Created { objective }], Vec::new()).await?;
     app.audit(Some(who), origin, "event-created", format!("event:{}", event.id), json!({"objective": objective}));
     Ok(versioned(StatusCode::CREATED, event.revision, &view::event(&event)))
@@ -227,7 +226,7 @@ pub(crate) async fn duplicate(
     let old = owned(&app, who, id).await?;
     let store = owned_store(&app, who.user, old.store).await?.id;
     let mut new =
-        Event::draft(EventId::new(), pictures::unguessable(), who.user, store, old.objective, actors::system::now());
+        Event::draft(EventId::new(), pictures::unguessable(), who.user, store, old.objective, actors::clock::now());
     let mut facts = vec![Fact::Created { objective: old.objective }];
     let ids = old.content.iter().map(|c| c.image.0).collect();
     let chosen = app.store().run(async move |c| storage::images::newest_of(c, ids).await).await?;
@@ -244,7 +243,7 @@ pub(crate) async fn duplicate(
             images,
             channels: old.channels.clone(),
         };
-        new.apply(&fact, actors::system::now());
+        new.apply(&fact, actors::clock::now());
         facts.push(fact);
     }
     let new = app.handles.create_event(new, facts, copies).await?;
@@ -260,14 +259,14 @@ pub(crate) async fn preflight(
     let event = owned(&app, who, id).await?;
     let ids = event.content.iter().map(|c| c.image.0).collect();
     let images = app.store().run(async move |c| storage::images::newest_of(c, ids).await).await?;
-    let shared = &app.handles.shared;
+    let tools = app.handles.tools();
     let channels: Vec<Value> = event
         .channels
         .iter()
         .map(|channel| {
-            let missing = publishing::missing(shared, *channel, &images);
+            let missing = publishing::missing(tools, *channel, &images);
             let listed: Vec<Value> = missing.iter().map(|m| json!({"code": m.code, "messageKo": m.message_ko, "messageEn": m.message_en})).collect();
-            json!({"channel": channel, "mode": shared.upstreams.mode((*channel).into()), "ok": missing.is_empty(), "missing": listed, "costWon": channel.price_won()})
+            json!({"channel": channel, "mode": tools.upstreams.mode((*channel).into()), "ok": missing.is_empty(), "missing": listed, "costWon": channel.price_won()})
         })
         .collect();
     Ok(Json(json!({"ready": event.status == Status::Ready, "channels": channels})))
@@ -387,7 +386,7 @@ pub(crate) async fn visit_code(
     Id(id): Id<EventId>,
 ) -> ApiResult<Json<Value>> {
     owned(&app, who, id).await?;
-    let code = visit_code::current(&app.handles.visit_key(id), actors::system::now());
+    let code = visit_code::current(&app.handles.visit_key(id), actors::clock::now());
     Ok(Json(json!({"code": code.code, "token": code.token, "validUntil": code.valid_until})))
 }
 
@@ -402,7 +401,7 @@ pub(crate) async fn visit_paper(
     if event.status.is_over() {
         return Err(Rejection::WrongState(event.status).into());
     }
-    let paper = visit_code::paper(&app.handles.visit_key(id), event.visit_papers, actors::system::now());
+    let paper = visit_code::paper(&app.handles.visit_key(id), event.visit_papers, actors::clock::now());
     app.audit(Some(who), origin, "visit-paper-made", format!("event:{id}"), json!({"validUntil": paper.valid_until}));
     let body = json!({"token": paper.token, "validUntil": paper.valid_until});
     Ok((StatusCode::CREATED, Json(body)).into_response())

@@ -20,24 +20,24 @@ pub(crate) async fn livez() -> Json<Value> {
 pub(crate) async fn readyz(State(app): State<App>) -> Response {
     let draining = app.draining.is_cancelled();
     let database = app.ready.load(Ordering::Relaxed);
-    let shared = &app.handles.shared;
+    let tools = app.handles.tools();
     let mut degraded = Vec::new();
-    let cache = &shared.cache;
+    let cache = &tools.cache;
     if !cache.is_connected() || !cache.takes_writes() || cache.distrusts_everything() {
         degraded.push("redis");
     }
     if clock_differs() {
         degraded.push("clock");
     }
-    if shared.fonts.hangul().is_none() {
+    if tools.fonts.hangul().is_none() {
         degraded.push("fonts");
     }
     let modes: Value = Upstream::ALL
         .iter()
-        .map(|u| (u.code().to_owned(), json!(shared.upstreams.mode(*u))))
+        .map(|u| (u.code().to_owned(), json!(tools.upstreams.mode(*u))))
         .collect::<serde_json::Map<_, _>>()
         .into();
-    let sandbox = Upstream::ALL.iter().any(|u| shared.upstreams.mode(*u) == Mode::Sandbox);
+    let sandbox = Upstream::ALL.iter().any(|u| tools.upstreams.mode(*u) == Mode::Sandbox);
     let ready = database && !draining;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let word = match (ready, draining) {
@@ -94,7 +94,7 @@ pub(crate) async fn watch_database(app: App) {
             metrics.run_upkeep();
         }
         metrics::counter!("log_lines_dropped_total").absolute(crate::access_log::dropped());
-        metrics::gauge!("cache_doubtful_keys").set(app.handles.shared.cache.doubtful() as f64);
+        metrics::gauge!("cache_doubtful_keys").set(app.handles.tools().cache.doubtful() as f64);
         metrics::gauge!("db_waiting").set(app.store().waiting() as f64);
         metrics::gauge!("event_actors").set(app.handles.events.running() as f64);
     }

@@ -165,7 +165,7 @@ pub(crate) async fn participants(
         app.store().run(async move |c| storage::entries::page(c, id, source, visited, after, limit + 1).await).await?;
     let (first, last) = (rows.first().map(|r| r.entry_no), rows.last().map(|r| r.entry_no));
     app.audit(Some(who), origin, "participants-read", format!("event:{id}"), json!({"from": first, "to": last}));
-    let keys = app.handles.shared.keys.clone();
+    let keys = app.handles.tools().keys.clone();
     let shown: Vec<(i64, Value)> =
         rows.into_iter().map(|r| Ok((r.entry_no, participant(&keys, &r)?))).collect::<ApiResult<_>>()?;
     Ok(Json(page(shown, limit, |(n, _)| n.to_string(), |(_, body)| body)))

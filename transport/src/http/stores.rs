@@ -98,7 +98,7 @@ pub(crate) async fn add(
 ) -> ApiResult {
     let mut check = Check::default();
     let Some(f) = check_store(&mut check, "", &body) else { return Err(check.problem()) };
-    let (kid, most) = (app.handles.shared.keys.active_index().to_owned(), app.settings.stores);
+    let (kid, most) = (app.handles.tools().keys.active_index().to_owned(), app.settings.stores);
     let made = app
         .store()
         .tx(async move |c| {
@@ -116,7 +116,7 @@ pub(crate) async fn add(
                 address: f.address,
                 index_kid: kid,
                 version: 1,
-                created_at: actors::system::now(),
+                created_at: actors::clock::now(),
                 removed: false,
                 ..first
             };

@@ -101,7 +101,7 @@ pub(crate) async fn signup(State(app): State<App>, Origin(origin): Origin, Body(
 async fn sign_up(app: &App, origin: IpAddr, body: Signup) -> ApiResult {
     // First of all: whatever else is wrong, who has an account should log in.
     if let Ok(address) = email(&body.email) {
-        let (keys, former) = (app.handles.shared.keys.clone(), domain::email::former(&body.email));
+        let (keys, former) = (app.handles.tools().keys.clone(), domain::email::former(&body.email));
         let taken = app.store().run(async move |c| {
             let taken = storage::users::email_taken(c, &keys, &address).await?;
             Ok(taken || (former != address && storage::users::email_taken(c, &keys, &former).await?))
@@ -111,7 +111,7 @@ async fn sign_up(app: &App, origin: IpAddr, body: Signup) -> ApiResult {
         }
     }
     let account = check_signup(body)?;
-    let (keys, business) = (app.handles.shared.keys.clone(), account.business.clone());
+    let (keys, business) = (app.handles.tools().keys.clone(), account.business.clone());
     let taken = app.store().run(async move |c| storage::users::business_taken(c, &keys, &business).await);
     if taken.await? {
         return Err(Problem::conflict("business-taken"));
@@ -145,7 +145,7 @@ async fn store_account(
     hash: String,
     (verification, after): (Verification, Duration),
 ) -> ApiResult<(Session, User, Shop)> {
-    let (id, session, now) = (UserId::new(), SessionId::new(), actors::system::now());
+    let (id, session, now) = (UserId::new(), SessionId::new(), actors::clock::now());
     let shop = Shop {
         id: StoreId::new(),
         user: id,
@@ -154,8 +154,8 @@ async fn store_account(
         region: a.store.region,
         address: a.store.address,
         verification,
-        mode: app.handles.shared.upstreams.mode(Upstream::Nts),
-        index_kid: app.handles.shared.keys.active_index().to_owned(),
+        mode: app.handles.tools().upstreams.mode(Upstream::Nts),
+        index_kid: app.handles.tools().keys.active_index().to_owned(),
         version: 1,
         created_at: now,
         removed: false,
@@ -170,7 +170,7 @@ async fn store_account(
         password_hash: hash,
         created_at: now,
     };
-    let (keys, stored) = (app.handles.shared.keys.clone(), shop.clone());
+    let (keys, stored) = (app.handles.tools().keys.clone(), shop.clone());
     let login_keys = LoginKeys::of(&keys, &a.email, origin);
     let address = login_keys.address;
     let made = app
@@ -313,7 +313,7 @@ pub(crate) async fn logout(
 }
 
 async fn account(app: &App, user: UserId) -> ApiResult<User> {
-    let keys = app.handles.shared.keys.clone();
+    let keys = app.handles.tools().keys.clone();
     let found = app.store().run(async move |c| storage::users::get(c, &keys, user).await).await?;
     found.ok_or_else(Problem::unauthenticated)
 }
@@ -340,7 +340,7 @@ pub(crate) async fn edit(
     }
     user.name = name.flatten().unwrap_or(user.name);
     user.phone = phone.flatten().unwrap_or(user.phone);
-    let (keys, new) = (app.handles.shared.keys.clone(), user.clone());
+    let (keys, new) = (app.handles.tools().keys.clone(), user.clone());
     let done = app
         .store()
         .run(async move |c| storage::users::update(c, &keys, new.id, &new.name, &new.phone, version).await)

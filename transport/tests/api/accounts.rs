@@ -51,7 +51,7 @@ struct Count {
 
 /// Rows of kept answers.
 async fn kept_answers(own: &Server) -> i64 {
-    let store = own.running.handles().shared.store.clone();
+    let store = own.running.handles().tools().store.clone();
     let count = store.run(async move |c| {
         let rows: Vec<Count> = diesel::sql_query("select count(*) as n from identity.idempotency_keys").load(c).await?;
         Ok(rows[0].n)
@@ -509,7 +509,7 @@ fn an_account_of_before_is_found_as_it_was_written() {
             account["email"] = json!(typed);
             let api = anonymous();
             let made = api.post("/api/users/signup", account.clone()).await.is(201);
-            let shared = &server().running.handles().shared;
+            let shared = &server().running.handles().tools();
             let index = domain::event::state::hex(&shared.keys.index("email", &typed));
             let id = made["user"]["id"].as_str().unwrap();
             let before = format!("update identity.users set email_index = '\\x{index}' where id = '{id}'");

@@ -25,7 +25,7 @@ fn base(running: &Running) -> String {
 }
 
 fn store(running: &Running) -> &Store {
-    &running.handles().shared.store
+    &running.handles().tools().store
 }
 
 /// Statements of an administrator on the server of `DATABASE_URL`.

@@ -22,7 +22,7 @@ const ROUTE: &[u8] = b"/api/participation/receipts/{receipt}";
 
 /// Every table of ours: what a dump of the database holds.
 async fn tables() -> Vec<String> {
-    let store = server().running.handles().shared.store.clone();
+    let store = server().running.handles().tools().store.clone();
     let find = "select format('%I.%I', schemaname, tablename) as line from pg_tables
                  where schemaname not in ('pg_catalog', 'information_schema')";
     let lines = store.run(async move |c| Ok(diesel::sql_query(find).load::<Line>(c).await?)).await;
@@ -219,7 +219,7 @@ async fn the_rest(api: &mut Api, id: &str, slug: &str, receipt: &str, password: 
 }
 
 async fn dump(table: &str) -> String {
-    let store = server().running.handles().shared.store.clone();
+    let store = server().running.handles().tools().store.clone();
     let rows = format!("select t::text as line from {table} t limit 20000");
     let lines = store.run(async move |c| Ok(diesel::sql_query(rows).load::<Line>(c).await?)).await.unwrap();
     lines.into_iter().map(|l| l.line).collect::<Vec<_>>().join("\n")

@@ -47,7 +47,7 @@ async fn tell(server: &Server, owner: &str, text: String) {
     let owner = UserId(owner.parse().unwrap());
     let notice =
         NewNotice { owner, kind: "test", level: "info", message_ko: text.clone(), message_en: text, data: json!({}) };
-    let n = handles.shared.store.tx(async move |c| storage::notices::insert(c, notice).await).await.unwrap();
+    let n = handles.tools().store.tx(async move |c| storage::notices::insert(c, notice).await).await.unwrap();
     handles.hub.publish(&Topic::Owner(owner), n.seq, "notice", n.created_at, || json!(n));
 }
 

@@ -63,7 +63,7 @@ fn two_servers_agree_on_an_event() {
 /// Decides and stores, behind the back of the actor.
 async fn command(id: &str, command: Command) {
     let id: EventId = id.parse().unwrap();
-    let store = server().running.handles().shared.store.clone();
+    let store = server().running.handles().tools().store.clone();
     store
         .tx(async move |c| {
             let event = storage::events::get(c, id).await?.unwrap();

@@ -53,7 +53,7 @@ fn a_rejected_shop_runs_nothing() {
         // Cut off before everything had stopped, a rejection goes on when it is repeated.
         let reject = json!({"verified": false, "reason": "the registration was another's"});
         let half = "update identity.stores set verification = 'REJECTED'";
-        let store = own.running.handles().shared.store.clone();
+        let store = own.running.handles().tools().store.clone();
         store.run(async move |c| Ok(c.batch_execute(half).await?)).await.unwrap();
         admin(&own, Method::POST, &path, Some(reject)).await;
         assert_eq!((api.status(&live).await, api.status(&scheduled).await), ("paused".into(), "paused".into()));

@@ -154,7 +154,7 @@ fn a_tax_service_that_is_off_is_never_called() {
             let store = api.get(&format!("/api/stores/{}", api.store)).await.is(200);
             assert_eq!(store["verification"], "PENDING", "{store}");
             let key = format!("verification:{}", api.user);
-            let store = &own.running.handles().shared.store;
+            let store = &own.running.handles().tools().store;
             within(Duration::from_secs(10), "looked at by its job", || async {
                 let key = key.clone();
                 let job = store.run(async move |c| storage::jobs::active(c, &key).await);

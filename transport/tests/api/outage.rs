@@ -141,7 +141,7 @@ fn what_was_under_way_at_a_crash_is_settled_or_asked_about() {
         let (_, path) = api.publish(&id).await;
         assert_eq!(api.get(&path).await.is(200)["status"], "completed");
         let crashed = "update events.publications set status = 'publishing', updated_at = now() - interval '1 minute'";
-        let store = own.running.handles().shared.store.clone();
+        let store = own.running.handles().tools().store.clone();
         store.run(async move |c| Ok(diesel::sql_query(crashed).execute(c).await?)).await.unwrap();
         within(Duration::from_secs(20), "settled", || async {
             let d = api.get(&path).await.is(200);

@@ -16,7 +16,7 @@ use storage::{StorageError, Store};
 const SWEPT: Duration = Duration::from_secs(15);
 
 fn store() -> Store {
-    server().running.handles().shared.store.clone()
+    server().running.handles().tools().store.clone()
 }
 
 async fn execute(text: String) {
@@ -92,7 +92,7 @@ async fn is_deleted_after_a_day(api: &Api, url: &str) {
     let name = url.rsplit('/').next().unwrap();
     assert_eq!(due_tomorrow(name).await, 1, "{url}");
     server().running.handles().sweep_pictures().await.unwrap();
-    let objects = &server().running.handles().shared.objects;
+    let objects = &server().running.handles().tools().objects;
     assert!(objects.has(name).await.unwrap(), "a backup that began before names it");
     a_day_passes(name).await;
     within(SWEPT, "the file is deleted", || async { !objects.has(name).await.unwrap() }).await;
@@ -276,7 +276,7 @@ fn a_publication_keeps_its_pictures() {
 fn a_crash_between_file_and_row_leaves_neither_alone() {
     run(async {
         let api = owner().await;
-        let objects = &server().running.handles().shared.objects;
+        let objects = &server().running.handles().tools().objects;
         let (_, picture, _) = ready(&api, json!(["RINGO_BIZ"])).await;
         let url = url(&api, &picture).await;
         let name = url.rsplit('/').next().unwrap();
@@ -312,10 +312,10 @@ fn an_edit_that_comes_too_late_is_not_painted() {
         let handles = server().running.handles();
         let id: EventId = event.rsplit('/').next().unwrap().parse().unwrap();
         let event = handles.events.get(id).read().await.unwrap();
-        let images = pictures::look(&handles.shared, &event, None).await.unwrap();
+        let images = pictures::look(handles.tools(), &event, None).await.unwrap();
         let edit = |palette: &str| {
             let change = ImageEdit { palette: Some(palette.into()), ..ImageEdit::default() };
-            pictures::edit(&handles.shared, &event, images[0].clone(), change)
+            pictures::edit(handles.tools(), &event, images[0].clone(), change)
         };
         edit("NEON").await.unwrap();
         let spent = "select spent::bigint as n from events.compositions where owner_id = ?::uuid and budget = 'edits'";

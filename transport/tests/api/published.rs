@@ -124,7 +124,7 @@ fn a_draw_in_memory_needs_no_database() {
         let public = at(&own.base);
         let file = format!("/api/participation/events/{slug}/draw");
         let before = public.get(&file).await.is(200);
-        own.running.handles().shared.store.clone().close().await;
+        own.running.handles().tools().store.clone().close().await;
         // Past a second it would be looked at again.
         tokio::time::sleep(Duration::from_millis(1_100)).await;
         for answer in join_all((0..20).map(|_| public.get(&file))).await {

@@ -2,7 +2,7 @@
 //! to be published is asked about first.
 
 use crate::support::{Api, owner_at, phone, run, settings, within};
-use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use serde_json::{Value, json};
 use std::time::Duration;
 use storage::Store;
@@ -20,19 +20,29 @@ async fn started(settings: &Settings) -> Running {
     Running::start(settings.clone(), None).await.unwrap()
 }
 
-/// Stops, and takes its connections along as the end of its process would.
+/// Stops, and waits until its connections are closed.
 async fn stopped(running: Running, settings: &Settings) {
     running.stop().await;
-    process_ends(settings).await;
+    connections_close(settings).await;
 }
 
-async fn process_ends(settings: &Settings) {
+/// Waits until nobody else is connected: what has ended holds no connection.
+async fn connections_close(settings: &Settings) {
     let Some(url) = &settings.database_url else { return };
-    let mut c = AsyncPgConnection::establish(url).await.unwrap();
-    let others = "select pg_terminate_backend(pid) from pg_stat_activity
+    let others = "select count(*) as n from pg_stat_activity
                    where datname = current_database() and pid <> pg_backend_pid()
                      and backend_type = 'client backend' and usename = current_user";
-    c.batch_execute(others).await.unwrap();
+    within(Duration::from_secs(10), "nobody is connected", || async {
+        let mut c = AsyncPgConnection::establish(url).await.unwrap();
+        diesel::sql_query(others).get_result::<Count>(&mut c).await.unwrap().n == 0
+    })
+    .await;
+}
+
+#[derive(diesel::QueryableByName)]
+struct Count {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    n: i64,
 }
 
 async fn sql(database: &Database, statements: &str) {
@@ -152,14 +162,14 @@ fn a_look_changes_nothing() {
         for pending in [false, true] {
             if pending {
                 sql(&database, newest).await;
-                process_ends(&settings).await;
+                connections_close(&settings).await;
             }
             for _ in 0..2 {
                 let looked = restored::run(&settings, CHECK).await;
                 assert_eq!(looked.is_err(), pending);
                 let why = looked.err().map_or_else(|| "1 migration(s)".to_owned(), |e| e.to_string());
                 assert!(why.contains("1 migration(s)") && !why.contains('\n'), "{why}");
-                process_ends(&settings).await;
+                connections_close(&settings).await;
             }
             let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().mode() & 0o777;
             assert_eq!((mode(&folder), mode(&keys), folder.join("objects").exists()), (0o755, 0o644, false));
@@ -178,7 +188,7 @@ fn a_database_that_was_moved_goes_on() {
         stopped(running, &settings).await;
         sql(&database, "update participation.epoch set origin = 'elsewhere'").await;
         assert!(Running::start(settings.clone(), None).await.is_err());
-        process_ends(&settings).await;
+        connections_close(&settings).await;
         restored::run(&settings, MOVED).await.unwrap();
         let running = started(&settings).await;
         api.base = format!("http://{}", running.address);
@@ -215,10 +225,10 @@ fn a_restored_database_begins_a_new_life() {
         sql(&database, &queued.replace("ID", path.rsplit('/').next().unwrap())).await;
         let refused = Running::start(settings.clone(), None).await.err().unwrap().to_string();
         assert!(refused.contains("madang restored"), "{refused}");
-        process_ends(&settings).await;
+        connections_close(&settings).await;
         restored::run(&settings, CHECK).await.unwrap();
         assert!(Running::start(settings.clone(), None).await.is_err(), "a look changes nothing");
-        process_ends(&settings).await;
+        connections_close(&settings).await;
         restored::run(&settings, BEGIN).await.unwrap();
 
         let running = started(&settings).await;

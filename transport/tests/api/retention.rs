@@ -17,7 +17,7 @@ async fn days_pass(own: &Server, days: u32) {
 
 /// Does the database take a statement?
 async fn holds(own: &Server, statement: String) -> bool {
-    let store = own.running.handles().shared.store.clone();
+    let store = own.running.handles().tools().store.clone();
     store.run(async move |c| Ok(c.batch_execute(&statement).await?)).await.is_ok()
 }
 
@@ -28,10 +28,10 @@ async fn destroy(own: &Server) {
 /// What is stored of an event's entries: number, and whether name and phone are there.
 async fn named(own: &Server, id: &str) -> Vec<(i64, bool)> {
     let id = domain::ids::EventId(id.parse().unwrap());
-    let store = own.running.handles().shared.store.clone();
+    let store = own.running.handles().tools().store.clone();
     let numbers: Vec<i64> = (1..=10).collect();
     let rows = store.run(async move |c| storage::entries::by_number(c, id, numbers).await).await;
-    let keys = &own.running.handles().shared.keys;
+    let keys = &own.running.handles().tools().keys;
     rows.unwrap().iter().map(|r| (r.entry_no, r.open(keys).unwrap().is_some())).collect()
 }
 
@@ -191,7 +191,7 @@ fn a_cancelled_event_keeps_no_names_and_a_purged_one_no_index() {
         // As an actor that is loaded anew counts them.
         let shop = domain::ids::StoreId(api.store.parse().unwrap());
         let returning = async |id: &str| {
-            let (store, id) = (own.running.handles().shared.store.clone(), domain::ids::EventId(id.parse().unwrap()));
+            let (store, id) = (own.running.handles().tools().store.clone(), domain::ids::EventId(id.parse().unwrap()));
             let count = store.run(async move |c| storage::tally::returning(c, id, shop, 1, 10).await);
             count.await.unwrap().unwrap_or(0)
         };

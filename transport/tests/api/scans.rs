@@ -20,7 +20,7 @@ struct Scanned {
 
 /// Sequential scans so far, by table.
 async fn scans(server: &Server) -> BTreeMap<String, i64> {
-    let store = server.running.handles().shared.store.clone();
+    let store = server.running.handles().tools().store.clone();
     store
         .run(async move |c| {
             // Statistics are written down once a second by each connection.
@@ -47,7 +47,7 @@ async fn indexed() -> Server {
     match url {
         None => {
             // Embedded, there is one connection.
-            let store = server.running.handles().shared.store.clone();
+            let store = server.running.handles().tools().store.clone();
             store.run(async move |c| Ok(c.batch_execute(&again).await?)).await.unwrap();
             server
         }

@@ -14,7 +14,7 @@ use std::time::Duration;
 const BAD_REQUEST: Fault = Fault::Status { status: 400, retry_after: None, body: None };
 
 async fn execute(own: &Server, statement: &str) {
-    let (store, statement) = (own.running.handles().shared.store.clone(), statement.to_owned());
+    let (store, statement) = (own.running.handles().tools().store.clone(), statement.to_owned());
     store.run(async move |c| Ok(c.batch_execute(&statement).await?)).await.unwrap();
 }
 
@@ -135,7 +135,7 @@ fn calls_that_are_not_sent_cost_no_budget() {
             let made = at(&own.base).post("/api/users/signup", signup_body()).await.is(201);
             assert_eq!(made["store"]["verification"], "PENDING");
         }
-        let (calls, today) = (&own.running.handles().shared.tax_calls, domain::time::kst_day(chrono::Utc::now()));
+        let (calls, today) = (&own.running.handles().tools().tax_calls, domain::time::kst_day(chrono::Utc::now()));
         // Jobs take a call and give it back meanwhile.
         within(Duration::from_secs(10), "all calls of the day are left", || async {
             let left = (0..3).filter(|_| calls.take(TaxCaller::Retry, today)).count();

@@ -21,7 +21,7 @@ pub(crate) async fn login(State(app): State<App>, Origin(origin): Origin, Body(b
     // An account of before is found as it was written then.
     let former = domain::email::former(&body.email);
     let address = email(&body.email).unwrap_or_else(|_| former.clone());
-    let keys = LoginKeys::of(&app.handles.shared.keys, &address, origin);
+    let keys = LoginKeys::of(&app.handles.tools().keys, &address, origin);
     if let Some(refusal) = app.logins.blocked(&keys) {
         // The account is looked up for the record only, once an hour.
         let known = if app.logins.records(&keys) { Some(look_up(&app, [address, former], &keys).await?) } else { None };
@@ -77,7 +77,7 @@ pub(crate) async fn login(State(app): State<App>, Origin(origin): Origin, Body(b
 
 /// Finds the account under the first of these forms that one has.
 async fn look_up(app: &App, [email, former]: [String; 2], keys: &LoginKeys) -> ApiResult<Option<LoginCredentials>> {
-    let (ring, address) = (app.handles.shared.keys.clone(), keys.address);
+    let (ring, address) = (app.handles.tools().keys.clone(), keys.address);
     let found = app.store().run(async move |c| {
         let found = storage::users::login_credentials(c, &ring, &email, address).await?;
         if found.is_some() || former == email {

@@ -1,8 +1,8 @@
 //! What the edges ask of the whole system: recommendations, pictures, new events, publishing by hand.
 
+use super::Handles;
 use crate::event::EventError;
 use crate::job::{images_input, recommendation_key};
-use crate::system::Handles;
 use domain::catalog::{Objective, Region};
 use domain::channel::{Channel, Platform, Style};
 use domain::distribution::ChannelError;
@@ -10,11 +10,8 @@ use domain::event::Event;
 use domain::ids::{EventId, StoreId, UserId};
 use domain::job::JobKind;
 use domain::time::Season;
-use domain::visit_guard::AddressTag;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 use storage::Result;
 use storage::jobs::{Job, NewJob};
@@ -56,9 +53,9 @@ impl Handles {
     /// request while its job runs gets the same job.
     pub async fn recommend(&self, r: RecommendationRequest) -> Result<Recommended> {
         let key = recommendation_key(&r.industry, &r.region, r.objective, r.season);
-        let cached = self.shared.cache.get(&format!("ai:recommendation:{key}")).await;
+        let cached = self.tools.cache.get(&format!("ai:recommendation:{key}")).await;
         let hit = cached.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
-        self.shared.vitals.cache("recommendation", hit.is_some());
+        self.tools.vitals.cache("recommendation", hit.is_some());
         if let Some(result) = hit {
             self.offer(r.event, &key, &result).await?;
             return Ok(Recommended::Now(result));
@@ -72,14 +69,14 @@ impl Handles {
             input: json!({"industry": r.industry, "region": r.region, "objective": r.objective, "season": r.season, "store": r.store}),
             after: Duration::ZERO,
         };
-        self.within_quota(job, self.shared.config.recommendations_per_day).await
+        self.within_quota(job, self.tools.config.recommendations_per_day).await
     }
 
     /// Stores a cached recommendation with the event it was asked for.
     async fn offer(&self, event: Option<EventId>, key: &str, result: &Value) -> Result<()> {
         let Some(proposal) = crate::job::proposal_of(result) else { return Ok(()) };
         let key = key.to_owned();
-        self.shared
+        self.tools
             .store
             .run(async move |c| {
                 let source = storage::offers::OfferSource::LastGood;
@@ -111,12 +108,12 @@ impl Handles {
             input,
             after: Duration::ZERO,
         };
-        self.within_quota(job, self.shared.config.image_jobs_per_day).await
+        self.within_quota(job, self.tools.config.image_jobs_per_day).await
     }
 
     /// Asks for a job unless the business has used up its quota; that is counted where the row is stored.
     async fn within_quota(&self, job: NewJob, per_day: i64) -> Result<Recommended> {
-        let asked = self.shared.store.tx(async move |c| storage::jobs::insert_within(c, job, per_day).await);
+        let asked = self.tools.store.tx(async move |c| storage::jobs::insert_within(c, job, per_day).await);
         let Some(job) = asked.await? else { return Ok(Recommended::QuotaExceeded) };
         self.jobs.wake();
         Ok(Recommended::Job(Box::new(job)))
@@ -134,7 +131,7 @@ impl Handles {
     ) -> Result<domain::event::Event, EventError> {
         let who = domain::event::Who::Owner(event.owner);
         let stored = event.clone();
-        let inserting = self.shared.store.tx(async move |c| {
+        let inserting = self.tools.store.tx(async move |c| {
             // Two drafts at once: each waits for the other to be counted.
             storage::stores::hold(c, stored.owner).await?;
             if storage::events::count_drafts(c, stored.owner).await? >= MAX_DRAFTS {
@@ -151,7 +148,7 @@ impl Handles {
 
     /// Takes back what was published of an event.
     pub async fn recall(&self, id: domain::ids::DistributionId, event: EventId, owner: UserId) -> Result<bool> {
-        Ok(crate::publishing::recall(&self.shared, id, event, owner).await?.is_some())
+        Ok(crate::publishing::recall(&self.tools, id, event, owner).await?.is_some())
     }
 
     /// Tries failed channels of a distribution again, each once and all in one transaction; which went back into the queue.
@@ -164,7 +161,7 @@ impl Handles {
     ) -> Result<Vec<Channel>> {
         let named: BTreeSet<Channel> = channels.into_iter().collect();
         let again = self
-            .shared
+            .tools
             .store
             .tx(async move |c| {
                 let mut again = Vec::new();
@@ -176,7 +173,7 @@ impl Handles {
             })
             .await?;
         for (channel, d) in &again {
-            crate::publishing::announce(&self.shared, d, *channel, false);
+            crate::publishing::announce(&self.tools, d, *channel, false);
         }
         if !again.is_empty() {
             self.jobs.submit(crate::publishing::job(id, event, owner)).await?;
@@ -191,7 +188,7 @@ impl Handles {
         let mut change = storage::distributions::Change::to(status);
         change.external_id = posted.then(|| "confirmed-by-owner".to_owned());
         let changed = self
-            .shared
+            .tools
             .store
             .tx(async move |c| {
                 let known = storage::distributions::get(c, id).await?;
@@ -208,31 +205,8 @@ impl Handles {
             })
             .await?;
         let Some((d, ended, version)) = changed else { return Ok(false) };
-        crate::publishing::announce(&self.shared, &d, channel, ended);
+        crate::publishing::announce(&self.tools, &d, channel, ended);
         self.events.get(d.event).refresh(version).await;
         Ok(true)
-    }
-
-    /// The entries of a closed event, with the tree over them.
-    pub async fn entries(&self, event: EventId) -> Result<Arc<crate::trees::Entries>> {
-        self.trees.of(&self.shared.store, event).await
-    }
-
-    /// The key of an event's visit codes.
-    #[must_use]
-    pub fn visit_key(&self, id: EventId) -> [u8; 32] {
-        crate::event::visit_key(&self.shared, id)
-    }
-
-    /// The tag under which an address is counted today; it is never stored.
-    #[must_use]
-    pub fn address_tag(&self, address: IpAddr) -> AddressTag {
-        crate::entry::address_tag(&self.shared.keys, Some(address), crate::system::now())
-    }
-
-    /// What is stored of a receipt.
-    #[must_use]
-    pub fn receipt_hash(receipt: &str) -> [u8; 32] {
-        crate::entry::receipt_hash(receipt)
     }
 }
