@@ -1,6 +1,7 @@
 //! W8: healthy channels do not notice dead ones, nothing is sent into an open breaker, and a healed one comes back by
 //! itself.
 
+use crate::record::say;
 use crate::server::Failure;
 use clients::UpstreamError;
 use domain::channel::{Channel, Upstream};
@@ -34,7 +35,7 @@ pub async fn run(events: usize, rounds: usize) -> Result<ExitCode, Failure> {
         disturbed.push(round(&system, events, Channel::ALL.to_vec()).await?);
         for (dead, before) in DEAD.iter().zip(before) {
             let sent = system.simulator.calls(dead.code()) - before;
-            println!("{dead}: {sent} calls while open (probes)");
+            say!("{dead}: {sent} calls while open (probes)");
             system.simulator.set_fault(dead.code(), None);
             system.handles().breakers.force((*dead).into(), false);
         }
@@ -42,17 +43,17 @@ pub async fn run(events: usize, rounds: usize) -> Result<ExitCode, Failure> {
     let ratio = ratio(&healthy, &disturbed);
     let (makespan, alone) = makespan(&system, events, &healthy).await?;
     let back = heal(&system).await;
-    println!("throughput of the healthy channels with two dead: {ratio:.3} of undisturbed (goal 0.97)");
-    println!(
+    say!("throughput of the healthy channels with two dead: {ratio:.3} of undisturbed (goal 0.97)");
+    say!(
         "makespan {:.2} s, slowest channel alone {:.2} s: {:.3} (goal 1.10)",
         makespan.as_secs_f64(),
         alone.as_secs_f64(),
         makespan.as_secs_f64() / alone.as_secs_f64()
     );
-    println!("service back {:.1} s after the cooldown's end (goal 5)", back.as_secs_f64());
+    say!("service back {:.1} s after the cooldown's end (goal 5)", back.as_secs_f64());
     system.stop().await;
     let good = ratio >= 0.97 && makespan <= alone.mul_f64(1.10) && back <= Duration::from_secs(5);
-    println!("{}", if good { "held" } else { "did not hold" });
+    say!("{}", if good { "held" } else { "did not hold" });
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -4,6 +4,7 @@
 //! Everything is judged from outside: each customer repeats its request with the same key until it is answered, keeps
 //! number and receipt, and finds them again in the proof of the draw, whose leaves are all entries by number.
 
+use crate::record::say;
 use crate::api::Owner;
 use crate::serve::POINTS;
 use crate::server::{Failure, Server, madang};
@@ -78,7 +79,7 @@ pub async fn run(plan: Plan) -> Result<ExitCode, Failure> {
         one.await??;
     }
     let took = begun.elapsed();
-    println!(
+    say!(
         "{} requests: {} acknowledged, {} refused with 503, {} unanswered, each of those repeated; {:.0} entries a second over {:.0} s; back after a kill within {:.1} s at worst",
         counts.sent.load(Ordering::Relaxed),
         counts.acknowledged(),
@@ -94,8 +95,8 @@ pub async fn run(plan: Plan) -> Result<ExitCode, Failure> {
         let mine = kept.iter().filter(|k| k.event == index);
         wrong.extend(judge(&owner, folder.path(), id, slug, mine).await?);
     }
-    wrong.iter().take(20).for_each(|w| println!("WRONG {w}"));
-    println!("{} of {} acknowledged entries lost, doubled or different", wrong.len(), kept.len());
+    wrong.iter().take(20).for_each(|w| say!("WRONG {w}"));
+    say!("{} of {} acknowledged entries lost, doubled or different", wrong.len(), kept.len());
     server.stop().await;
     let held = wrong.is_empty() && kept.len() == plan.entries;
     Ok(if held { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -117,19 +118,19 @@ async fn disturb(plan: &Plan, server: &mut Server, counts: &Counts) -> Result<Du
         match &plan.restart {
             Some((command, _)) if (n + 1) * restarts / total > n * restarts / total => {
                 let status = tokio::process::Command::new("sh").arg("-c").arg(command).status().await?;
-                println!("{} acknowledged: database restarted ({status})", counts.acknowledged());
+                say!("{} acknowledged: database restarted ({status})", counts.acknowledged());
             }
             // At a random moment, or a chosen one: every second kill arms a life that ends at a point of the journal.
             _ if kills % 2 == 1 => {
                 let point = POINTS[kills / 2 % POINTS.len()];
                 kills += 1;
                 worst = worst.max(server.crash_at(point, rand::rng().random_range(1..30)).await?);
-                println!("{} acknowledged: kill {kills} of {}, {point}", counts.acknowledged(), plan.kills);
+                say!("{} acknowledged: kill {kills} of {}, {point}", counts.acknowledged(), plan.kills);
             }
             _ => {
                 kills += 1;
                 worst = worst.max(server.crash().await?);
-                println!("{} acknowledged: kill {kills} of {}", counts.acknowledged(), plan.kills);
+                say!("{} acknowledged: kill {kills} of {}", counts.acknowledged(), plan.kills);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! F1: the database is gone for a while. Refusals are quick and say when to come back, nothing is acknowledged without a
 //! row, and the service is back by itself soon after the database is.
 
+use crate::record::say;
 use crate::api::Owner;
 use crate::server::{Failure, Server};
 use serde_json::{Value, json};
@@ -59,16 +60,16 @@ pub async fn run(stop: &str, start: &str, seconds: u64) -> Result<ExitCode, Fail
     };
     let (_, analytics) = owner.get(&format!("/api/events/{id}/analytics")).await?;
     let stored = analytics["cards"]["participants"].as_u64().unwrap_or(0);
-    println!(
+    say!(
         "database gone for {seconds} s: answers {answers:?}, the slowest after {:.2} s, {silent} without Retry-After",
         slowest.as_secs_f64()
     );
-    println!("back {:.2} s after the database; {acknowledged} acknowledged, {stored} stored", back.as_secs_f64());
+    say!("back {:.2} s after the database; {acknowledged} acknowledged, {stored} stored", back.as_secs_f64());
     server.stop().await;
     // What was told to be unknown may be stored; what was acknowledged must be.
     let held = slowest <= REFUSED && silent == 0 && back <= BACK && stored >= acknowledged;
     let refused = answers.keys().all(|status| *status == 503);
-    println!("{}", if held && refused { "held" } else { "did not hold" });
+    say!("{}", if held && refused { "held" } else { "did not hold" });
     Ok(if held && refused { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

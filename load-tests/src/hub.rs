@@ -6,6 +6,7 @@ mod swarm;
 
 pub use references::bare_send;
 
+use crate::record::say;
 use crate::api::Owner;
 use crate::process;
 use crate::server::{Failure, Server};
@@ -155,7 +156,7 @@ impl Run {
                     costs.sort_by(f64::total_cmp);
                     let (low, high) =
                         (costs.first().copied().unwrap_or(f64::NAN), costs.last().copied().unwrap_or(f64::NAN));
-                    println!(
+                    say!(
                         "W4 {count} sockets, {in_flight} in flight, {name}: {:.2} µs of processor time per delivery ({low:.2} to {high:.2})",
                         percentile(&costs, 0.5)
                     );
@@ -210,7 +211,7 @@ impl Run {
         tokio::time::sleep(CONFLATED * 2).await;
         let ages = swarm.received.take_ages();
         let sent = swarm.received.frames.load(Ordering::Relaxed) - frames;
-        println!(
+        say!(
             "W6 under {:.0} entries a second: {} updates to 100 dashboards ({:.1} a second each), age of the newest commit in a frame p50 {:.2} ms, p99 {:.2} ms (goal p99 105 behind), server {:.2} cores",
             stored as f64 / took.as_secs_f64(),
             sent,
@@ -235,7 +236,7 @@ impl Run {
         }
         ages.sort_by(f64::total_cmp);
         after.sort_by(f64::total_cmp);
-        println!(
+        say!(
             "W6 quiet topic, 100 dashboards, {} frames: read p50 {:.2} ms, p99 {:.2} ms after the customer's answer (goal 0.5, 5 after the commit); p50 {:.2} ms after the entry's time stamp, which is before the commit",
             ages.len(),
             percentile(&after, 0.5),
@@ -293,12 +294,12 @@ impl Run {
                 p99.push(percentile(&ages, 0.99));
                 if deaf > 0 {
                     let kept = process::resident(&self.pids())?.saturating_sub(resident) / deaf as u64 / 1024;
-                    println!(
+                    say!(
                         "R7 {deaf} of 1,000 stopped reading: all closed {closed_after:.1?} after the first update, at most {kept} KiB of memory each; healthy p99 {:.1} ms",
                         percentile(&ages, 0.99)
                     );
                 } else {
-                    println!(
+                    say!(
                         "R7 all 1,000 read: p50 {:.1} ms, p99 {:.1} ms",
                         percentile(&ages, 0.5),
                         percentile(&ages, 0.99)
@@ -315,7 +316,7 @@ impl Run {
             percentile(all, 0.5)
         };
         let [mut without, mut with] = found;
-        println!(
+        say!(
             "R7 healthy p99 with one in twenty deaf: {:.3} of undisturbed (goal below 1.10)",
             median(&mut with) / median(&mut without)
         );
@@ -333,15 +334,15 @@ impl Run {
         let swarm = Swarm::open(openings?, 0).await?;
         tokio::time::sleep(Duration::from_secs(3)).await;
         let after = process::resident(&self.pids())?;
-        println!(
+        say!(
             "W5 {count} idle sockets with a login and two topics: {:.2} KB each (goal 3.0)",
             after.saturating_sub(before) as f64 / 1000.0 / count as f64
         );
         swarm.close().await;
         for reference in Reference::all().await? {
             match idle(&reference, count).await {
-                Ok(kilobytes) => println!("W5 {count} idle sockets, {}: {kilobytes:.2} KB each", reference.name),
-                Err(e) => println!("W5 {}: {e}", reference.name),
+                Ok(kilobytes) => say!("W5 {count} idle sockets, {}: {kilobytes:.2} KB each", reference.name),
+                Err(e) => say!("W5 {}: {e}", reference.name),
             }
             reference.stop().await;
         }

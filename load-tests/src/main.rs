@@ -11,6 +11,7 @@ mod load;
 mod outage;
 mod process;
 mod publications;
+mod record;
 mod report;
 mod scenario;
 mod serve;
@@ -24,9 +25,15 @@ use std::process::ExitCode;
 /// Load tests of Madang.
 #[derive(Parser)]
 struct Cli {
+    /// Append what the run prints to `load-tests/RESULTS.md`.
+    #[arg(long, global = true)]
+    record: bool,
     #[command(subcommand)]
     what: What,
 }
+
+/// Of the sources that this was built from.
+const RESULTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/RESULTS.md");
 
 #[derive(Subcommand)]
 enum What {
@@ -153,7 +160,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[tokio::main]
 async fn main() -> ExitCode {
     clients::http::choose_tls_provider();
-    let ended = match Cli::parse().what {
+    let cli = Cli::parse();
+    let ended = match cli.what {
         What::Drive(options) => scenario::in_process(options).await,
         What::Remote(options) => scenario::remote(options).await,
         What::Channels { events, rounds } => channels::run(events.max(1), rounds.max(1)).await,
@@ -178,6 +186,12 @@ async fn main() -> ExitCode {
         }
     };
     server::drop_databases().await;
+    let held = ended.as_ref().is_ok_and(|code| *code == ExitCode::SUCCESS);
+    if cli.record
+        && let Err(e) = record::append(RESULTS.as_ref(), held)
+    {
+        eprintln!("load-tests: the run is not recorded: {e}");
+    }
     ended.unwrap_or_else(|e| {
         eprintln!("load-tests: {e}");
         ExitCode::FAILURE

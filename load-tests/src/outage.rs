@@ -1,5 +1,6 @@
 //! The whole journey for many events at once while every upstream goes down in turn: nobody notices more than a notice.
 
+use crate::record::say;
 use crate::api::{Counts, Owner};
 use crate::server::{Failure, Server};
 use serde_json::Value;
@@ -124,17 +125,17 @@ impl Seen {
 fn report(events: usize, seen: &Seen, counts: &Counts, took: Duration, clean: bool) -> ExitCode {
     let get = |c: &std::sync::atomic::AtomicU64| c.load(Ordering::Relaxed);
     let (sent, failed, lost) = (get(&counts.sent), get(&counts.failed), get(&counts.lost));
-    println!("{events} events in {:.0} s: {} live", took.as_secs_f64(), seen.live);
-    println!("jobs {:?}, stand-ins {:?}", seen.jobs, seen.fallbacks);
-    println!("channels {:?}, of these without a sentence that says what to do: {}", seen.channels, seen.unexplained);
+    say!("{events} events in {:.0} s: {} live", took.as_secs_f64(), seen.live);
+    say!("jobs {:?}, stand-ins {:?}", seen.jobs, seen.fallbacks);
+    say!("channels {:?}, of these without a sentence that says what to do: {}", seen.channels, seen.unexplained);
     let available = 100.0 * (sent - failed - lost) as f64 / sent.max(1) as f64;
-    println!("requests {sent}: 5xx {failed}, lost {lost}: availability {available:.2} %");
+    say!("requests {sent}: 5xx {failed}, lost {lost}: availability {available:.2} %");
     for broken in &seen.broken {
-        println!("broken: {broken}");
+        say!("broken: {broken}");
     }
     let ended = seen.jobs.keys().all(|s| s == "succeeded");
     let good =
         seen.live == events && ended && seen.unexplained == 0 && failed + lost == 0 && seen.broken.is_empty() && clean;
-    println!("{}", if good { "held" } else { "did not hold" });
+    say!("{}", if good { "held" } else { "did not hold" });
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -1,6 +1,7 @@
 //! Publishing that never doubles: the server is killed every few seconds, answers are lost at random, and the simulator,
 //! in a process and folder of its own, keeps what it was really sent.
 
+use crate::record::say;
 use crate::api::{Counts, Owner};
 use crate::server::{Failure, Server, Simulator};
 use rand::Rng;
@@ -43,7 +44,7 @@ pub async fn run(publications: usize, kill_every: f64, lost: f64) -> Result<Exit
     let begun = Instant::now();
     let events = publications.div_ceil(CHANNELS.len());
     let made = approve_all(&owner, &template, events).await?;
-    println!("{} events approved after {:.0} s", made.len(), begun.elapsed().as_secs_f64());
+    say!("{} events approved after {:.0} s", made.len(), begun.elapsed().as_secs_f64());
     let settled = settle(&owner, &made).await?;
     stop.store(true, Ordering::Release);
     let kills = killer.await??;
@@ -180,7 +181,7 @@ async fn posts(simulator: &Simulator, channel: &str) -> Result<HashMap<String, u
 }
 
 async fn report(simulator: &Simulator, all: &[Settled], kills: usize, took: Duration) -> Result<bool, Failure> {
-    println!("{} publications, {kills} kills, {:.0} s", all.len(), took.as_secs_f64());
+    say!("{} publications, {kills} kills, {:.0} s", all.len(), took.as_secs_f64());
     let (mut doubled, mut missing, mut moving) = (0, 0, 0);
     for channel in CHANNELS {
         let counted = posts(simulator, channel).await?;
@@ -197,10 +198,10 @@ async fn report(simulator: &Simulator, all: &[Settled], kills: usize, took: Dura
             moving += usize::from(!ends && !asked);
             *statuses.entry(&p.status).or_default() += 1;
         }
-        println!("  {channel:<10} posts {posted:>6}   {statuses:?}");
+        say!("  {channel:<10} posts {posted:>6}   {statuses:?}");
     }
-    println!("posted twice {doubled}, published without a post {missing}, not settled {moving}");
+    say!("posted twice {doubled}, published without a post {missing}, not settled {moving}");
     let good = doubled + missing + moving == 0;
-    println!("{}", if good { "held" } else { "did not hold" });
+    say!("{}", if good { "held" } else { "did not hold" });
     Ok(good)
 }

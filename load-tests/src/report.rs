@@ -2,6 +2,7 @@
 
 mod html;
 
+use crate::record::say;
 use crate::load::Recorder;
 use crate::server::Failure;
 use serde_json::{Value, json};
@@ -53,14 +54,14 @@ impl Report {
 
     /// Prints a table.
     pub fn print(&self) {
-        println!("{}: {}", self.title, self.setup);
-        println!(
+        say!("{}: {}", self.title, self.setup);
+        say!(
             "{:<24} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8} {:>8} {:>8}",
             "", "sent", "done", "refused", "unknown", "failed", "in", "p50 ms", "p99 ms", "max ms"
         );
         for (name, kind) in &self.recorder.kinds {
             let c = kind.counts;
-            println!(
+            say!(
                 "{name:<24} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8.2} {:>8.2} {:>8.2}",
                 c.sent,
                 c.done,
@@ -73,7 +74,7 @@ impl Report {
                 millis(kind.done.max())
             );
         }
-        println!(
+        say!(
             "{:.0} done a second, {:.1} µs of processor time each ({}), memory at most {:.0} MiB; the database holds {} entries; fdatasync p50 {:.2}, p99 {:.2} ms",
             self.recorder.done_within(self.lasts) as f64 / self.lasts.max(1) as f64,
             self.cpu_us(),
@@ -84,7 +85,7 @@ impl Report {
             self.disk.1.as_secs_f64() * 1000.0
         );
         self.recorder.say_if_it_waited();
-        self.notes.iter().for_each(|note| println!("{note}"));
+        self.notes.iter().for_each(|note| say!("{note}"));
     }
 
     /// Writes `report.json` and `report.html` into a folder.

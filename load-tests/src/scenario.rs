@@ -3,6 +3,7 @@
 
 mod overload;
 
+use crate::record::say;
 use crate::load::{Actors, Counts, Op, Pace, Recorder, Target, drive};
 use crate::process;
 use crate::report::{Report, Sample};
@@ -219,7 +220,7 @@ fn finish(report: &Report, o: &Options) -> Result<ExitCode, Failure> {
     report.print();
     if let Some(folder) = &o.out {
         report.write(folder)?;
-        println!("report.json and report.html are in {}", folder.display());
+        say!("report.json and report.html are in {}", folder.display());
     }
     adds_up(&report.recorder, report.stored)?;
     Ok(ExitCode::SUCCESS)

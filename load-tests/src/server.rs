@@ -44,7 +44,7 @@ pub fn madang() -> Result<PathBuf, Failure> {
     if beside.is_file() {
         return Ok(beside);
     }
-    Err(format!("{} is missing: build the workspace first (cargo build --workspace --release)", beside.display())
+    Err(format!("{} is missing: build the workspace first (cargo build --workspace --profile dist)", beside.display())
         .into())
 }
 

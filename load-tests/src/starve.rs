@@ -1,6 +1,7 @@
 //! Two ways of a few to take the server from everybody else: reading a long published draw, and logging in as nobody.
 //! Entries elsewhere and an owner's login must hardly notice.
 
+use crate::record::say;
 use crate::load::{Op, Pace, Recorder, drive};
 use crate::server::Failure;
 use crate::world::World;
@@ -77,7 +78,7 @@ async fn readers(world: &World, plan: &Plan) -> Result<bool, Failure> {
         return Err(format!("the draw: {status} {drawn}").into());
     }
     let count = drawn["proof"]["count"].as_u64().ok_or("a draw without a count")?;
-    println!("a draw of {count} entries after {:.0} s", begun.elapsed().as_secs_f64());
+    say!("a draw of {count} entries after {:.0} s", begun.elapsed().as_secs_f64());
     world.settle().await?;
 
     let customers = Arc::new(AtomicU64::new(0));
@@ -98,8 +99,8 @@ async fn readers(world: &World, plan: &Plan) -> Result<bool, Failure> {
     let found = Latency::of(&disturbed)?;
     let ratio = found.p99.max(MIN_P99) / quiet.p99.max(MIN_P99);
     let lost = disturbed.total().sent - disturbed.total().done;
-    println!("entries undisturbed {quiet}; disturbed {found}, {lost} of them not answered with 201");
-    println!(
+    say!("entries undisturbed {quiet}; disturbed {found}, {lost} of them not answered with 201");
+    say!(
         "{reads} reads by {} readers, {:.2} MB each; p99 {ratio:.1} times as long (at most {MAX_RATIO})",
         plan.readers,
         bytes as f64 / reads.max(1) as f64 / 1e6
@@ -189,7 +190,7 @@ async fn strangers(world: &World, plan: &Plan) -> Result<bool, Failure> {
     }
     took.sort_unstable();
     let worst = took[LOGINS - 1];
-    println!(
+    say!(
         "an owner's login took {:.2} s alone; among {} strangers {:.2} s (median) and {:.2} s at worst (at most {} s), {} logins of theirs answered",
         alone.as_secs_f64(),
         plan.strangers,

@@ -1,5 +1,6 @@
 //! W3: what asking an actor costs, against the least that two tasks need to talk.
 
+use crate::record::say;
 use super::{Plan, Spread};
 use crate::server::Failure;
 use std::hint::black_box;
@@ -30,11 +31,11 @@ pub async fn run(plan: &Plan) -> Result<(), Failure> {
     }
     let of = |those: &[f64]| Spread::of(those.iter().zip(&channel).map(|(a, c)| a / c).collect());
     let (ours, least) = (of(&actor), of(&bare));
-    println!(
+    say!(
         "W3 of the channel: reading an event from its actor {ours} (goal 1.5), the least a ractor actor takes {least}"
     );
     let (channel, bare, actor) = (Spread::of(channel), Spread::of(bare), Spread::of(actor));
-    println!("mpsc and oneshot {channel} µs, a ractor actor {bare} µs, an event's {actor} µs");
+    say!("mpsc and oneshot {channel} µs, a ractor actor {bare} µs, an event's {actor} µs");
     drop(handle);
     system.stop().await;
     Ok(())

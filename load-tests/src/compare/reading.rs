@@ -1,5 +1,6 @@
 //! W7: the analytics of an event, when they are there, when they are not, and when a thousand want them at once.
 
+use crate::record::say;
 use super::{Plan, Spread};
 use crate::load::{Op, Outcome, Pace, Route, drive};
 use crate::server::Failure;
@@ -50,8 +51,8 @@ async fn hits(world: &World, plan: &Plan) -> Result<(), Failure> {
         }
     }
     let (hit, constant) = (Spread::of(hit), Spread::of(constant));
-    println!("analytics, hit: {hit} a second; a constant answer: {constant}");
-    println!("W7 hit of the constant answer: {:.2} (goal 0.80)", hit.median / constant.median);
+    say!("analytics, hit: {hit} a second; a constant answer: {constant}");
+    say!("W7 hit of the constant answer: {:.2} (goal 0.80)", hit.median / constant.median);
     Ok(())
 }
 
@@ -72,8 +73,8 @@ async fn misses(world: &World, entered: u64) -> Result<(), Failure> {
         queried.push(slowest_query(world).await?);
     }
     let (missed, queried) = (Spread::of(missed), Spread::of(queried));
-    println!("analytics after an entry: {missed} ms; reading the counts from the database: {queried} ms");
-    println!("W7 miss of the slowest query: {:.2} (goal 1.5)", missed.median / queried.median);
+    say!("analytics after an entry: {missed} ms; reading the counts from the database: {queried} ms");
+    say!("W7 miss of the slowest query: {:.2} (goal 1.5)", missed.median / queried.median);
     Ok(())
 }
 
@@ -101,7 +102,7 @@ async fn stampede(world: &World, entered: u64) -> Result<(), Failure> {
     let took = begun.elapsed();
     let loads = world.server.metric("dashboard_loads_total").await? - loads;
     let answered = answers.iter().filter(|a| **a == Outcome::Done).count();
-    println!(
+    say!(
         "W7 {AT_ONCE} at once after an entry: {answered} answered within {:.0} ms, {loads} load(s) (goal 1)",
         took.as_secs_f64() * 1000.0
     );

@@ -1,5 +1,6 @@
 //! W9: from the start of the process until it is ready, and what it holds when nobody asks anything.
 
+use crate::record::say;
 use super::{Plan, Spread};
 use crate::process;
 use crate::server::{Failure, Server};
@@ -24,6 +25,6 @@ pub async fn run(plan: &Plan) -> Result<(), Failure> {
         server.stop().await;
     }
     let (kind, goal) = if external { ("PostgreSQL", "100 ms, 25 MiB") } else { ("embedded", "1,500 ms") };
-    println!("W9 {kind}: ready after {} ms, {} MiB idle (goal {goal})", Spread::of(took), Spread::of(held));
+    say!("W9 {kind}: ready after {} ms, {} MiB idle (goal {goal})", Spread::of(took), Spread::of(held));
     Ok(())
 }

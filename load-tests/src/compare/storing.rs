@@ -1,5 +1,6 @@
 //! W1 and W2: how many entries become durable in a second.
 
+use crate::record::say;
 use super::{Plan, Spread};
 use crate::load::{Op, Pace, Recorder, Route, drive};
 use crate::process;
@@ -50,7 +51,7 @@ pub async fn hot(plan: &Plan) -> Result<(), Failure> {
     if std::env::var("DATABASE_URL").is_ok_and(|u| !u.is_empty()) {
         sides.extend([Side::Reference(Route::Insert), Side::Reference(Route::Transaction)]);
     } else {
-        println!("W1 without DATABASE_URL: no INSERT and no transaction per request to compare with");
+        say!("W1 without DATABASE_URL: no INSERT and no transaction per request to compare with");
     }
     let mut turns = Turns::start(1).await?;
     let found = turns.take(plan, &sides).await?;
@@ -58,7 +59,7 @@ pub async fn hot(plan: &Plan) -> Result<(), Failure> {
     let goals =
         [("W1 of the constant answer", 0.55), ("W1 of an INSERT each", 6.0), ("W1 of a transaction each", 15.0)];
     for ((what, goal), (theirs, _)) in goals.iter().zip(&found[1..]) {
-        println!("{what}: {:.2} (goal {goal})", ours / theirs.median);
+        say!("{what}: {:.2} (goal {goal})", ours / theirs.median);
     }
     turns.half(plan, ours / 2.0).await?;
     turns.end().await
@@ -68,7 +69,7 @@ pub async fn hot(plan: &Plan) -> Result<(), Failure> {
 pub async fn many(plan: &Plan) -> Result<(), Failure> {
     let mut turns = Turns::start(MANY).await?;
     let found = turns.take(plan, &[Side::Ours, Side::Zipf]).await?;
-    println!("W2 of one hot event: {:.2} (goal 0.80)", found[1].0.median / found[0].0.median);
+    say!("W2 of one hot event: {:.2} (goal 0.80)", found[1].0.median / found[0].0.median);
     turns.end().await
 }
 
@@ -94,11 +95,11 @@ impl Turns {
             }
         }
         let (p50, p99) = process::disk(self.world.folder.path())?;
-        println!("fdatasync of 8 KiB: p50 {:.2} ms, p99 {:.2} ms", millis(p50), millis(p99));
+        say!("fdatasync of 8 KiB: p50 {:.2} ms, p99 {:.2} ms", millis(p50), millis(p99));
         let mut spreads = Vec::new();
         for (side, (rates, costs)) in sides.iter().zip(found) {
             let (rate, cost) = (Spread::of(rates), Spread::of(costs));
-            println!("{}: {rate} a second, {cost} µs of processor time each, database included", side.name());
+            say!("{}: {rate} a second, {cost} µs of processor time each, database included", side.name());
             spreads.push((rate, cost));
         }
         Ok(spreads)
@@ -145,7 +146,7 @@ impl Turns {
             return Err(format!("{} unsent, {:?}", recorder.unsent, kind.counts).into());
         }
         let at = |q: f64| kind.done.value_at_quantile(q) as f64 / 1000.0;
-        println!(
+        say!(
             "W1 at half the peak, {rate:.0} a second, open loop: p50 {:.2} ms, p99 {:.2} ms (goal 2 × fdatasync p99 + 10 = {:.2} ms), {} refused; fdatasync p50 {:.2}, p99 {:.2} ms",
             at(0.5),
             at(0.99),
@@ -161,7 +162,7 @@ impl Turns {
     /// What was acknowledged is what is there.
     async fn end(self) -> Result<(), Failure> {
         let stored = self.world.stored().await?;
-        println!("acknowledged {}, stored {stored}", self.acknowledged);
+        say!("acknowledged {}, stored {stored}", self.acknowledged);
         self.world.stop().await;
         if stored == self.acknowledged { Ok(()) } else { Err("the database does not agree".into()) }
     }

@@ -1,5 +1,6 @@
 //! What the hub is measured against: a bare `send()` loop of ours, and nchan, Bun and node `ws` where they are installed.
 
+use crate::record::say;
 use super::process;
 use super::swarm::Opening;
 use crate::server::Failure;
@@ -30,8 +31,8 @@ impl Reference {
         for name in ["send()", "Bun", "node ws", "nchan"] {
             match Self::start(name).await {
                 Ok(Some(reference)) => started.push(reference),
-                Ok(None) => println!("{name}: not installed here, left out (load-tests/README.md says how to add it)"),
-                Err(e) => println!("{name}: did not start: {e}"),
+                Ok(None) => say!("{name}: not installed here, left out (load-tests/README.md says how to add it)"),
+                Err(e) => say!("{name}: did not start: {e}"),
             }
         }
         Ok(started)

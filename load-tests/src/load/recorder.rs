@@ -1,5 +1,6 @@
 //! What became of what was done: counts, latencies and a row per second, kept per thread and added up at the end.
 
+use crate::record::say;
 use super::{Op, Outcome};
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
@@ -156,7 +157,7 @@ impl Recorder {
     /// Prints that latencies are partly those of the measuring side, when they are.
     pub fn say_if_it_waited(&self) {
         if self.waits {
-            println!("the measuring side had to wait for processors: part of these latencies is its own");
+            say!("the measuring side had to wait for processors: part of these latencies is its own");
         }
     }
 

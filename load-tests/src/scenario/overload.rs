@@ -1,5 +1,6 @@
 //! W1's overload: the journal held to a tenth of what a constant answer reaches, five times of that offered for minutes.
 
+use crate::record::say;
 use super::{Options, Sampler, Scenario, Watched, adds_up, finish};
 use crate::cache::Reads;
 use crate::load::{Op, Pace, Recorder, Route, drive};
@@ -44,11 +45,11 @@ pub async fn run(o: &Options) -> Result<ExitCode, Failure> {
         None => constant(o).await.map(|before| ((before / 10.0).round(), Some(before)))?,
     };
     let rows = rows.to_string();
-    println!("the journal is held to {rows} rows a second");
+    say!("the journal is held to {rows} rows a second");
     let crowd = plan.connections;
     let calm = Calm::measure(o, &rows, crowd).await?;
     let (world, lasts) = (&calm.world, Duration::from_secs(plan.seconds));
-    println!(
+    say!(
         "peak {:.0} a second, {:.1} µs of processor time each; {:.0} MiB with {crowd} connections at {CALM} of it",
         calm.peak,
         calm.accepting * 1e6,

@@ -111,10 +111,17 @@ export async function signedIn(page, base, tokens) {
   await page.reload();
 }
 
+/** Pictures that the README shows, by the name of their screenshot. */
+const README_PICTURES = new Map([['desktop-dashboard', 'console.jpg'], ['phone-customer', 'customer.jpg']]);
+
 let count = 0;
-/** Keeps a picture of the whole page: build output, to be looked at. */
+/** Keeps a picture of the whole page: build output, to be looked at. With README_PICTURES set, also what the README shows. */
 export async function shot(page, name) {
   mkdirSync(shots, { recursive: true });
+  const picture = README_PICTURES.get(name);
+  if (process.env.README_PICTURES && picture) {
+    await page.screenshot({ path: join(process.env.README_PICTURES, picture), type: 'jpeg', quality: 60, scale: 'css' });
+  }
   await page.screenshot({ path: join(shots, `${String(++count).padStart(2, '0')}-${name}.png`), fullPage: true });
 }
 
