@@ -196,22 +196,6 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Returns the user that a file of secrets belongs to, if that is neither this process's user nor root: its owner can read and
-/// change it, whatever its mode.
-#[must_use]
-pub fn foreign_owner(path: &Path) -> Option<u32> {
-    #[cfg(unix)]
-    {
-        let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(path).ok()?);
-        (owner != 0 && owner != rustix::process::geteuid().as_raw()).then_some(owner)
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = path;
-        None
-    }
-}
-
 /// Says what is wrong with the mode of a file of secrets, if group or others may do anything with it. A secret that a
 /// container's system mounts for this process is none of those: root's, and readable by one of this process's groups.
 #[must_use]
@@ -325,21 +309,6 @@ mod tests {
         assert!(why.contains("another user (uid 65534)") && !why.contains('\n'), "{why}");
         assert_eq!(check_folder(&theirs).unwrap_err().to_string(), why, "a check says what a start says");
         assert_eq!(mode(&theirs), 0o777);
-    }
-
-    /// Needs the rights of root to give a file away.
-    #[test]
-    fn the_owner_of_a_file_is_told() {
-        let all = tempfile::tempdir().unwrap();
-        let file = all.path().join("keys.json");
-        std::fs::write(&file, "x").unwrap();
-        assert_eq!((foreign_owner(&file), foreign_owner(&all.path().join("none"))), (None, None));
-        if let Err(e) = std::os::unix::fs::chown(&file, Some(65_534), None) {
-            eprintln!("skipped: the_owner_of_a_file_is_told: chown: {e}");
-            return;
-        }
-        set_mode(&file, 0o600).unwrap();
-        assert_eq!(foreign_owner(&file), Some(65_534));
     }
 
     /// Case O12: a file has its name when it is whole, and the first one stands.
