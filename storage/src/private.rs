@@ -196,6 +196,68 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+/// Checks that a file of secrets, and the folders of its name and of the file itself, belong to this process's user or to
+/// root. The owner of any of them can read or replace the secrets, whatever the modes say. Changes nothing.
+///
+/// # Errors
+/// One of them belongs to another user, or cannot be looked at. A file or folder that is missing belongs to nobody.
+pub fn check_owners(path: &Path) -> Result<()> {
+    owners(path, |_, _| false).map_err(StorageError::Other)
+}
+
+/// Checks owners as [`check_owners`] does. A shared file system may give new files to another user: that user passes too.
+///
+/// # Errors
+/// As [`check_owners`].
+pub fn secure_owners(path: &Path) -> Result<()> {
+    #[cfg(unix)]
+    {
+        owners(path, |folder, uid| own_uid(folder).is_ok_and(|new| new == uid)).map_err(StorageError::Other)
+    }
+    #[cfg(not(unix))]
+    {
+        check_owners(path)
+    }
+}
+
+#[cfg(unix)]
+fn owners(path: &Path, given_to: impl Fn(&Path, u32) -> bool) -> Result<(), String> {
+    use std::os::unix::fs::MetadataExt;
+    let own = rustix::process::geteuid().as_raw();
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    for holds in [folder_of(path), folder_of(&real), real.as_path()] {
+        let found = match std::fs::metadata(holds) {
+            Ok(found) => found,
+            Err(e) if e.kind() == ErrorKind::NotFound => continue,
+            Err(e) => return Err(format!("{}: {e}", holds.display())),
+        };
+        let folder = if found.is_dir() { holds } else { folder_of(holds) };
+        if !is_trusted(found.uid(), own) && !given_to(folder, found.uid()) {
+            return Err(foreign(holds, found.uid()));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn owners(_: &Path, _: impl Fn(&Path, u32) -> bool) -> Result<(), String> {
+    Ok(())
+}
+
+/// Returns true if the owner of a secret is this process's user or root. Root reads every secret anyway.
+#[cfg(unix)]
+fn is_trusted(owner: u32, own: u32) -> bool {
+    owner == own || owner == 0
+}
+
+#[cfg(unix)]
+fn foreign(path: &Path, uid: u32) -> String {
+    let name = path.display();
+    format!(
+        "{name} belongs to another user (uid {uid}), who can read or replace it; chown it to Madang's user or to root"
+    )
+}
+
 /// Says what is wrong with the mode of a file of secrets, if group or others may do anything with it. A secret that a
 /// container's system mounts for this process is none of those: root's, and readable by one of this process's groups.
 #[must_use]
@@ -301,7 +363,7 @@ mod tests {
         let theirs = all.path().join("theirs");
         std::fs::create_dir(&theirs).unwrap();
         if let Err(e) = std::os::unix::fs::chown(&theirs, Some(65_534), None) {
-            eprintln!("skipped: a_folder_of_another_user_is_refused: chown: {e}");
+            testkit::skipped("a_folder_of_another_user_is_refused", &format!("chown: {e}"));
             return;
         }
         set_mode(&theirs, 0o777).unwrap();
@@ -309,6 +371,51 @@ mod tests {
         assert!(why.contains("another user (uid 65534)") && !why.contains('\n'), "{why}");
         assert_eq!(check_folder(&theirs).unwrap_err().to_string(), why, "a check says what a start says");
         assert_eq!(mode(&theirs), 0o777);
+    }
+
+    /// Case H1: a closed mode helps nothing where the owner is another user.
+    #[test]
+    fn secrets_belong_to_this_user_or_to_root() {
+        for (owner, own, trusted) in [(1_000, 1_000, true), (0, 1_000, true), (1_001, 1_000, false), (1_000, 0, false)]
+        {
+            assert_eq!(is_trusted(owner, own), trusted, "{owner} {own}");
+        }
+        let all = tempfile::tempdir().unwrap();
+        let path = all.path().join("keys.json");
+        check_owners(&path).unwrap();
+        std::fs::write(&path, "x").unwrap();
+        check_owners(&path).unwrap();
+        secure_owners(&path).unwrap();
+        assert_eq!(std::fs::read_dir(all.path()).unwrap().count(), 1, "nothing is left in it");
+    }
+
+    /// Case H1: needs the rights of root to give a file away. A link hides neither the file nor its folder.
+    #[test]
+    fn secrets_of_another_user_are_refused() {
+        let all = tempfile::tempdir().unwrap();
+        let (theirs, links) = (all.path().join("theirs"), all.path().join("links"));
+        std::fs::create_dir(&theirs).unwrap();
+        std::fs::create_dir(&links).unwrap();
+        let (file, link) = (theirs.join("keys.json"), links.join("keys.json"));
+        std::fs::write(&file, "x").unwrap();
+        set_mode(&file, 0o600).unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let give = |path: &Path, uid| std::os::unix::fs::chown(path, Some(uid), None);
+        let own = rustix::process::geteuid().as_raw();
+        for (given, named) in [(&file, "keys.json"), (&theirs, "theirs")] {
+            if let Err(e) = give(given, 65_534) {
+                testkit::skipped("secrets_of_another_user_are_refused", &format!("chown: {e}"));
+                return;
+            }
+            for path in [&file, &link] {
+                let why = check_owners(path).unwrap_err().to_string();
+                let told = format!("{named} belongs to another user (uid 65534)");
+                assert!(why.contains(&told) && !why.contains('\n'), "{why}");
+                assert_eq!(secure_owners(path).unwrap_err().to_string(), why, "a start says what a check says");
+            }
+            give(given, own).unwrap();
+            check_owners(&link).unwrap();
+        }
     }
 
     /// Case O12: a file has its name when it is whole, and the first one stands.

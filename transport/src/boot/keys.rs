@@ -23,7 +23,7 @@ enum Keys {
 /// database agrees.
 ///
 /// # Errors
-/// The folder belongs to another user, the file cannot be read or made, or in production others may read it.
+/// Folder or file belongs to another user, the file cannot be read or made, or in production others may read it.
 pub(crate) fn find(settings: &Settings) -> Result<FoundKeys, BootError> {
     secure_data_folder(settings)?;
     let path = settings.keys_file();
@@ -64,7 +64,9 @@ pub(crate) fn existing_as_they_are(settings: &Settings) -> Result<Keyring, BootE
 /// What [`find`] would refuse.
 pub(crate) fn check(settings: &Settings) -> Result<(), BootError> {
     private::check_folder(&settings.data_dir).map_err(|e| format!("MADANG_DATA_DIR: {e}"))?;
-    judge(&settings.keys_file(), settings.production).map(drop)
+    let path = settings.keys_file();
+    private::check_owners(&path).map_err(|e| format!("keys file {}: {e}", path.display()))?;
+    judge(&path, settings.production).map(drop)
 }
 
 /// Refuses a keys file that group or others can read, in production; in development it says what is to be closed.
@@ -82,8 +84,9 @@ fn judge(path: &Path, production: bool) -> Result<Option<OpenFile>, BootError> {
     }
 }
 
-/// The same; in development the file is closed to them.
+/// The same, and refuses a file of another user; in development the file is closed to others.
 fn guard(path: &Path, production: bool) -> Result<(), BootError> {
+    private::secure_owners(path).map_err(|e| format!("keys file {}: {e}", path.display()))?;
     let Some(open) = judge(path, production)? else { return Ok(()) };
     let file = path.display();
     match open.close(path) {
@@ -122,5 +125,35 @@ impl FoundKeys {
              set DATABASE_URL to the database of these keys (`madang restored --check` says what does not open)"
         )
         .into())
+    }
+}
+
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    /// Case H1: needs the rights of root to give a file away.
+    #[test]
+    fn a_keys_file_of_another_user_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings { data_dir: folder.path().join("data"), ..Settings::defaults().unwrap() };
+        find(&settings).unwrap();
+        let path = settings.keys_file();
+        Keyring::open(&path, true).unwrap();
+        check(&settings).unwrap();
+        existing(&settings).unwrap();
+        if let Err(e) = std::os::unix::fs::chown(&path, Some(65_534), None) {
+            testkit::skipped("a_keys_file_of_another_user_is_refused", &format!("chown: {e}"));
+            return;
+        }
+        for production in [false, true] {
+            let settings = Settings { production, ..settings.clone() };
+            let outcomes = [check(&settings), find(&settings).map(drop), existing(&settings).map(drop)];
+            for refused in outcomes.map(Result::unwrap_err) {
+                let why = refused.to_string();
+                assert!(why.starts_with("keys file ") && why.contains("another user (uid 65534)"), "{why}");
+            }
+        }
     }
 }
