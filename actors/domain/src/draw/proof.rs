@@ -88,6 +88,9 @@ pub enum ProofError {
     /// A field is not what it should be.
     #[error("{0} is malformed")]
     Malformed(&'static str),
+    /// A part that the file must have was left out.
+    #[error("{0} is missing: the file was cut down; load it again from the event's page")]
+    Missing(&'static str),
     /// A recomputed value differs.
     #[error("{0} does not match what was recomputed")]
     Mismatch(&'static str),

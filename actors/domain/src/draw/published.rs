@@ -163,14 +163,54 @@ fn plain_id<'de, D: Deserializer<'de>>(d: D) -> Result<EventId, D::Error> {
     id.filter(|id| id.to_string() == text).ok_or_else(|| D::Error::custom("eventId is not a UUID in lower case"))
 }
 
+/// Unix seconds of 2026-12-01T00:00Z. A file of an event that was made since then has all its parts.
+const COMPLETE_SINCE: u64 = 1_796_083_200;
+
 /// Which format a file is of, once it has verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileFormat {
     /// Everything in it is checked.
     Current,
-    /// It does not say what was passed on: of its holders only prize, rank and that they were drawn are checked, and their
-    /// masked phones not at all.
+    /// Only the draw is checked. Nothing shows what was passed on, who of those drawn holds a prize now, and the masked
+    /// phones. Whoever cuts down a file of an older event makes such a file.
     Older,
+}
+
+/// What a file has beyond its proof.
+enum Parts<'a> {
+    /// What a file of today has.
+    All { holders: &'a [Holder], passed_on: &'a [PassedOn], hash: &'a str },
+    /// What a file of before has.
+    Before(&'a [Holder]),
+    /// Nothing.
+    ProofAlone,
+}
+
+/// Returns true if the event was made when files had all their parts. The root covers the id, and the id its time: nobody
+/// can make a newer draw look older.
+fn must_be_complete(event: EventId) -> bool {
+    event.0.get_timestamp().is_some_and(|made| made.to_unix().0 >= COMPLETE_SINCE)
+}
+
+/// Sorts a file by its parts. One part of today's demands all others; files of before have `holders` and `says`, or neither.
+fn parts(draw: &PublishedDraw) -> Result<Parts<'_>, ProofError> {
+    let PublishedDraw { proof, key, holders, passed_on, passed_on_hash: hash, says } = draw;
+    let of_today = key.is_some() || passed_on.is_some() || hash.is_some();
+    if of_today || must_be_complete(proof.event_id) {
+        key.as_ref().ok_or(ProofError::Missing("key"))?;
+        says.as_ref().ok_or(ProofError::Missing("says"))?;
+        return Ok(Parts::All {
+            holders: holders.as_ref().ok_or(ProofError::Missing("holders"))?,
+            passed_on: passed_on.as_ref().ok_or(ProofError::Missing("passedOn"))?,
+            hash: hash.as_ref().ok_or(ProofError::Missing("passedOnHash"))?,
+        });
+    }
+    match (holders, says) {
+        (Some(holders), Some(_)) => Ok(Parts::Before(holders)),
+        (None, None) => Ok(Parts::ProofAlone),
+        (None, Some(_)) => Err(ProofError::Missing("holders")),
+        (Some(_), None) => Err(ProofError::Missing("says")),
+    }
 }
 
 impl PublishedDraw {
@@ -253,7 +293,7 @@ pub fn holders_after(proof: &DrawProof, passed_on: &[u64]) -> Result<Vec<Holder>
 /// # Errors
 /// The first thing that does not match.
 pub fn verify_published(draw: &PublishedDraw) -> Result<FileFormat, ProofError> {
-    let PublishedDraw { proof, key, holders, passed_on, passed_on_hash: hash, says: words } = draw;
+    let PublishedDraw { proof, key, says: words, .. } = draw;
     verify(proof)?;
     if let Some(key) = key {
         same(hex(&key_of(proof)?) == *key, "key")?;
@@ -261,17 +301,12 @@ pub fn verify_published(draw: &PublishedDraw) -> Result<FileFormat, ProofError> 
     if let Some(words) = words {
         same(*words == says(proof.external.is_none()), "says")?;
     }
-    match (holders, passed_on) {
-        (Some(holders), Some(passed_on)) => {
-            let hash = hash.as_ref().ok_or(ProofError::Malformed("passedOnHash"))?;
-            key.as_ref().ok_or(ProofError::Malformed("key"))?;
+    match parts(draw)? {
+        Parts::All { holders, passed_on, hash } => {
             verify_current(proof, holders, passed_on, hash).map(|()| FileFormat::Current)
         }
-        (None, Some(_)) => Err(ProofError::Malformed("holders")),
-        // Files of before have neither: somebody took what was passed on out of one of today.
-        (_, None) if key.is_some() || hash.is_some() => Err(ProofError::Malformed("passedOn")),
-        (None, None) => Ok(FileFormat::Older),
-        (Some(holders), None) => verify_older(proof, holders).map(|()| FileFormat::Older),
+        Parts::Before(holders) => verify_older(proof, holders).map(|()| FileFormat::Older),
+        Parts::ProofAlone => Ok(FileFormat::Older),
     }
 }
 
@@ -296,7 +331,7 @@ fn verify_current(proof: &DrawProof, holders: &[Holder], passed_on: &[PassedOn],
 fn verify_older(proof: &DrawProof, holders: &[Holder]) -> Result<(), ProofError> {
     // A file of today from which somebody took `passedOn` is none of before: those have phones, if only null.
     if holders.iter().any(|h| h.masked_phone.is_none()) {
-        return Err(ProofError::Malformed("passedOn"));
+        return Err(ProofError::Missing("passedOn"));
     }
     let ranks = holders.windows(2).all(|pair| pair[0].rank < pair[1].rank);
     let mut once = std::collections::HashSet::new();

@@ -1,7 +1,8 @@
 use super::*;
-use crate::draw::tests::proof_of;
+use crate::draw::tests::{proof_for, proof_of};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 fn at(micros: i64) -> Instant {
     chrono::DateTime::from_timestamp_micros(1_800_000_000_000_000 + micros).unwrap()
@@ -179,21 +180,60 @@ fn weights_are_those_of_the_rules() {
     }
 }
 
-/// A file of today holds everything or is none.
+/// The draw of an event that was made at this second.
+fn file_made_at(seconds: u64) -> Value {
+    let made = uuid::Timestamp::from_unix_time(seconds, 0, 0, 0);
+    let mut proof = proof_for(EventId(Uuid::new_v7(made)), &[1; 9], &[2], 3, None, [1; 32]);
+    proof.rules.alternates = proof.alternates.len() as u32;
+    let gone = proof.winners[0].entry_no;
+    let holders = holders_after(&proof, &[gone]).unwrap();
+    let passed_on = vec![PassedOn { entry_no: gone, why: PassedOnWhy::Erased, at: at(0) }];
+    json!(PublishedDraw::new(proof, holders, passed_on).unwrap())
+}
+
+/// The kind "a file that was cut down": a file has all its parts or verifies as none of today. Where its event is so young
+/// that no file of before can be of it, it does not verify at all.
 #[test]
-fn a_file_of_today_with_something_missing_is_none_of_before() {
-    let good = json!(file_of(&[1; 9], &[2], 3, None, &[0, 1]));
-    let new = ["key", "holders", "passedOn", "passedOnHash"];
-    for kept in 0..15u32 {
-        let mut file = good.clone();
-        for (bit, name) in new.iter().enumerate() {
-            if kept & (1 << bit) == 0 {
-                file.as_object_mut().unwrap().remove(*name);
+fn a_file_with_something_missing_is_refused() {
+    assert_eq!(at(0).timestamp(), 1_800_000_000, "what is passed on, is so after the event was made");
+    let all = ["key", "holders", "passedOn", "passedOnHash", "says"];
+    for (made, older_may_be) in [(COMPLETE_SINCE - 1, true), (COMPLETE_SINCE, false), (COMPLETE_SINCE + 9_999, false)] {
+        let good = file_made_at(made);
+        for kept in 0..32u32 {
+            let mut file = good.clone();
+            for (bit, name) in all.iter().enumerate() {
+                if kept & (1 << bit) == 0 {
+                    file.as_object_mut().unwrap().remove(*name);
+                }
+            }
+            match kept {
+                31 => assert_eq!(check(&file), Ok(FileFormat::Current)),
+                // With none of them it is the proof alone.
+                0 if older_may_be => assert_eq!(check(&file), Ok(FileFormat::Older)),
+                _ => {
+                    let why = check(&file).unwrap_err();
+                    assert!(why.contains("is missing"), "{made} {kept:05b}: {why}");
+                }
             }
         }
-        // With none of them it is the proof alone.
-        assert_eq!(check(&file).is_ok(), kept == 0, "{kept:04b}: {file}");
+        let before = check(&older(&serde_json::from_value(good).unwrap()));
+        assert_eq!(before.ok(), older_may_be.then_some(FileFormat::Older), "{made}");
     }
+}
+
+/// A file of before had its words, and its holders their phones.
+#[test]
+fn a_file_of_before_has_holders_and_words() {
+    let good = older(&file_of(&[1; 9], &[1, 1], 2, None, &[0]));
+    assert_eq!(check(&good), Ok(FileFormat::Older));
+    for name in ["holders", "says"] {
+        let mut file = good.clone();
+        file.as_object_mut().unwrap().remove(name);
+        assert_eq!(check(&file), Err(ProofError::Missing(name).to_string()));
+    }
+    let mut file = good.clone();
+    file["holders"][0].as_object_mut().unwrap().remove("maskedPhone");
+    assert_eq!(check(&file), Err(ProofError::Missing("passedOn").to_string()));
 }
 
 /// The hash covers microseconds: no second spelling of an instant goes unnoticed.

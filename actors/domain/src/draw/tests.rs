@@ -31,15 +31,26 @@ pub(super) fn proof_of(
     external: Option<Hash>,
     seed: Hash,
 ) -> DrawProof {
+    proof_for(event(), weights, quantities, alternates, external, seed)
+}
+
+pub(super) fn proof_for(
+    event: EventId,
+    weights: &[u32],
+    quantities: &[u32],
+    alternates: u32,
+    external: Option<Hash>,
+    seed: Hash,
+) -> DrawProof {
     let (leaves, prizes) = (leaves(weights), prizes(quantities));
-    let root = root(event(), &leaves, &prizes, Some(3));
-    let key = key(&seed, event(), &root, external.as_ref().map_or(&[], |e| e.as_slice()), 1);
+    let root = root(event, &leaves, &prizes, Some(3));
+    let key = key(&seed, event, &root, external.as_ref().map_or(&[], |e| e.as_slice()), 1);
     let picks = pick(&key, &leaves, places(&prizes).len(), alternates as usize);
     let rule_prizes: Vec<RulePrize> =
         prizes.iter().map(|p| RulePrize { name: p.name.clone(), quantity: p.quantity }).collect();
     DrawProof {
         algorithm: ALGORITHM.into(),
-        event_id: event(),
+        event_id: event,
         round: 1,
         commitment: hex(&commitment(&seed)),
         seed: hex(&seed),
