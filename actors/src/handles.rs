@@ -86,7 +86,8 @@ impl Handles {
     /// was and whether that changed anything; `None` when there is no such shop.
     ///
     /// # Errors
-    /// The verdict may stand all the same: repeated, it stops what was not stopped.
+    /// Constraint `users_business_taken` where another account holds the business number. The verdict may stand all the same:
+    /// repeated, it stops what was not stopped.
     pub async fn verify_by_hand(&self, store: StoreId, right: bool) -> Result<Option<(Shop, bool)>, StorageError> {
         let shop = self.tools.store.run(async move |c| storage::stores::get(c, store).await).await?;
         let Some(shop) = shop else { return Ok(None) };

@@ -126,7 +126,7 @@ pub async fn account_opens(c: &mut Conn, keys: &Keyring, id: UserId) -> Result<b
         Err(e) => return Err(e),
     };
     let found = crate::users::credentials(c, keys, &user.email).await?;
-    Ok(found.is_some_and(|f| f.id == id.0) && crate::users::business_taken(c, keys, &user.business).await?)
+    Ok(found.is_some_and(|f| f.id == id.0) && crate::users::has_business(c, keys, id, &user.business).await?)
 }
 
 /// What the rows of an event add up to.

@@ -3,7 +3,7 @@
 use crate::crypto::Keyring;
 use crate::error::Result;
 use crate::sessions::KNOWN_ADDRESS_DAYS;
-use crate::sql::{sql, types as t};
+use crate::sql::{Id, sql, types as t};
 use crate::store::Conn;
 use chrono::NaiveDate;
 use diesel::QueryableByName;
@@ -91,11 +91,95 @@ pub async fn email_taken(c: &mut Conn, keys: &Keyring, email: &str) -> Result<bo
     Ok(credentials(c, keys, email).await?.is_some())
 }
 
-/// Is this business number taken?
+/// Days after its signup from which an account that was never verified gives its business number way.
+pub const UNVERIFIED_DAYS: i32 = 14;
+
+/// The accounts `u` that give their business number way: the rejected ones, and to a claim that is confirmed those that were
+/// never verified. Binds: is the claim confirmed, [`UNVERIFIED_DAYS`].
+macro_rules! gives_way {
+    () => {
+        "(exists(select 1 from identity.stores s where s.user_id = u.id and s.verification = 'REJECTED')
+          or (? and u.created_at < now() - make_interval(days => ?)
+              and not exists(select 1 from identity.stores s where s.user_id = u.id and s.verification = 'VERIFIED')))"
+    };
+}
+
+/// Returns true if an account holds this business number even against a claim that the tax service confirms.
 pub async fn business_taken(c: &mut Conn, keys: &Keyring, business: &BusinessNumber) -> Result<bool> {
-    let index = keys.index("business", business.expose()).to_vec();
-    let found = sql("select id from identity.users where business_index = ?").bind::<t::Binary, _>(index);
-    Ok(found.first::<crate::sql::Id>(c).await?.is_some())
+    let found = sql(concat!(
+        "select u.id from identity.users u where u.business_index = ? and u.business_released_at is null and not ",
+        gives_way!()
+    ))
+    .bind::<t::Binary, _>(keys.index("business", business.expose()).to_vec())
+    .bind::<t::Bool, _>(true)
+    .bind::<t::Integer, _>(UNVERIFIED_DAYS);
+    Ok(found.first::<Id>(c).await?.is_some())
+}
+
+/// Takes a business number from an account that gives it way: to a sign-up that the tax service has `confirmed`, or that
+/// still waits for it. Returns the account.
+pub async fn release_business(
+    c: &mut Conn,
+    keys: &Keyring,
+    business: &BusinessNumber,
+    confirmed: bool,
+) -> Result<Option<UserId>> {
+    let released: Option<Id> = sql(concat!(
+        "update identity.users u set business_released_at = now()
+          where u.business_index = ? and u.business_released_at is null and ",
+        gives_way!(),
+        " returning u.id"
+    ))
+    .bind::<t::Binary, _>(keys.index("business", business.expose()).to_vec())
+    .bind::<t::Bool, _>(confirmed)
+    .bind::<t::Integer, _>(UNVERIFIED_DAYS)
+    .first(c)
+    .await?;
+    Ok(released.map(|r| UserId(r.id)))
+}
+
+/// Gives a verified account its business number back, from an account that gives it way.
+///
+/// # Errors
+/// Constraint `users_business_taken` where another account keeps the number, or whatever else the database said.
+pub async fn claim_business(c: &mut Conn, user: UserId) -> Result<()> {
+    sql(concat!(
+        "update identity.users u set business_released_at = now() from identity.users own
+          where own.id = ? and own.business_released_at is not null and u.id <> own.id
+            and u.business_index = own.business_index and u.business_released_at is null and ",
+        gives_way!()
+    ))
+    .bind::<t::Uuid, _>(user.0)
+    .bind::<t::Bool, _>(true)
+    .bind::<t::Integer, _>(UNVERIFIED_DAYS)
+    .run(c)
+    .await?;
+    sql("update identity.users set business_released_at = null where id = ? and business_released_at is not null")
+        .bind::<t::Uuid, _>(user.0)
+        .run(c)
+        .await?;
+    Ok(())
+}
+
+/// Returns true if another account took the business number of this one over, and keeps it.
+pub async fn business_lost(c: &mut Conn, user: UserId) -> Result<bool> {
+    let keeper = sql(concat!(
+        "select u.id from identity.users own join identity.users u on u.business_index = own.business_index
+          where own.id = ? and own.business_released_at is not null and u.business_released_at is null and not ",
+        gives_way!()
+    ))
+    .bind::<t::Uuid, _>(user.0)
+    .bind::<t::Bool, _>(true)
+    .bind::<t::Integer, _>(UNVERIFIED_DAYS);
+    Ok(keeper.first::<Id>(c).await?.is_some())
+}
+
+/// Returns true if the account's row has the index that these keys make of its business number.
+pub async fn has_business(c: &mut Conn, keys: &Keyring, id: UserId, business: &BusinessNumber) -> Result<bool> {
+    let found = sql("select id from identity.users where id = ? and business_index = ?")
+        .bind::<t::Uuid, _>(id.0)
+        .bind::<t::Binary, _>(keys.index("business", business.expose()).to_vec());
+    Ok(found.first::<Id>(c).await?.is_some())
 }
 
 /// Stores an account.

@@ -258,9 +258,14 @@ async fn verify(
     let reason = line(&body.reason, 200).map_err(|e| Problem::field("reason", e))?;
     let here = app.clone();
     let verifying = app.tracker.spawn(async move {
-        let Some((shop, changed)) = here.handles.verify_by_hand(store, body.verified).await? else {
-            return Err(Problem::not_found());
+        let decided = match here.handles.verify_by_hand(store, body.verified).await {
+            // Another account holds the number: it is rejected first.
+            Err(e) if e.constraint() == Some("users_business_taken") => {
+                return Err(Problem::conflict("business-taken"));
+            }
+            decided => decided?,
         };
+        let Some((shop, changed)) = decided else { return Err(Problem::not_found()) };
         if changed {
             let detail =
                 json!({"verified": body.verified, "was": shop.verification, "userId": shop.user, "reason": reason});

@@ -46,7 +46,12 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
             return Ok(End::Succeeded { result: json!({"settled": true}), fallback: None });
         }
     }
-    if !run.tools.upstreams.mode(Upstream::Nts).calls() {
+    let mode = run.tools.upstreams.mode(Upstream::Nts);
+    if run.tools.store.run(async move |c| storage::users::business_lost(c, user).await).await? {
+        settle(&run.tools, &run.events, user, Verification::Rejected, Some(mode)).await?;
+        return Ok(End::Succeeded { result: json!({"settled": true}), fallback: None });
+    }
+    if !mode.calls() {
         return Ok(End::Released(SWITCHED_OFF));
     }
     let today = domain::time::kst_day(chrono::Utc::now());
@@ -65,7 +70,7 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
                 NtsVerdict::Open => Verification::Verified,
                 NtsVerdict::Closed | NtsVerdict::Mismatch => Verification::Rejected,
             };
-            settle(&run.tools, &run.events, user, verdict, Some(run.tools.upstreams.mode(Upstream::Nts))).await?;
+            settle(&run.tools, &run.events, user, verdict, Some(mode)).await?;
         }
         Err(e) => {
             if e.is_unsent() {
@@ -95,6 +100,9 @@ pub(crate) async fn settle(
         .store
         .tx(async move |c| {
             storage::stores::hold(c, user).await?;
+            if verdict == Verification::Verified {
+                storage::users::claim_business(c, user).await?;
+            }
             let changed = storage::stores::set_verification(c, user, verdict, mode).await?;
             Ok(if changed == 0 { None } else { Some(insert(c, notice(user, verdict)).await?) })
         })

@@ -176,6 +176,8 @@ async fn store_account(
     let made = app
         .store()
         .tx(async move |c| {
+            let confirmed = verification == Verification::Verified;
+            let former = storage::users::release_business(c, &keys, &new.business, confirmed).await?;
             storage::users::insert(c, &keys, new).await?;
             storage::stores::insert(c, &stored).await?;
             storage::sessions::insert(c, session, id).await?;
@@ -184,19 +186,12 @@ async fn store_account(
                 storage::jobs::insert(c, verification_job(id, after)).await?;
                 storage::notices::insert(c, pending_notice(id)).await?;
             }
-            Ok(())
+            Ok(former)
         })
         .await;
-    match made {
-        Ok(()) => {}
-        // Two at once: the constraints decide.
-        Err(StorageError::Conflict { constraint }) if constraint == "users_email_taken" => {
-            return Err(Problem::conflict("email-taken"));
-        }
-        Err(StorageError::Conflict { constraint }) if constraint == "users_business_taken" => {
-            return Err(Problem::conflict("business-taken"));
-        }
-        Err(e) => return Err(e.into()),
+    let who = Session { user: id, session };
+    if let Some(former) = made.map_err(taken)? {
+        app.audit(Some(who), origin, "business-taken-over", format!("user:{former}"), json!({}));
     }
     app.logins.remember_home(&login_keys);
     app.handles.jobs.wake();
@@ -210,7 +205,16 @@ async fn store_account(
         version: 1,
         created_at: now,
     };
-    Ok((Session { user: id, session }, user, shop))
+    Ok((who, user, shop))
+}
+
+/// What the constraints refuse: of two signups at once, one.
+fn taken(e: StorageError) -> Problem {
+    match e.constraint() {
+        Some("users_email_taken") => Problem::conflict("email-taken"),
+        Some("users_business_taken") => Problem::conflict("business-taken"),
+        _ => e.into(),
+    }
 }
 
 fn pending_notice(owner: UserId) -> NewNotice {

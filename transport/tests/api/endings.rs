@@ -1,13 +1,19 @@
 //! What ends before its time: shops that are rejected, events that are over, drafts that are deleted, winners who erase.
 
-use crate::support::{Api, UNAUTHORISED, admin, owner, owner_at, pending_at, phone, run, special, start, within};
+use crate::support::{
+    Answer, Api, Server, UNAUTHORISED, admin, at, owner, owner_at, pending_at, phone, run, signup_body, special, start,
+    within,
+};
 use chrono::Utc;
 use diesel_async::SimpleAsyncConnection;
 use domain::channel::Channel;
+use domain::ids::UserId;
+use domain::job::JobKind;
 use reqwest::Method;
 use serde_json::{Value, json};
 use simulator::Fault;
 use std::time::Duration;
+use storage::jobs::NewJob;
 
 async fn facts(api: &Api, id: &str) -> Vec<Value> {
     api.get(&format!("/api/events/{id}/facts?limit=100")).await.is(200)["items"].as_array().unwrap().clone()
@@ -64,6 +70,110 @@ fn a_rejected_shop_runs_nothing() {
             details.len() == 1 && details[0]["reason"] == seen["reason"] && details[0]["was"] == "REJECTED"
         })
         .await;
+        own.running.stop().await;
+    });
+}
+
+/// Signs up with a business number, under an e-mail of its own.
+async fn sign_up(own: &Server, number: &Value, name: &str) -> Answer {
+    let mut body = signup_body();
+    (body["businessNumber"], body["name"]) = (number.clone(), json!(name));
+    at(&own.base).post("/api/users/signup", body).await
+}
+
+/// Decides on the shop of a signup as an operator does.
+async fn decide(own: &Server, signup: &Value, verified: bool) -> Answer {
+    let port = at(&own.admin);
+    let path = format!("/admin/stores/{}/verification", signup["store"]["id"].as_str().unwrap());
+    let body = json!({"verified": verified, "reason": "registration and identity card seen"});
+    port.send(port.request(Method::POST, &path).bearer_auth(own.running.admin_token()).json(&body)).await
+}
+
+async fn execute(own: &Server, statement: String) {
+    let store = own.running.handles().tools().store.clone();
+    store.run(async move |c| Ok(c.batch_execute(&statement).await?)).await.unwrap();
+}
+
+/// The kind "a number that its owner cannot use": a rejected account gives its business number way, and gets it back only
+/// where nobody else holds it.
+#[test]
+fn a_rejected_account_gives_its_business_number_way() {
+    run(async {
+        let own = start(|_| {}).await;
+        let number = signup_body()["businessNumber"].clone();
+        let other = sign_up(&own, &number, "홍길동").await.is(201);
+        sign_up(&own, &number, "홍길동").await.fails(409, "business-taken");
+        assert_eq!(decide(&own, &other, false).await.status, 204);
+        let owner = sign_up(&own, &number, "홍길동").await.is(201);
+        sign_up(&own, &number, "홍길동").await.fails(409, "business-taken");
+        within(Duration::from_secs(5), "who lost the number is in the audit", || async {
+            let audit = admin(&own, Method::GET, "/admin/audit?limit=100", None).await;
+            let lost = format!("user:{}", other["user"]["id"].as_str().unwrap());
+            let mut all = audit["items"].as_array().unwrap().iter();
+            all.any(|a| a["action"] == "business-taken-over" && a["object"] == lost.as_str())
+        })
+        .await;
+        decide(&own, &other, true).await.fails(409, "business-taken");
+        let mut former = at(&own.base);
+        former.login_with(&other);
+        assert_eq!(
+            former.get("/api/stores").await.is(200)["items"][0]["verification"],
+            "REJECTED",
+            "nothing is half done"
+        );
+        // An operator who was wrong puts it right: first one account, then the other.
+        assert_eq!(decide(&own, &owner, false).await.status, 204);
+        assert_eq!(decide(&own, &other, true).await.status, 204);
+        assert_eq!(former.get("/api/stores").await.is(200)["items"][0]["verification"], "VERIFIED");
+        sign_up(&own, &number, "홍길동").await.fails(409, "business-taken");
+        decide(&own, &owner, true).await.fails(409, "business-taken");
+        own.running.stop().await;
+    });
+}
+
+/// The same of an account that nobody verified for a fortnight: it gives way to a sign-up that the tax service confirms, and
+/// its own verification ends.
+#[test]
+fn an_account_that_was_never_verified_gives_its_business_number_way() {
+    run(async {
+        let own = start(|_| {}).await;
+        let number = signup_body()["businessNumber"].clone();
+        let pending = sign_up(&own, &number, "홍길동").await.is(201);
+        let id: UserId = pending["user"]["id"].as_str().unwrap().parse().unwrap();
+        execute(&own, format!("update identity.stores set verification = 'PENDING' where user_id = '{id}'")).await;
+        sign_up(&own, &number, "홍길동").await.fails(409, "business-taken");
+        let days = storage::users::UNVERIFIED_DAYS + 1;
+        execute(
+            &own,
+            format!("update identity.users set created_at = now() - make_interval(days => {days}) where id = '{id}'"),
+        )
+        .await;
+        // The tax service is silent about this name: nothing shows that the sign-up is right.
+        let simulator = own.running.simulator().unwrap();
+        simulator.set_fault("NTS", Some(Fault::Status { status: 500, retry_after: None, body: None }));
+        sign_up(&own, &number, "김다른").await.fails(409, "business-taken");
+        simulator.set_fault("NTS", None);
+        // Number, day and name that were confirmed are known for a while: no call is needed.
+        let made = sign_up(&own, &number, "홍길동").await.is(201);
+        assert_eq!(made["store"]["verification"], "VERIFIED");
+        let job = NewJob {
+            kind: JobKind::Verification,
+            key: format!("verification:{id}"),
+            owner: Some(id),
+            event: None,
+            input: json!({}),
+            after: Duration::ZERO,
+        };
+        let handles = own.running.handles();
+        handles.tools().store.run(async move |c| storage::jobs::insert(c, job).await).await.unwrap();
+        handles.jobs.wake();
+        let mut former = at(&own.base);
+        former.login_with(&pending);
+        within(Duration::from_secs(20), "rejected", || async {
+            former.get("/api/stores").await.is(200)["items"][0]["verification"] == "REJECTED"
+        })
+        .await;
+        sign_up(&own, &number, "홍길동").await.fails(409, "business-taken");
         own.running.stop().await;
     });
 }
