@@ -230,8 +230,14 @@ mod tests {
         let few = Totals { requests: 10, failures: 10, cache_misses: 10, over_1000_ms: 10, ..Totals::default() };
         assert!(judge(&Seen { lately: few, ..seen() }).is_empty(), "a handful says nothing");
         assert_eq!(severity_of(&Seen { dead: Some(1), ..seen() }, "dead-letters"), Some(Warning));
-        for (ahead, expected) in [(3.0, None), (8.0, Some(Warning)), (-8.0, Some(Warning)), (-86_400.0, Some(Critical))]
-        {
+        for (ahead, expected) in [
+            (3.0, None),
+            (8.0, Some(Warning)),
+            (-8.0, Some(Warning)),
+            (3_600.0, Some(Critical)),
+            (-3_600.0, Some(Critical)),
+            (-86_400.0, Some(Critical)),
+        ] {
             assert_eq!(severity_of(&Seen { clock_ahead: ahead, ..seen() }, "clock"), expected, "{ahead} s");
         }
         let refused = Seen { refusing: vec!["CLAUDE"], ..seen() };
