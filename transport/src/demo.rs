@@ -32,7 +32,7 @@ pub struct Options {
 
 /// Runs the demo; the process's exit code.
 pub async fn run(options: Options) -> i32 {
-    let _logs = crate::telemetry::logs("warn");
+    let _logs = crate::telemetry::logs_for_people("warn");
     let outcome = match &options.url {
         Some(url) => with_running_server(url, &options).await,
         None => with_own_server(&options).await,
@@ -64,6 +64,8 @@ async fn with_own_server(options: &Options) -> Result<(), DemoError> {
     if let Some(code) = crate::home::play_elsewhere() {
         std::process::exit(code);
     }
+    // Before anything that the log may say: whoever looks on knows what begins.
+    println!("demo: starting a server in a temporary folder; nothing leaves this machine, and nothing stays on it");
     let folder = tempfile::tempdir()?;
     let started = std::time::Instant::now();
     let running = crate::Running::start(settings_in(folder.path())?, crate::telemetry::metrics()).await?;

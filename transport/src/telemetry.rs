@@ -11,18 +11,34 @@ pub struct Logs(#[allow(dead_code, reason = "held for its drop")] Option<access_
 
 /// Sets the log up. The second call in a process changes nothing.
 pub fn logs(filter: &str) -> Logs {
+    let log = tracing_subscriber::fmt().with_env_filter(quiet(filter)).with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        with_access_log(log.compact().try_init().is_ok(), Form::Text)
+    } else {
+        with_access_log(log.json().flatten_event(true).try_init().is_ok(), Form::Json)
+    }
+}
+
+/// Sets the log up for a person who looks on, wherever it goes: the level and the words. The second call in a process
+/// changes nothing.
+pub fn logs_for_people(filter: &str) -> Logs {
+    let log = tracing_subscriber::fmt().with_env_filter(quiet(filter)).with_writer(std::io::stderr);
+    let log = log.with_ansi(std::io::stderr().is_terminal()).with_target(false).without_time();
+    with_access_log(log.compact().try_init().is_ok(), Form::Text)
+}
+
+/// The filter, without what libraries say below these levels.
+fn quiet(filter: &str) -> EnvFilter {
     // Binds are logged by these below info: never.
     let filter =
         format!("{filter},tokio_postgres=info,hyper=info,reqwest=info,ractor=warn,fred=warn,usvg=error,wasmer=warn");
-    let filter = EnvFilter::try_new(&filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let (set, form) = if std::io::stderr().is_terminal() {
-        (log.compact().try_init(), Form::Text)
-    } else {
-        (log.json().flatten_event(true).try_init(), Form::Json)
-    };
-    // Each piece is written under the lock that other lines are written under: whole lines, none between.
-    Logs(set.is_ok().then(|| access_log::start(form, std::io::stderr()).ok()).flatten())
+    EnvFilter::try_new(&filter).unwrap_or_else(|_| EnvFilter::new("info"))
+}
+
+/// Starts the access log, if the log was `set` up. Each piece is written under the lock that other lines are written under:
+/// whole lines, none between.
+fn with_access_log(set: bool, form: Form) -> Logs {
+    Logs(set.then(|| access_log::start(form, std::io::stderr()).ok()).flatten())
 }
 
 /// Has the access log written somewhere, as JSON, where [`logs`] did not set it up.

@@ -53,6 +53,23 @@ fn a_demo_of_its_own_touches_nothing_of_the_operator() {
     assert_eq!(left, ["entries.txt", "madang.toml", "shop.toml"]);
 }
 
+/// A person looks on: the demo begins with its own words, and what the log warns of is no JSON, even in a pipe. The server
+/// warns where few files may be open.
+#[test]
+#[cfg(unix)]
+fn a_demo_speaks_to_people_from_its_first_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let few = "ulimit -n 2048 && exec \"$0\" demo --customers 1 2>&1";
+    let mut command = Command::new("sh");
+    command.args(["-c", few, env!("CARGO_BIN_EXE_madang")]).env_remove("DATABASE_URL").env_remove("REDIS_URL");
+    let output = command.current_dir(folder.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said} {}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.starts_with("demo: starting a server"), "{said}");
+    assert!(said.lines().any(|line| line.trim_start().starts_with("WARN ") && line.contains("ulimit -n")), "{said}");
+    assert!(!said.lines().any(|line| line.starts_with('{')), "{said}");
+}
+
 /// Cases 23 and O17: the cause in one line, and a slash at the end is no other address.
 #[test]
 fn an_address_that_does_not_answer_is_named_with_its_cause() {
