@@ -83,8 +83,8 @@ impl Actor for JobActor {
                 () = stopped.cancelled() => return,
                 result = work => match result {
                     Ok(Ok(end)) => end,
-                    Ok(Err(_)) => run.again("deadline", "작업이 제한 시간을 넘었습니다.", "The job exceeded its deadline."),
-                    Err(_) => run.again("internal", "작업 중 문제가 생겨 다시 시도합니다.", "Something went wrong; trying again."),
+                    Ok(Err(_)) => run.again("deadline", "작업이 제한 시간을 넘어 저절로 다시 시도해요. 기다려 주세요.", "The job exceeded its deadline."),
+                    Err(_) => run.again("internal", "작업 중 문제가 생겨 저절로 다시 시도해요. 기다려 주세요.", "Something went wrong; trying again."),
                 },
             };
             let _ = report.cast(Report::Done(end));
@@ -161,7 +161,11 @@ impl Run {
         };
         result.unwrap_or_else(|e| {
             tracing::warn!(job = %self.job.id, kind = self.job.kind.code(), error = %e, "a job failed");
-            self.again("storage", "저장소 문제로 다시 시도합니다.", "The database did not answer; trying again.")
+            self.again(
+                "storage",
+                "저장소가 응답하지 않아 저절로 다시 시도해요. 기다려 주세요.",
+                "The database did not answer; trying again.",
+            )
         })
     }
 

@@ -69,23 +69,21 @@ pub(crate) async fn tell_of_upstream(tools: &Tools, upstream: Upstream, open: bo
 fn down(upstream: Upstream) -> (String, String) {
     let (name, code) = (upstream.ko(), upstream.code());
     let (ko, en) = match upstream {
-        Upstream::Nts => {
-            ("확인은 자동으로 다시 진행되니 그대로 이용하시면 됩니다.", "Verification goes on by itself; carry on.")
-        }
+        Upstream::Nts => ("확인은 저절로 다시 하니 그대로 쓰시면 돼요.", "Verification goes on by itself; carry on."),
         Upstream::Claude | Upstream::OpenAi => (
-            "그동안 다른 모델이나 이전 추천을 보여 드립니다.",
+            "그동안 다른 모델이나 이전 추천을 보여 드려요.",
             "Another model or an earlier proposal stands in meanwhile.",
         ),
         Upstream::Stability | Upstream::OpenAiImages => (
-            "그동안 다른 모델이나 기본 배경으로 이미지를 만듭니다.",
+            "그동안 다른 모델이나 기본 배경으로 이미지를 만들어요.",
             "Another model or a built-in background stands in meanwhile.",
         ),
         _ => (
-            "다른 채널은 그대로 게시됩니다. 건너뛴 채널은 몇 분 뒤 '다시 시도'를 눌러 주세요.",
+            "다른 채널은 그대로 게시돼요. 건너뛴 채널은 몇 분 뒤 '다시 시도'를 눌러 주세요.",
             "Other channels go on. Try again in a few minutes what was skipped.",
         ),
     };
-    (format!("{name} 연결에 장애가 있습니다. {ko}"), format!("{code} is not answering. {en}"))
+    (format!("{name} 연결에 장애가 있어요. {ko}"), format!("{code} is not answering. {en}"))
 }
 
 fn up(upstream: Upstream) -> (String, String) {
@@ -93,7 +91,7 @@ fn up(upstream: Upstream) -> (String, String) {
         Some(_) => (" 건너뛴 채널이 있다면 '다시 시도'를 눌러 주세요.", " Try again what was skipped."),
         None => ("", ""),
     };
-    (format!("{} 연결이 복구되었습니다.{ko}", upstream.ko()), format!("{} is back.{en}", upstream.code()))
+    (format!("{} 연결이 다시 돼요.{ko}", upstream.ko()), format!("{} is back.{en}", upstream.code()))
 }
 
 pub(crate) fn publish(tools: &Tools, owner: domain::ids::UserId, n: &Notice) {

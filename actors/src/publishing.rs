@@ -33,17 +33,17 @@ pub struct Missing {
 
 const OFF: Missing = Missing {
     code: "channel-off",
-    message_ko: "이 채널은 꺼져 있어 건너뜁니다.",
+    message_ko: "이 채널은 꺼져 있어 건너뛰어요. 링크와 QR 코드로 알려 주세요.",
     message_en: "This channel is switched off and will be skipped.",
 };
 const ASSISTED: Missing = Missing {
     code: "assisted",
-    message_ko: "자동 게시를 지원하지 않아 문구와 링크를 준비해 드립니다. 직접 게시해 주세요.",
+    message_ko: "자동 게시를 지원하지 않아 문구와 링크를 준비해 드려요. 직접 게시해 주세요.",
     message_en: "This channel cannot be posted to automatically: text and link are prepared for you to post.",
 };
 const NO_JPEG: Missing = Missing {
     code: "jpeg-missing",
-    message_ko: "JPEG 이미지가 없어 자동 게시할 수 없습니다. 서버에 한글 글꼴을 설치해 주세요.",
+    message_ko: "JPEG 이미지가 없어 자동 게시할 수 없어요. 서버에 한글 글꼴을 설치해 주세요.",
     message_en: "There is no JPEG to post: install a Hangul font on the server.",
 };
 const NOT_PUBLIC: Missing = Missing {
@@ -260,7 +260,12 @@ pub(crate) fn trouble(d: &Distribution, channel: Channel, title: &str) -> Option
         return None;
     }
     let (ko, en) = p.error.as_ref().map_or_else(
-        || (format!("{}을(를) 건너뛰었습니다.", channel.ko()), format!("{channel} was skipped.")),
+        || {
+            (
+                format!("{}을(를) 건너뛰었어요. 링크와 QR 코드로 알려 주세요.", channel.ko()),
+                format!("{channel} was skipped."),
+            )
+        },
         |e| (e.message_ko.clone(), e.message_en.clone()),
     );
     Some(NewNotice {

@@ -37,7 +37,7 @@ fn reminder(kind: &'static str, event: Undrawn) -> NewNotice {
         (
             format!(
                 "'{title}': {LAST_CALL_DAYS}일 안에 추첨해 주세요. 그 뒤에는 추첨할 수 없고, 응모 {entries}건의 개인정보를 모두 \
-                 파기합니다."
+                 파기해요."
             ),
             format!(
                 "Please draw '{title}' within {LAST_CALL_DAYS} days. After that nobody can draw it any more, and the personal \
@@ -47,8 +47,8 @@ fn reminder(kind: &'static str, event: Undrawn) -> NewNotice {
     } else {
         (
             format!(
-                "'{title}': 마감한 지 {REMIND_DAYS}일이 지났습니다. 응모 {entries}건이 추첨을 기다립니다. \
-                 마감 뒤 {DRAW_DAYS}일까지 추첨할 수 있고, 그 뒤에는 추첨 없이 개인정보를 파기합니다."
+                "'{title}': 마감한 지 {REMIND_DAYS}일이 지났어요. 응모 {entries}건이 추첨을 기다려요. \
+                 마감 뒤 {DRAW_DAYS}일까지 추첨할 수 있고, 그 뒤에는 추첨 없이 개인정보를 파기해요. 이벤트를 열어 추첨해 주세요."
             ),
             format!(
                 "'{title}' was closed {REMIND_DAYS} days ago, and {entries} entries wait for the draw. It can be drawn until \

@@ -228,7 +228,7 @@ pub async fn get(c: &mut Conn, id: JobId) -> Result<Option<Job>> {
 /// Parks jobs whose runner vanished with their last attempt: whatever vanishes with each of them is not tried for ever.
 pub async fn bury(c: &mut Conn) -> Result<Vec<Job>> {
     let error = serde_json::json!({
-        "code": "runner-lost", "messageKo": "작업이 여러 번 중간에 끊겼습니다.", "messageEn": "The job was cut off again and again.",
+        "code": "runner-lost", "messageKo": "작업이 여러 번 중간에 끊겨 그만뒀어요. 다시 시도해 주세요.", "messageEn": "The job was cut off again and again.",
     });
     let rows: Vec<Row> = sql(returning_jobs!(
         "update events.jobs set status = 'dead', ended_at = now(), lease_until = null, stage = 'queued', error = ?, version = version + 1

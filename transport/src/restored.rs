@@ -256,7 +256,7 @@ fn notice(owner: UserId, newest: Option<domain::time::Instant>) -> NewNotice {
         kind: "restored",
         level: "warning",
         message_ko: format!(
-            "서버를 {ko}의 백업으로 되돌렸습니다. 그 뒤에 하신 일은 남아 있지 않습니다. 승인, 재시도, 추첨을 하기 전에 채널에 올라간 게시물과 \
+            "서버를 {ko}의 백업으로 되돌렸어요. 그 뒤에 하신 일은 남아 있지 않아요. 승인, 재시도, 추첨을 하기 전에 채널에 올라간 게시물과 \
              이미 알린 결과를 확인해 주세요."
         ),
         message_en: format!(

@@ -150,39 +150,39 @@ impl ChannelError {
         let name = channel.ko();
         let (ko, en) = match class {
             ErrorClass::Transient => (
-                format!("{name}이(가) 응답하지 않습니다. 잠시 뒤 '다시 시도'를 눌러 주세요."),
+                format!("{name}이(가) 응답하지 않아요. 잠시 뒤 '다시 시도'를 눌러 주세요."),
                 "The channel does not answer. Try again in a moment.",
             ),
             ErrorClass::Throttled => (
-                format!("{name} 요청 한도에 걸렸습니다. 몇 분 뒤 다시 시도해 주세요."),
+                format!("{name} 요청 한도에 걸렸어요. 몇 분 뒤 다시 시도해 주세요."),
                 "The channel's request limit was reached. Try again in a few minutes.",
             ),
             ErrorClass::Auth => (
-                format!("{name} 연결이 만료되었습니다. 운영자에게 알리고, 다시 연결되면 '다시 시도'를 눌러 주세요."),
+                format!("{name} 연결이 만료됐어요. 운영자에게 알리고, 다시 연결되면 '다시 시도'를 눌러 주세요."),
                 "The connection to the channel expired. Tell the operator, and try again once it is back.",
             ),
             ErrorClass::Caller => (
                 format!(
-                    "{name}이(가) 내용을 받아 주지 않았습니다. 링크를 직접 올리거나, 이벤트를 복제해 내용을 고쳐 주세요."
+                    "{name}이(가) 내용을 받아 주지 않았어요. 링크를 직접 올리거나, 이벤트를 복제해 내용을 고쳐 주세요."
                 ),
                 "The channel did not accept the content. Post the link yourself, or change a copy of the event.",
             ),
             ErrorClass::Quota => (
-                format!("{name} 이용 한도를 모두 썼습니다. 내일 다시 시도하거나 한도를 늘려 주세요."),
+                format!("{name} 이용 한도를 모두 썼어요. 내일 다시 시도하거나 한도를 늘려 주세요."),
                 "The channel's quota is used up. Try tomorrow or raise it.",
             ),
             ErrorClass::Refused => (
                 format!(
-                    "{name}이(가) 게시를 거절했습니다. 링크를 직접 올리거나, 이벤트를 복제해 문구와 이미지를 바꿔 주세요."
+                    "{name}이(가) 게시를 거절했어요. 링크를 직접 올리거나, 이벤트를 복제해 문구와 이미지를 바꿔 주세요."
                 ),
                 "The channel refused the post. Post the link yourself, or change text and picture in a copy of the event.",
             ),
             ErrorClass::UnknownOutcome => (
-                format!("{name}에 게시되었는지 알 수 없습니다. 직접 확인한 뒤 알려 주세요."),
+                format!("{name}에 게시되었는지 알 수 없어요. 직접 확인한 뒤 알려 주세요."),
                 "Nobody knows whether this was posted. Look, then tell us.",
             ),
             ErrorClass::Unavailable => (
-                format!("{name}에 장애가 있어 이번에는 건너뛰었습니다. 복구되면 '다시 시도'를 눌러 주세요."),
+                format!("{name}에 장애가 있어 이번에는 건너뛰었어요. 복구되면 '다시 시도'를 눌러 주세요."),
                 "The channel is down and was skipped. Try again once it is back.",
             ),
         };
@@ -196,7 +196,7 @@ impl ChannelError {
     pub fn off(channel: Channel) -> Self {
         Self {
             class: ErrorClass::Unavailable,
-            message_ko: format!("{}은(는) 꺼져 있어 건너뛰었습니다. 링크와 QR 코드로 알려 주세요.", channel.ko()),
+            message_ko: format!("{}은(는) 꺼져 있어 건너뛰었어요. 링크와 QR 코드로 알려 주세요.", channel.ko()),
             message_en: "The channel is switched off and was skipped. Share the link and the QR code.".into(),
         }
     }
@@ -206,7 +206,7 @@ impl ChannelError {
     pub fn left_up(channel: Channel) -> Self {
         Self {
             class: ErrorClass::Caller,
-            message_ko: format!("{} 게시물은 자동으로 내릴 수 없어 남아 있습니다. 직접 삭제해 주세요.", channel.ko()),
+            message_ko: format!("{} 게시물은 자동으로 내릴 수 없어 남아 있어요. 직접 삭제해 주세요.", channel.ko()),
             message_en: "This post cannot be taken back automatically and is still there. Please delete it.".into(),
         }
     }
@@ -216,7 +216,10 @@ impl ChannelError {
     pub fn too_late(channel: Channel) -> Self {
         Self {
             class: ErrorClass::Caller,
-            message_ko: format!("이벤트가 끝나 {}에 게시하지 않았습니다.", channel.ko()),
+            message_ko: format!(
+                "이벤트가 끝나 {}에 게시하지 않았어요. 올린 소식이 있는지 확인해 주세요.",
+                channel.ko()
+            ),
             message_en: "The event was over, so nothing was posted here.".into(),
         }
     }

@@ -415,15 +415,15 @@ fn passed_on(event: &Event, entry_no: i64, promoted: Option<i64>) -> NewNotice {
     let title = event.title.as_deref().unwrap_or_default();
     let (ko, en) = match promoted {
         Some(next) => {
-            (format!("예비 당첨자 {next}번이 대신 당첨되었습니다."), format!("Alternate no. {next} wins instead."))
+            (format!("예비 당첨자 {next}번이 대신 당첨됐어요."), format!("Alternate no. {next} wins instead."))
         }
-        None => ("남은 예비 당첨자가 없습니다.".into(), "There is no alternate left.".into()),
+        None => ("남은 예비 당첨자가 없어요.".into(), "There is no alternate left.".into()),
     };
     NewNotice {
         owner: event.owner,
         kind: "winner-forfeited",
         level: "warning",
-        message_ko: format!("'{title}' 당첨자 {entry_no}번이 응모를 지웠습니다. {ko}"),
+        message_ko: format!("'{title}' 당첨자 {entry_no}번이 응모를 지웠어요. {ko}"),
         message_en: format!("Winner no. {entry_no} of '{title}' has erased the entry. {en}"),
         data: json!({"eventId": event.id, "entryNo": entry_no, "promoted": promoted}),
     }

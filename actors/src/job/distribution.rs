@@ -58,7 +58,7 @@ pub(super) async fn load(run: &Run) -> Result<Option<Loaded>, StorageError> {
 pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
     let Some(loaded) = load(run).await? else {
         return Ok(End::Failed(
-            json!({"code": "event-gone", "messageKo": "이벤트가 없습니다.", "messageEn": "The event is gone."}),
+            json!({"code": "event-gone", "messageKo": "이벤트가 없어져서 게시하지 않았어요. 이벤트 목록을 확인해 주세요.", "messageEn": "The event is gone."}),
         ));
     };
     run.progress(10, "publishing", None).await?;
@@ -79,11 +79,15 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
     });
     let settled: Vec<Result<_, ()>> = futures_util::future::join_all(tasks).await;
     if settled.iter().any(Result::is_err) {
-        return Ok(run.again("channel", "게시를 다시 시도합니다.", "Publishing is tried again."));
+        return Ok(run.again(
+            "channel",
+            "게시를 마치지 못해 저절로 다시 시도해요. 기다려 주세요.",
+            "Publishing is tried again.",
+        ));
     }
     let Some(after) = load(run).await? else {
         return Ok(End::Failed(
-            json!({"code": "event-gone", "messageKo": "이벤트가 없습니다.", "messageEn": "The event is gone."}),
+            json!({"code": "event-gone", "messageKo": "이벤트가 없어져서 게시하지 않았어요. 이벤트 목록을 확인해 주세요.", "messageEn": "The event is gone."}),
         ));
     };
     let statuses = |d: &Distribution| d.publications.iter().map(|p| p.status).collect::<Vec<_>>();

@@ -41,7 +41,7 @@ pub(crate) fn decode_input(input: &Value) -> Option<Input> {
 pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
     let (Some(input), Some(id)) = (decode_input(&run.job.input), run.job.event) else {
         return Ok(End::Failed(
-            json!({"code": "input", "messageKo": "요청을 읽을 수 없습니다.", "messageEn": "The request cannot be read."}),
+            json!({"code": "input", "messageKo": "요청을 읽을 수 없어요. 처음부터 다시 해 주세요.", "messageEn": "The request cannot be read."}),
         ));
     };
     let read = run.tools.store.run(async move |c| {
@@ -54,7 +54,7 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
     });
     let Some((event, shop)) = read.await? else {
         return Ok(End::Failed(
-            json!({"code": "event-gone", "messageKo": "이벤트가 없습니다.", "messageEn": "The event is gone."}),
+            json!({"code": "event-gone", "messageKo": "이벤트가 없어져서 그만뒀어요. 이벤트 목록을 확인해 주세요.", "messageEn": "The event is gone."}),
         ));
     };
     let total = input.styles.len() * input.platforms.len();

@@ -14,7 +14,7 @@ use storage::notices::NewNotice;
 pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
     let Some(loaded) = load(run).await? else {
         return Ok(End::Failed(
-            json!({"code": "event-gone", "messageKo": "이벤트가 없습니다.", "messageEn": "The event is gone."}),
+            json!({"code": "event-gone", "messageKo": "이벤트가 없어져서 게시물을 내리지 않았어요. 채널에서 직접 확인해 주세요.", "messageEn": "The event is gone."}),
         ));
     };
     let (mut impossible, mut again) = (Vec::new(), false);
@@ -28,7 +28,7 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
     if again {
         return Ok(run.again(
             "channel",
-            "게시물을 내리지 못해 다시 시도합니다.",
+            "게시물을 내리지 못해 저절로 다시 시도해요. 기다려 주세요.",
             "A post could not be taken back; trying again.",
         ));
     }
@@ -101,9 +101,7 @@ fn to_delete(loaded: &Loaded, channel: Channel) -> NewNotice {
         owner: loaded.event.owner,
         kind: "recall-by-hand",
         level: "warning",
-        message_ko: format!(
-            "'{title}': {name} 게시물은 자동으로 내릴 수 없습니다. 올린 것이 있으면 직접 삭제해 주세요."
-        ),
+        message_ko: format!("'{title}': {name} 게시물은 자동으로 내릴 수 없어요. 올린 것이 있으면 직접 삭제해 주세요."),
         message_en: format!("'{title}': a post on {name} cannot be taken back. If there is one, please delete it."),
         data: json!({"eventId": loaded.event.id, "channels": [channel]}),
     }

@@ -41,7 +41,7 @@ pub(crate) fn key(industry: &str, region: &Region, objective: Objective, season:
 pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
     let Ok(input) = serde_json::from_value::<Input>(run.job.input.clone()) else {
         return Ok(End::Failed(
-            json!({"code": "input", "messageKo": "요청을 읽을 수 없습니다.", "messageEn": "The request cannot be read."}),
+            json!({"code": "input", "messageKo": "요청을 읽을 수 없어요. 처음부터 다시 해 주세요.", "messageEn": "The request cannot be read."}),
         ));
     };
     let key = key(&input.industry, &input.region, input.objective, input.season);

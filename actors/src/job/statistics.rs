@@ -9,13 +9,13 @@ use storage::jobs::End;
 pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
     let Some(event) = run.job.event else {
         return Ok(End::Failed(
-            json!({"code": "input", "messageKo": "요청을 읽을 수 없습니다.", "messageEn": "The request cannot be read."}),
+            json!({"code": "input", "messageKo": "요청을 읽을 수 없어요. 처음부터 다시 해 주세요.", "messageEn": "The request cannot be read."}),
         ));
     };
     let found = run.tools.store.run(async move |c| storage::distributions::of_event(c, event).await).await?;
     let Some(distribution) = found else {
         return Ok(End::Failed(
-            json!({"code": "event-gone", "messageKo": "이벤트가 없습니다.", "messageEn": "The event is gone."}),
+            json!({"code": "event-gone", "messageKo": "이벤트가 없어져서 그만뒀어요. 이벤트 목록을 확인해 주세요.", "messageEn": "The event is gone."}),
         ));
     };
     let asked = published(&distribution).into_iter().filter(|(_, p)| p.mode.calls()).filter_map(|(channel, p)| {

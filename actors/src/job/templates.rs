@@ -26,11 +26,11 @@ pub(super) fn proposal(industry: &Industry, objective: Objective, season: Season
                 tier,
                 title: format!("{} {} 이벤트 {} 이용권", season.ko(), occasion(objective), won(value)),
                 summary: format!(
-                    "{}에서 응모하신 분 가운데 {quantity}분께 {} 이용권을 드립니다.",
+                    "{}에서 응모하신 분 가운데 {quantity}분께 {} 이용권을 드려요.",
                     industry.name_ko,
                     won(value)
                 ),
-                mechanics: "매장의 QR 코드나 링크로 이름과 휴대전화번호를 남기면 응모됩니다.".into(),
+                mechanics: "매장의 QR 코드나 링크로 이름과 휴대전화번호를 남기면 응모돼요.".into(),
                 prizes,
                 duration_days: days,
                 channels,
@@ -40,7 +40,7 @@ pub(super) fn proposal(industry: &Industry, objective: Objective, season: Season
                     revenue_won: Range { low, high },
                     roi_percent: Range { low: roi(low), high: roi(high) },
                 },
-                rationale: vec!["어느 업종에나 맞는 기본 제안입니다.".into()],
+                rationale: vec!["어느 업종에나 맞는 기본 제안이에요.".into()],
             }
         })
         .collect();

@@ -25,14 +25,14 @@ const NO_CALLS_LEFT: Duration = Duration::from_secs(3_600);
 pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
     let Some(user) = run.job.owner else {
         return Ok(End::Failed(
-            json!({"code": "input", "messageKo": "요청을 읽을 수 없습니다.", "messageEn": "The request cannot be read."}),
+            json!({"code": "input", "messageKo": "요청을 읽을 수 없어요. 처음부터 다시 해 주세요.", "messageEn": "The request cannot be read."}),
         ));
     };
     let keys = run.tools.keys.clone();
     let found = run.tools.store.run(async move |c| storage::users::get(c, &keys, user).await).await?;
     let Some(account) = found else {
         return Ok(End::Failed(
-            json!({"code": "user-gone", "messageKo": "계정이 없습니다.", "messageEn": "The account is gone."}),
+            json!({"code": "user-gone", "messageKo": "계정이 없어져서 확인을 그만뒀어요. 쓰시려면 다시 가입해 주세요.", "messageEn": "The account is gone."}),
         ));
     };
     let shop = run.tools.store.run(async move |c| storage::stores::newest(c, user).await).await?;
@@ -79,7 +79,7 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
             tracing::info!(job = %run.job.id, error = %e, "the tax service did not answer");
             return Ok(run.again(
                 "nts",
-                "국세청이 응답하지 않아 다시 확인합니다.",
+                "국세청이 응답하지 않아 저절로 다시 확인해요. 기다려 주세요.",
                 "The tax service did not answer; asking again.",
             ));
         }
@@ -139,13 +139,13 @@ fn notice(owner: UserId, verdict: Verification) -> NewNotice {
     let rejected = verdict == Verification::Rejected;
     let (message_ko, message_en) = if rejected {
         (
-            "사업자 확인에 실패해 진행 중인 이벤트를 멈췄습니다. 사업자등록증 사본과 대표자 확인 서류를 보내 주세요.",
+            "사업자 확인에 실패해 진행 중인 이벤트를 멈췄어요. 사업자등록증 사본과 대표자 확인 서류를 보내 주세요.",
             "Your business could not be verified and running events were paused. Please send a copy of the registration and \
              proof of who represents it.",
         )
     } else {
         (
-            "사업자 확인이 끝났습니다. 확인에 실패해 멈춘 이벤트가 있다면 다시 시작할 수 있습니다.",
+            "사업자 확인이 끝났어요. 확인에 실패해 멈춘 이벤트가 있다면 다시 시작해 주세요.",
             "Your business is verified. What was paused because it was not can be resumed.",
         )
     };

@@ -43,7 +43,7 @@ fn an_open_breaker_is_told_and_not_called_and_comes_back() {
         trip(&own, Upstream::WooriTv).await;
         within(Duration::from_secs(5), "told", || async { !notices(&api, "upstream-down").await.is_empty() }).await;
         let told = &notices(&api, "upstream-down").await[0];
-        assert!(told["messageKo"].as_str().unwrap().starts_with("우리동네TV 연결에 장애가 있습니다."), "{told}");
+        assert!(told["messageKo"].as_str().unwrap().starts_with("우리동네TV 연결에 장애가 있어요."), "{told}");
         let view = admin(&own, Method::GET, "/admin/breakers", None).await;
         let one = view["items"].as_array().unwrap().iter().find(|b| b["upstream"] == "WOORI_TV").unwrap().clone();
         assert_eq!((&one["state"], &one["trips"]), (&json!("OPEN"), &json!(1)));

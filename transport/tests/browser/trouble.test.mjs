@@ -219,7 +219,7 @@ test('a customer who finds no room is entered as soon as there is', async (t) =>
   const keys = [];
   await page.route(/\/entries$/, async (route) => {
     keys.push(route.request().headers()['idempotency-key']);
-    const full = { status: 503, headers: { 'retry-after': '1', 'content-type': 'application/problem+json' }, body: JSON.stringify({ code: 'overloaded', status: 503, title: '붐빔', detail: '지금 요청이 몰려 처리하지 못했습니다.' }) };
+    const full = { status: 503, headers: { 'retry-after': '1', 'content-type': 'application/problem+json' }, body: JSON.stringify({ code: 'overloaded', status: 503, title: '붐빔', detail: '지금 요청이 몰려 처리하지 못했어요. 곧 다시 시도해 주세요.' }) };
     if (keys.length === 1) return route.fulfill(full);
     const answer = await route.fetch();
     // The second time it was stored, and the answer says that nobody knows.
