@@ -15,7 +15,7 @@ const MIN_BATCHES: usize = 2;
 /// How long an entry may wait for its commit before fewer are let in: no longer than storage needs to always find a full
 /// batch. A longer queue stores no more; in a storm of five times what storage takes, 100 ms had everybody wait three times
 /// as long, and everything cost more in three of four pairs of runs (7 to 19 percent): what waits gets cold.
-const WAIT: Duration = Duration::from_millis(30);
+const MAX_ENTRY_WAIT: Duration = Duration::from_millis(30);
 
 /// The gate in front of the journal.
 #[derive(Clone, Debug)]
@@ -31,9 +31,9 @@ struct Gate {
 
 /// A place among the entries in flight; dropped with the reply.
 #[derive(Debug)]
-pub struct Place(Arc<Gate>);
+pub struct AdmissionPermit(Arc<Gate>);
 
-impl Drop for Place {
+impl Drop for AdmissionPermit {
     fn drop(&mut self) {
         // The last one out leaves a quiet server: however slow storage is, nobody waits for anybody.
         if self.0.taken.fetch_sub(1, Ordering::AcqRel) == 1 {
@@ -71,9 +71,9 @@ impl Admission {
 
     /// A place, or none at once.
     #[must_use]
-    pub fn enter(&self) -> Option<Place> {
+    pub fn enter(&self) -> Option<AdmissionPermit> {
         // Whoever stepped over the limit steps back as the place is dropped.
-        let place = Place(self.0.clone());
+        let place = AdmissionPermit(self.0.clone());
         let before = self.0.taken.fetch_add(1, Ordering::AcqRel);
         (before < self.0.places.load(Ordering::Acquire)).then_some(place)
     }
@@ -89,14 +89,14 @@ impl Admission {
 /// Little's law, an eighth at a time: a single slow commit closes nobody out, a slow disk does within some twenty batches.
 fn places_after(places: usize, taken: usize, waited: Duration) -> usize {
     let step = (places / 8).max(1);
-    if waited <= WAIT {
+    if waited <= MAX_ENTRY_WAIT {
         return places + step;
     }
     if taken < places / 2 {
         // So few do not wait for each other: a commit was slow.
         return places;
     }
-    let wanted = taken as f64 * WAIT.as_secs_f64() / waited.as_secs_f64();
+    let wanted = taken as f64 * MAX_ENTRY_WAIT.as_secs_f64() / waited.as_secs_f64();
     (wanted as usize).clamp(places.saturating_sub(step), places)
 }
 
@@ -125,7 +125,7 @@ mod tests {
             gate.paced(Duration::from_millis(400));
             drop(alone);
         }
-        let all: Vec<Place> = std::iter::from_fn(|| gate.enter()).collect();
+        let all: Vec<AdmissionPermit> = std::iter::from_fn(|| gate.enter()).collect();
         assert_eq!(all.len(), MAX_ENTRIES);
     }
 
@@ -136,7 +136,7 @@ mod tests {
         fn who_gets_in_is_answered_soon(rows_per_second in 500.0..100_000.0_f64, commit in 0.0..0.03_f64) {
             let gate = Admission::new(MAX_ENTRIES, BATCH);
             let mut inside = Vec::new();
-            let crowd = |inside: &mut Vec<Place>| inside.extend(std::iter::from_fn(|| gate.enter()));
+            let crowd = |inside: &mut Vec<AdmissionPermit>| inside.extend(std::iter::from_fn(|| gate.enter()));
             for _ in 0..100 {
                 crowd(&mut inside);
                 let waited = 2.0 * commit + inside.len() as f64 / rows_per_second;
@@ -146,8 +146,8 @@ mod tests {
             crowd(&mut inside);
             let waited = 2.0 * commit + inside.len() as f64 / rows_per_second;
             let least = 2.0 * commit + LEAST as f64 / rows_per_second;
-            prop_assert!(waited <= (WAIT.as_secs_f64() * 1.2).max(least + 0.001), "{waited} s for {}", inside.len());
-            let left = WAIT.as_secs_f64() - 2.0 * commit;
+            prop_assert!(waited <= (MAX_ENTRY_WAIT.as_secs_f64() * 1.2).max(least + 0.001), "{waited} s for {}", inside.len());
+            let left = MAX_ENTRY_WAIT.as_secs_f64() - 2.0 * commit;
             let enough = (rows_per_second * left * 0.75).min(MAX_ENTRIES as f64 * 0.9);
             prop_assert!(inside.len() as f64 >= enough.max(LEAST as f64), "{} places", inside.len());
             inside.clear();

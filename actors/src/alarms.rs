@@ -7,7 +7,7 @@ mod core;
 
 pub use self::core::{Message, Severity};
 
-use self::core::{Board, Finding, Seen, judge};
+use self::core::{Board, Finding, Observations, judge};
 use crate::breaker::Breakers;
 use crate::root::{Address, Child, OnExhausted, Root};
 use crate::tools::Tools;
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use tokio_util::task::AbortOnDropHandle;
 
 /// How often it looks.
-const EVERY: Duration = Duration::from_secs(5);
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 /// What "lately" means (the `[5m]` of the rules).
 const WINDOW: Duration = Duration::from_secs(300);
 /// Tries per sink and message.
@@ -55,7 +55,7 @@ enum Msg {
     /// Look between two ticks of the timer.
     LookNow,
     /// What a look saw.
-    Saw(Seen),
+    Saw(Observations),
     /// Answers what is wrong now.
     Active(RpcReplyPort<Vec<Message>>),
 }
@@ -85,7 +85,7 @@ impl Actor for AlarmActor {
     type Arguments = Deps;
 
     async fn pre_start(&self, myself: ActorRef<Msg>, deps: Deps) -> Result<State, ActorProcessingErr> {
-        myself.send_after(EVERY, || Msg::LookDue);
+        myself.send_after(LOOK_INTERVAL, || Msg::LookDue);
         let tools = deps.tools.clone();
         let woken = AbortOnDropHandle::new(tokio::spawn(async move {
             loop {
@@ -99,7 +99,7 @@ impl Actor for AlarmActor {
     async fn handle(&self, myself: ActorRef<Msg>, msg: Msg, s: &mut State) -> Result<(), ActorProcessingErr> {
         match msg {
             Msg::LookDue => {
-                myself.send_after(EVERY, || Msg::LookDue);
+                myself.send_after(LOOK_INTERVAL, || Msg::LookDue);
                 s.look(&myself);
             }
             Msg::LookNow => s.look(&myself),
@@ -139,7 +139,7 @@ impl State {
             let dead = counted.ok().inspect(|n| metrics::gauge!("dead_letters").set(*n as f64));
             let clock_ahead = storage::clock::ahead_seconds();
             metrics::gauge!("database_clock_ahead_seconds").set(clock_ahead);
-            let _ = myself.cast(Msg::Saw(Seen { lately, redis_memory, open, refusing, dead, clock_ahead }));
+            let _ = myself.cast(Msg::Saw(Observations { lately, redis_memory, open, refusing, dead, clock_ahead }));
         });
     }
 

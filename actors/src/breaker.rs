@@ -26,7 +26,7 @@ use tokio::sync::Semaphore;
 /// Retries of one call (RS-03): after 1, 2, 4 s with full jitter.
 pub const RETRIES: u32 = 3;
 /// Calls to one upstream at a time: a bulkhead per upstream.
-const BULKHEAD: usize = 16;
+const MAX_CONCURRENT_CALLS: usize = 16;
 /// Handle on all breakers.
 #[derive(Clone)]
 pub struct Breakers {
@@ -48,7 +48,7 @@ impl BreakerHandle {
     fn new() -> Self {
         Self {
             at: Address::new(),
-            bulkhead: Arc::new(Semaphore::new(BULKHEAD)),
+            bulkhead: Arc::new(Semaphore::new(MAX_CONCURRENT_CALLS)),
             budget: Mutex::default(),
             open: Arc::default(),
             refuses: AtomicBool::new(false),

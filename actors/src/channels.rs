@@ -13,7 +13,7 @@ use crate::tools::Tools;
 use clients::UpstreamError;
 use clients::channel::{PUBLISH_LIMIT, Post, Published};
 use domain::channel::{Channel, Upstream};
-use domain::distribution::{ChannelError, ErrorClass, Next, Outcome, PublicationStatus, next, on_recovery};
+use domain::distribution::{ChannelError, ErrorClass, NextStep, Outcome, PublicationStatus, next, on_recovery};
 use domain::ids::{DistributionId, JobId};
 use domain::job::LEASE;
 use outcome::{outcome_of, within_limit};
@@ -27,26 +27,26 @@ use storage::distributions::{Change, Distribution, Publication};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// Publications of one channel under way at once.
-const BULKHEAD: usize = 8;
+const MAX_CONCURRENT_PUBLICATIONS: usize = 8;
 /// Between two questions about a review.
-const REVIEW_EVERY: Duration = Duration::from_secs(5);
+const REVIEW_INTERVAL: Duration = Duration::from_secs(5);
 /// Questions about an unknown outcome before it stands as unknown for a while.
-const QUESTIONS: u32 = 4;
+const MAX_QUESTIONS: u32 = 4;
 /// Between two rounds of questions.
-const ASK_AGAIN: Duration = Duration::from_secs(30);
+const ASK_AGAIN_INTERVAL: Duration = Duration::from_secs(30);
 
 /// A call to a channel ends within this, however many requests it is made of; each has a limit of its own below it.
-const CALL: Duration = Duration::from_secs(PUBLISH_LIMIT.as_secs() + 1);
+const MAX_CALL_TIME: Duration = Duration::from_secs(PUBLISH_LIMIT.as_secs() + 1);
 /// A call that was recorded is sent within this, or not at all: it ends before the lease does, and nobody asks about a call
 /// that is still under way.
-const SENT_WITHIN: Duration = Duration::from_secs(LEASE.as_secs() - CALL.as_secs());
+const SEND_DEADLINE: Duration = Duration::from_secs(LEASE.as_secs() - MAX_CALL_TIME.as_secs());
 /// A call begins only if it can end within this, so that a distribution ends within a minute (US-09). What is unknown then is
 /// asked about again later.
-const CALLED_WITHIN: Duration = Duration::from_secs(55);
+const CALL_DEADLINE: Duration = Duration::from_secs(55);
 /// Calls that began in time, and a last question, are cut then.
-const SETTLED_WITHIN: Duration = Duration::from_secs(58);
+const SETTLE_DEADLINE: Duration = Duration::from_secs(58);
 /// But never sooner than this.
-const LEAST: Duration = Duration::from_secs(2);
+const MIN_CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One channel of one distribution, to be settled.
 pub(crate) struct Task {
@@ -72,7 +72,7 @@ impl Channels {
                 channel: *channel,
                 tools: tools.clone(),
                 breakers: breakers.clone(),
-                bulkhead: Arc::new(Semaphore::new(BULKHEAD)),
+                bulkhead: Arc::new(Semaphore::new(MAX_CONCURRENT_PUBLICATIONS)),
                 at: at.clone(),
             };
             let make = move || (ChannelActor, args.clone());
@@ -174,7 +174,7 @@ impl Drop for BulkheadPermit {
 }
 
 /// What came of wanting to call.
-enum Begun {
+enum CallStart {
     /// It may be made; the distribution with it recorded.
     Call(Distribution),
     /// The event is over: nothing is published for it any more.
@@ -207,12 +207,12 @@ impl Publishing {
 
     /// Can that still be done in time?
     fn fits(&self, more: Duration) -> bool {
-        self.begun.elapsed() + more <= CALLED_WITHIN
+        self.begun.elapsed() + more <= CALL_DEADLINE
     }
 
     /// How long a call may take now.
     fn limit(&self) -> Duration {
-        SETTLED_WITHIN.saturating_sub(self.begun.elapsed()).clamp(LEAST, CALL)
+        SETTLE_DEADLINE.saturating_sub(self.begun.elapsed()).clamp(MIN_CALL_TIMEOUT, MAX_CALL_TIME)
     }
 
     async fn settle(&mut self) -> Result<(), StorageError> {
@@ -223,7 +223,7 @@ impl Publishing {
         let mut step = match on_recovery(self.channel, p.status, p.mode) {
             None => return Ok(()),
             // It may have happened, and nobody can be asked.
-            Some(Next::Settle(_)) => {
+            Some(NextStep::Settle(_)) => {
                 let lost = UpstreamError::new(ErrorClass::UnknownOutcome, "found under way, and cannot be asked");
                 return self.nobody_knows(&lost).await.map(|_| ());
             }
@@ -232,17 +232,17 @@ impl Publishing {
         let mut calls = p.calls;
         loop {
             step = match step {
-                Next::RetryAfter(wait) => {
+                NextStep::RetryAfter(wait) => {
                     tokio::time::sleep(wait).await;
                     self.leased = Instant::now();
                     let distribution = match self.begin().await? {
-                        Begun::Call(distribution) => distribution,
-                        Begun::TooLate => {
+                        CallStart::Call(distribution) => distribution,
+                        CallStart::TooLate => {
                             let error = Some(ChannelError::too_late(self.channel));
                             self.write(Change { error, ..Change::to(PublicationStatus::Skipped) }).await?;
                             return Ok(());
                         }
-                        Begun::Elsewhere => return Ok(()),
+                        CallStart::Elsewhere => return Ok(()),
                     };
                     let Some(begun) = distribution.publication(self.channel) else { return Ok(()) };
                     calls = begun.calls;
@@ -251,11 +251,11 @@ impl Publishing {
                     let Some(result) = self.attempt(begun.attempts).await? else { return Ok(()) };
                     self.follow(result.map(Some), calls).await?
                 }
-                Next::Ask => match self.ask().await {
+                NextStep::Ask => match self.ask().await {
                     Ok(answer) => self.follow(Ok(answer), calls).await?,
                     Err(e) => self.nobody_knows(&e).await?,
                 },
-                Next::Settle(_) => return Ok(()),
+                NextStep::Settle(_) => return Ok(()),
             };
         }
     }
@@ -281,7 +281,7 @@ impl Publishing {
         let (leased, post) = (self.leased, &self.task.post);
         let publish = async {
             // Held up for so long that somebody else may ask before this call has ended: it is not made.
-            if leased.elapsed() > SENT_WITHIN {
+            if leased.elapsed() > SEND_DEADLINE {
                 return Err(UpstreamError::new(ErrorClass::Throttled, "held up before it was sent"));
             }
             client.publish(post).await
@@ -299,9 +299,9 @@ impl Publishing {
     }
 
     /// The channel cannot say now whether the post is out. Where it can be asked at all, it is asked again later.
-    async fn nobody_knows(&self, e: &UpstreamError) -> Result<Next, StorageError> {
+    async fn nobody_knows(&self, e: &UpstreamError) -> Result<NextStep, StorageError> {
         tracing::warn!(channel = self.channel.code(), error = %e, "nobody knows whether a post is out");
-        let next_in = self.channel.can_be_asked().then_some(ASK_AGAIN);
+        let next_in = self.channel.can_be_asked().then_some(ASK_AGAIN_INTERVAL);
         // Unknown before and unknown still is no news; the row says so, for an attempt may lie between.
         let known = match next_in {
             Some(wait) => self.look_again(PublicationStatus::Unknown, wait).await?,
@@ -324,20 +324,20 @@ impl Publishing {
     }
 
     /// Records the intent before the call, unless the event is over by now.
-    async fn begin(&self) -> Result<Begun, StorageError> {
+    async fn begin(&self) -> Result<CallStart, StorageError> {
         let (id, channel, lease) = (self.task.distribution, self.channel, self.task.lease);
         let begun = self
             .tools
             .store
             .tx(async move |c| {
                 if storage::events::is_over_of(c, id).await? {
-                    return Ok(Begun::TooLate);
+                    return Ok(CallStart::TooLate);
                 }
                 let begun = storage::distributions::begin_call(c, id, channel, lease).await?;
-                Ok(begun.map_or(Begun::Elsewhere, Begun::Call))
+                Ok(begun.map_or(CallStart::Elsewhere, CallStart::Call))
             })
             .await?;
-        if let Begun::Call(d) = &begun {
+        if let CallStart::Call(d) = &begun {
             announce(&self.tools, d, channel, false);
         }
         Ok(begun)
@@ -347,10 +347,10 @@ impl Publishing {
     async fn ask(&self) -> Result<Option<Published>, UpstreamError> {
         let client = self.tools.upstreams.channel(self.channel);
         let mut last = UpstreamError::new(ErrorClass::UnknownOutcome, "not asked");
-        for attempt in 0..QUESTIONS {
+        for attempt in 0..MAX_QUESTIONS {
             if attempt > 0 {
                 let pause = Duration::from_secs(1 << attempt);
-                if !self.fits(pause + CALL) {
+                if !self.fits(pause + MAX_CALL_TIME) {
                     break;
                 }
                 tokio::time::sleep(pause).await;
@@ -365,7 +365,11 @@ impl Publishing {
     }
 
     /// Stores what an attempt or a question came to; what follows.
-    async fn follow(&self, result: Result<Option<Published>, UpstreamError>, calls: i32) -> Result<Next, StorageError> {
+    async fn follow(
+        &self,
+        result: Result<Option<Published>, UpstreamError>,
+        calls: i32,
+    ) -> Result<NextStep, StorageError> {
         let (outcome, change) = match result {
             Ok(Some(published)) => outcome_of(published, self.channel),
             Ok(None) => (Outcome::NotThere, Change::to(PublicationStatus::Retrying)),
@@ -385,28 +389,28 @@ impl Publishing {
         if over && outcome == Outcome::NotThere {
             let error = Some(ChannelError::too_late(self.channel));
             self.write(Change { error, ..Change::to(PublicationStatus::Skipped) }).await?;
-            return Ok(Next::Settle(PublicationStatus::Skipped));
+            return Ok(NextStep::Settle(PublicationStatus::Skipped));
         }
         let mut step = next(self.channel, outcome, if over { i32::MAX } else { calls }, rand::random());
-        if let Next::RetryAfter(wait) = step {
-            let in_time = self.fits(wait + CALL);
+        if let NextStep::RetryAfter(wait) = step {
+            let in_time = self.fits(wait + MAX_CALL_TIME);
             if !in_time && outcome == Outcome::NotThere {
                 // A call that was cut may still arrive.
                 return self.nobody_knows(&UpstreamError::new(ErrorClass::UnknownOutcome, "not there yet")).await;
             }
             if !(in_time && self.breakers.may_retry(self.upstream())) {
-                step = Next::Settle(PublicationStatus::Failed);
+                step = NextStep::Settle(PublicationStatus::Failed);
             }
         }
         match &step {
             // Still `publishing`: that is what recovery asks about.
-            Next::Ask => {}
-            Next::RetryAfter(_) => {
+            NextStep::Ask => {}
+            NextStep::RetryAfter(_) => {
                 if !self.write(change).await? {
-                    return Ok(Next::Settle(PublicationStatus::Retrying));
+                    return Ok(NextStep::Settle(PublicationStatus::Retrying));
                 }
             }
-            Next::Settle(status) => {
+            NextStep::Settle(status) => {
                 // A failure always says why, and what to do.
                 let error = match status {
                     PublicationStatus::Failed => {
@@ -415,7 +419,7 @@ impl Publishing {
                     _ => change.error,
                 };
                 let change = Change { error, ..change };
-                let next_in = (*status == PublicationStatus::AwaitingReview).then_some(REVIEW_EVERY);
+                let next_in = (*status == PublicationStatus::AwaitingReview).then_some(REVIEW_INTERVAL);
                 self.write(Change { status: *status, next_in, ..change }).await?;
             }
         }
@@ -463,12 +467,12 @@ impl Publishing {
         let client = self.tools.upstreams.channel(self.channel);
         match self.breakers.once(self.upstream(), client.find(&self.task.post)).await {
             Ok(Some(Published::InReview { .. })) | Err(_) => {
-                self.look_again(PublicationStatus::AwaitingReview, REVIEW_EVERY).await.map(|_| ())
+                self.look_again(PublicationStatus::AwaitingReview, REVIEW_INTERVAL).await.map(|_| ())
             }
             Ok(Some(published)) => {
                 let (outcome, change) = outcome_of(published, self.channel);
                 match next(self.channel, outcome, i32::MAX, 0.0) {
-                    Next::Settle(status) => self.write(Change { status, ..change }).await.map(|_| ()),
+                    NextStep::Settle(status) => self.write(Change { status, ..change }).await.map(|_| ()),
                     _ => Ok(()),
                 }
             }

@@ -14,7 +14,7 @@ pub(crate) async fn root(store: &Store, event: Arc<Event>) -> Result<(Hash, i64)
 }
 
 /// Everyone a draw picks.
-pub(crate) struct Picked {
+pub(crate) struct DrawResult {
     pub(crate) seed: Hash,
     pub(crate) root: Hash,
     pub(crate) merkle_root: Hash,
@@ -30,7 +30,7 @@ pub(crate) async fn compute(
     seed: Hash,
     external: Option<Hash>,
     alternates: u32,
-) -> Result<Picked> {
+) -> Result<DrawResult> {
     let leaves = storage::entries::all_leaves(store, event.id).await?;
     Ok(blocking(move || {
         let root = draw::root(event.id, &leaves, &event.prizes, event.visit_weight);
@@ -39,7 +39,7 @@ pub(crate) async fn compute(
         let picks = draw::pick(&key, &leaves, places.len(), alternates as usize);
         let winners = picks.winners.iter().zip(&places).map(|(n, i)| (*n as i64, Some(event.prizes[*i].name.clone())));
         let drawn = winners.chain(picks.alternates.iter().map(|n| (*n as i64, None))).collect();
-        Picked { seed, root, merkle_root: draw::merkle_root(&leaves), entries: leaves.len() as i64, drawn }
+        DrawResult { seed, root, merkle_root: draw::merkle_root(&leaves), entries: leaves.len() as i64, drawn }
     })
     .await)
 }

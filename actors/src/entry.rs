@@ -1,6 +1,6 @@
 //! An entry on its way: what the handle prepares, and what the customer hears.
 
-use crate::admission::Place;
+use crate::admission::AdmissionPermit;
 use domain::entry::{EntryForm, Verdict};
 use domain::ids::{EventId, StoreId};
 use domain::time::{Instant, kst_day};
@@ -83,20 +83,20 @@ pub(crate) struct Pending {
 }
 
 /// What came with an entry for its event to judge.
-pub(crate) struct Brought {
+pub(crate) struct EntryEvidence {
     /// What was seen in the shop.
-    pub(crate) visit: Option<BroughtVisit>,
+    pub(crate) visit: Option<VisitEvidence>,
     /// Another notice was read than is shown now.
     pub(crate) outdated: bool,
 }
 
 /// What a customer says to have seen in the shop, and from where.
-pub(crate) struct BroughtVisit {
+pub(crate) struct VisitEvidence {
     pub(crate) claim: VisitClaim,
     pub(crate) address: AddressTag,
 }
 
-impl BroughtVisit {
+impl VisitEvidence {
     /// Returns whether it can be guessed: six digits, rather than a token.
     pub(crate) fn is_typed(&self) -> bool {
         matches!(self.claim, VisitClaim::Typed(_))
@@ -112,7 +112,7 @@ pub(crate) struct Ticket {
     pub(crate) maybe_stored: bool,
     /// When it was handed over.
     pub(crate) since: std::time::Instant,
-    pub(crate) _place: Place,
+    pub(crate) _place: AdmissionPermit,
 }
 
 impl Pending {

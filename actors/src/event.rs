@@ -12,7 +12,7 @@ pub(crate) mod pages;
 mod returning;
 mod timing;
 
-use crate::entry::{Brought, BroughtVisit, EntryMeta, Pending};
+use crate::entry::{EntryEvidence, EntryMeta, Pending, VisitEvidence};
 use crate::journal::Journal;
 use crate::tools::Tools;
 use bytes::Bytes;
@@ -33,21 +33,21 @@ use storage::entries::Gate;
 use storage::stores::Shop;
 
 /// Idle this long, an actor goes: its state is in storage.
-const IDLE: Duration = Duration::from_secs(600);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 /// The same of an event that was never approved: nobody but its owner asks for it, and drafts are free to make.
-const IDLE_DRAFT: Duration = Duration::from_secs(60);
+const DRAFT_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// An actor without an event goes after this.
-const MISSING: Duration = Duration::from_secs(1);
+const MISSING_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often idleness is looked at.
-const IDLE_CHECK: Duration = Duration::from_secs(30);
+const IDLE_CHECK_INTERVAL: Duration = Duration::from_secs(30);
 /// Between two tries to load.
-const LOAD_RETRY: Duration = Duration::from_millis(500);
+const LOAD_RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// A gate that was read is believed this long.
 const GATE_TTL: Duration = Duration::from_millis(100);
 /// Between two updates of the dashboard: the first at once, then at most ten a second.
-const CONFLATE: Duration = Duration::from_millis(100);
+const UPDATE_INTERVAL: Duration = Duration::from_millis(100);
 /// Link visits are stored together; everybody sees them within a second.
-const HITS_EVERY: Duration = Duration::from_millis(500);
+const HITS_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Why an event did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -107,9 +107,9 @@ pub(crate) enum Msg {
     /// Answers when it is gone.
     Delete { owner: UserId, reply: Reply<()> },
     /// An entry, with the visit code it came with; answered through its own port.
-    Enter(Box<Pending>, Brought),
+    Enter(Box<Pending>, EntryEvidence),
     /// Judge the visit code of an entry that repeats nothing stored; answered through the entry's own port.
-    JudgeVisit(Box<Pending>, BroughtVisit),
+    JudgeVisit(Box<Pending>, VisitEvidence),
     /// The journal stored entries.
     Committed(Commit),
     /// A commit was not told of: the log has it.
@@ -131,7 +131,7 @@ pub(crate) enum Msg {
     /// The root was computed.
     Rooted(Result<([u8; 32], i64), StorageError>),
     /// A draw was computed.
-    Picked(DrawRequest, Box<Result<crate::draw::Picked, StorageError>>),
+    Picked(DrawRequest, Box<Result<crate::draw::DrawResult, StorageError>>),
     /// The start or the end has come; of the timer armed at this revision.
     BoundaryDue(i64),
     /// The database says that the start or the end has come.
@@ -187,11 +187,11 @@ pub(crate) struct State {
 enum Phase {
     Loading,
     Missing,
-    Loaded(Box<Loaded>),
+    Loaded(Box<LoadedEvent>),
 }
 
 /// What was read from storage and folded since.
-struct Loaded {
+struct LoadedEvent {
     event: Arc<Event>,
     shop: Shop,
     tally: Tally,
@@ -204,7 +204,7 @@ struct Loaded {
     sure: i64,
 }
 
-impl Loaded {
+impl LoadedEvent {
     /// The log has a new version, which is in the tally or changes nothing there. One that does not follow on the last
     /// leaves a gap; an older one was read already.
     fn logged(&mut self, version: i64, before: i64) {
@@ -217,7 +217,7 @@ impl Loaded {
 }
 
 impl State {
-    fn loaded(&mut self) -> Result<&mut Loaded, EventError> {
+    fn loaded(&mut self) -> Result<&mut LoadedEvent, EventError> {
         match &mut self.phase {
             Phase::Loaded(l) => Ok(l),
             Phase::Missing => Err(EventError::NotFound),
@@ -226,7 +226,7 @@ impl State {
     }
 
     /// The event, if it is this owner's.
-    fn owned(&mut self, who: Who) -> Result<&mut Loaded, EventError> {
+    fn owned(&mut self, who: Who) -> Result<&mut LoadedEvent, EventError> {
         let loaded = self.loaded()?;
         match who {
             Who::Owner(owner) if owner != loaded.event.owner => Err(EventError::NotFound),
@@ -242,7 +242,7 @@ impl Actor for EventActor {
 
     async fn pre_start(&self, myself: ActorRef<Msg>, args: Args) -> Result<State, ActorProcessingErr> {
         myself.cast(Msg::Load)?;
-        myself.send_after(IDLE_CHECK, || Msg::IdleDue);
+        myself.send_after(IDLE_CHECK_INTERVAL, || Msg::IdleDue);
         let tools = args.tools.clone();
         Ok(State {
             args,
@@ -285,7 +285,7 @@ impl Actor for EventActor {
                 let result = s.delete(&myself, owner).await;
                 answer(reply, result);
             }
-            Msg::Enter(pending, brought) => s.enter(&myself, *pending, brought).await,
+            Msg::Enter(pending, evidence) => s.enter(&myself, *pending, evidence).await,
             Msg::JudgeVisit(pending, visit) => s.enter_judged(*pending, &visit),
             Msg::Committed(commit) => s.committed(&myself, &commit),
             Msg::Overlooked => s.overlooked(&myself),
@@ -333,7 +333,7 @@ async fn load(myself: &ActorRef<Msg>, s: &mut State) {
         let tally = storage::tally::load(c, id, 0).await?;
         let figures = storage::stats::load(c, id).await?;
         let sure = tally.version;
-        Ok(Some(Loaded { event: Arc::new(event), shop, tally, figures, returning_to: 0, stale: false, sure }))
+        Ok(Some(LoadedEvent { event: Arc::new(event), shop, tally, figures, returning_to: 0, stale: false, sure }))
     });
     match read.await {
         Ok(Some(loaded)) => {
@@ -348,11 +348,11 @@ async fn load(myself: &ActorRef<Msg>, s: &mut State) {
         Ok(None) => {
             s.phase = Phase::Missing;
             // Not at once: whoever had it started is about to ask.
-            myself.send_after(MISSING, || Msg::IdleDue);
+            myself.send_after(MISSING_TIMEOUT, || Msg::IdleDue);
         }
         Err(e) => {
             tracing::warn!(event = %id, error = %e, "an event could not be loaded; trying again");
-            myself.send_after(LOAD_RETRY, || Msg::Load);
+            myself.send_after(LOAD_RETRY_PAUSE, || Msg::Load);
         }
     }
 }

@@ -5,7 +5,9 @@
 
 use crate::admission::Admission;
 use crate::ask::{PATIENCE, Unavailable, ask};
-use crate::entry::{Brought, BroughtVisit, EnterError, EnterRequest, Entered, Pending, Ticket, address_tag, prepare};
+use crate::entry::{
+    EnterError, EnterRequest, Entered, EntryEvidence, Pending, Ticket, VisitEvidence, address_tag, prepare,
+};
 pub use crate::event::pages::dashboard_of;
 use crate::event::pages::{EventPages, Page, Public, dashboard_key, join_versions, split_versions};
 use crate::event::{self, Approval, DrawRequest, EventActor, EventError, Msg};
@@ -36,7 +38,7 @@ pub struct Events {
 }
 
 struct Inner {
-    slots: RwLock<HashMap<EventId, Slot>>,
+    slots: RwLock<HashMap<EventId, RunningEvent>>,
     directory: Address<DirectoryMsg>,
     journal: Journal,
     tools: Arc<Tools>,
@@ -45,12 +47,12 @@ struct Inner {
 
 /// A running actor, and what is known of its event outside it.
 #[derive(Clone)]
-struct Slot {
+struct RunningEvent {
     actor: ActorRef<Msg>,
     pages: Arc<EventPages>,
 }
 
-impl Slot {
+impl RunningEvent {
     /// What was shown is not current from here on; whoever asks the actor after this hears the new state.
     fn refresh(&self) {
         let generation = self.pages.generation.fetch_add(1, Ordering::AcqRel) + 1;
@@ -106,7 +108,7 @@ impl Events {
         }
     }
 
-    async fn resolve(&self, id: EventId) -> Result<Slot, Unavailable> {
+    async fn resolve(&self, id: EventId) -> Result<RunningEvent, Unavailable> {
         let running = self.inner.slots.read().get(&id).cloned();
         if let Some(slot) = running.filter(|s| s.actor.get_status() < ActorStatus::Draining) {
             return Ok(slot);
@@ -257,7 +259,7 @@ impl EventHandle {
     }
 
     /// Not in process: from the cache, then from the actor.
-    async fn make_analytics(&self, slot: &Slot) -> Result<(Arc<Page<Bytes>>, bool), EventError> {
+    async fn make_analytics(&self, slot: &RunningEvent) -> Result<(Arc<Page<Bytes>>, bool), EventError> {
         let (cache, key) = (&self.events.inner.tools.cache, dashboard_key(self.id));
         let generation = slot.pages.generation.load(Ordering::Acquire);
         let latest = slot.pages.latest.load(Ordering::Acquire);
@@ -319,15 +321,15 @@ impl EventHandle {
         let address = form.address;
         let visit = form.visit_code.map(|claim| {
             let address = address_tag(keys, address, crate::clock::now());
-            BroughtVisit { claim, address }
+            VisitEvidence { claim, address }
         });
-        let brought = Brought { visit, outdated };
+        let evidence = EntryEvidence { visit, outdated };
         let (reply, answer) = oneshot::channel();
         let pending = Pending {
             row,
             ticket: Ticket { reply, receipt, maybe_stored: false, since: Instant::now(), _place: place },
         };
-        slot.actor.cast(Msg::Enter(Box::new(pending), brought)).map_err(|_| EnterError::Overloaded)?;
+        slot.actor.cast(Msg::Enter(Box::new(pending), evidence)).map_err(|_| EnterError::Overloaded)?;
         match tokio::time::timeout(ENTRY_LIMIT, answer).await {
             Ok(Ok(Err(EnterError::NotStarted))) => Err(Box::pin(self.why_not_open()).await),
             Ok(Ok(result)) => result,
@@ -372,7 +374,7 @@ impl EventHandle {
 
 enum DirectoryMsg {
     /// Answers the running actor, started if need be; none while quarantined.
-    Start(EventId, RpcReplyPort<Option<Slot>>),
+    Start(EventId, RpcReplyPort<Option<RunningEvent>>),
     /// A delayed restart.
     RestartDue(EventId),
     /// An actor is idle.
@@ -389,7 +391,7 @@ struct State {
 }
 
 impl State {
-    async fn start(&mut self, myself: &ActorRef<DirectoryMsg>, id: EventId) -> Option<Slot> {
+    async fn start(&mut self, myself: &ActorRef<DirectoryMsg>, id: EventId) -> Option<RunningEvent> {
         let running = self.events.inner.slots.read().get(&id).cloned();
         if let Some(slot) = running.filter(|s| s.actor.get_status() < ActorStatus::Draining) {
             return Some(slot);
@@ -410,7 +412,7 @@ impl State {
         };
         let (actor, _) = EventActor::spawn_linked(None, EventActor, args, myself.get_cell()).await.ok()?;
         self.ids.insert(actor.get_id(), id);
-        let slot = Slot { actor, pages };
+        let slot = RunningEvent { actor, pages };
         self.events.inner.slots.write().insert(id, slot.clone());
         Some(slot)
     }

@@ -9,7 +9,7 @@ mod cell;
 mod frame;
 mod reader;
 
-pub use cell::{Pulled, Then};
+pub use cell::{AfterPull, Pull};
 pub use frame::{Frame, text_frame};
 pub use reader::{MOST_TOPICS, Reader};
 
@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a log without readers is kept: a phone in a tunnel, a page that reloads.
-const KEPT: Duration = Duration::from_secs(120);
+const LOG_RETENTION: Duration = Duration::from_secs(120);
 /// Logs without readers that are kept at most; beyond it the longest unread go.
 const MOST_KEPT: usize = 10_000;
 /// Locks the registry is spread over.
@@ -92,12 +92,13 @@ impl Hub {
     /// Forgets logs that nobody came back to.
     fn forget(&self, now: Instant) {
         let mut unread = self.inner.unread.lock();
-        while unread.front().is_some_and(|(at, _)| unread.len() > MOST_KEPT || now.duration_since(*at) > KEPT) {
+        while unread.front().is_some_and(|(at, _)| unread.len() > MOST_KEPT || now.duration_since(*at) > LOG_RETENTION)
+        {
             let Some((_, topic)) = unread.pop_front() else { break };
             let mut cells = self.shard(&topic);
             let Some(since) = cells.get(&topic).and_then(|c| c.leave_queue()) else { continue };
             // Somebody came and went meanwhile: its time begins there.
-            if now.duration_since(since) <= KEPT && unread.len() < MOST_KEPT {
+            if now.duration_since(since) <= LOG_RETENTION && unread.len() < MOST_KEPT {
                 cells[&topic].enter_queue(since);
                 unread.push_back((since, topic.clone()));
             } else {
@@ -142,11 +143,11 @@ impl Subscription {
     }
 
     /// Takes what comes after an offset: the newest state, or the next updates of a log, about `most` bytes of them.
-    pub fn pull(&self, after: i64, most: usize, out: &mut Vec<Bytes>) -> Pulled {
+    pub fn pull(&self, after: i64, most: usize, out: &mut Vec<Bytes>) -> Pull {
         self.cell.pull(after, most, out)
     }
 
-    /// Is everything of this log after `from` up to `to` kept? Then pulling from `from` brings exactly what was missed.
+    /// Is everything of this log after `from` up to `to` kept? AfterPull pulling from `from` brings exactly what was missed.
     #[must_use]
     pub fn covers(&self, from: i64, to: i64) -> bool {
         self.cell.covers(from, to)

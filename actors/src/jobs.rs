@@ -21,7 +21,7 @@ use tokio_util::task::AbortOnDropHandle;
 /// others' jobs from being claimed. What computes has places of its own.
 const MAX_RUNNING: usize = 256;
 /// How often the table is looked at without being woken.
-const POLL: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A job as its owner sees it.
 pub struct JobView {
@@ -223,7 +223,7 @@ impl Actor for Dispatcher {
     type Arguments = Deps;
 
     async fn pre_start(&self, myself: ActorRef<Msg>, deps: Deps) -> std::result::Result<State, ActorProcessingErr> {
-        myself.send_after(POLL, || Msg::PollDue);
+        myself.send_after(POLL_INTERVAL, || Msg::PollDue);
         let tools = deps.tools.clone();
         let woken = AbortOnDropHandle::new(tokio::spawn(async move {
             // What came before this life began is looked for at once.
@@ -256,7 +256,7 @@ impl Actor for Dispatcher {
             }
             Msg::PollDue => {
                 s.claim(&myself);
-                myself.send_after(POLL, || Msg::PollDue);
+                myself.send_after(POLL_INTERVAL, || Msg::PollDue);
             }
             Msg::Claimed(result) => {
                 s.claiming = false;

@@ -43,13 +43,13 @@ fn publish_told(tools: &Tools, owner: UserId, stored: storage::Result<Option<Not
 }
 
 /// Owners told of one upstream's trouble at most; the others see it when they meet it.
-const MOST_TOLD: i64 = 1_000;
+const MAX_OWNERS_TOLD: i64 = 1_000;
 
 /// Tells the owners it concerns that an upstream's breaker opened or closed.
 pub(crate) async fn tell_of_upstream(tools: &Tools, upstream: Upstream, open: bool) {
     let concerned = tools
         .store
-        .run(async move |c| storage::notices::concerned(c, upstream, MOST_TOLD).await)
+        .run(async move |c| storage::notices::concerned(c, upstream, MAX_OWNERS_TOLD).await)
         .await
         .unwrap_or_default();
     let (ko, en) = if open { down(upstream) } else { up(upstream) };

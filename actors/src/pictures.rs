@@ -10,7 +10,7 @@ pub use words::{ImageEdit, MAX_BODY};
 
 use crate::tools::Tools;
 use bytes::Bytes;
-use creative::{Look, Palette, Picture, compose};
+use creative::{Palette, Picture, PictureLook, compose};
 use domain::channel::{Platform, Style};
 use domain::event::Event;
 use domain::ids::{EventId, ImageId, UserId};
@@ -370,9 +370,9 @@ async fn draw(tools: &Tools, c: &Composition) -> Result<(String, u32, u32)> {
         Platform::Kakao => (800, 400),
     };
     let look = match c.style {
-        Style::Simple => Look::Simple,
-        Style::Vivid => Look::Vivid,
-        Style::Trendy => Look::Trendy,
+        Style::Simple => PictureLook::Simple,
+        Style::Vivid => PictureLook::Vivid,
+        Style::Trendy => PictureLook::Trendy,
     };
     let background = match &c.background {
         Some(name) => tools.objects.get(name).await?,

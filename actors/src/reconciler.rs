@@ -16,13 +16,13 @@ use storage::Result;
 use storage::jobs::NewJob;
 
 /// How often it looks.
-const EVERY: Duration = Duration::from_secs(1);
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Events are woken this long before their time, so that their own timers are exact.
 const AHEAD_SECONDS: i32 = 8;
 /// Channel figures are asked for again after this long (CT-17).
 const MEASURE_SECONDS: i32 = 300;
 /// How often expired rows are removed and partitions made.
-const HOUSEKEEPING: Duration = Duration::from_secs(300);
+const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(300);
 
 pub(crate) enum Msg {
     /// Time to look.
@@ -63,9 +63,9 @@ impl Actor for Reconciler {
         _: Msg,
         s: &mut State,
     ) -> std::result::Result<(), ActorProcessingErr> {
-        myself.send_after(EVERY, || Msg::LookDue);
-        let Some(busy) = Busy::with(&s.looking) else { return Ok(()) };
-        let housekeeping = s.housekept.is_none_or(|at| at.elapsed() > HOUSEKEEPING);
+        myself.send_after(LOOK_INTERVAL, || Msg::LookDue);
+        let Some(busy) = BusyGuard::with(&s.looking) else { return Ok(()) };
+        let housekeeping = s.housekept.is_none_or(|at| at.elapsed() > HOUSEKEEPING_INTERVAL);
         let deps = s.deps.clone();
         s.deps.tools.tracker.spawn(async move {
             if let Err(e) = look(&deps, housekeeping).await {
@@ -82,15 +82,15 @@ impl Actor for Reconciler {
 }
 
 /// One at a time; free again whatever happens.
-struct Busy(Arc<AtomicBool>);
+struct BusyGuard(Arc<AtomicBool>);
 
-impl Busy {
+impl BusyGuard {
     fn with(what: &Arc<AtomicBool>) -> Option<Self> {
         (!what.swap(true, Ordering::AcqRel)).then(|| Self(what.clone()))
     }
 }
 
-impl Drop for Busy {
+impl Drop for BusyGuard {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Release);
     }
@@ -99,7 +99,7 @@ impl Drop for Busy {
 impl State {
     /// Destroys what need not be kept, beside the looks: of a large event it takes longer than one may.
     fn destroy(&self) {
-        let Some(busy) = Busy::with(&self.destroying) else { return };
+        let Some(busy) = BusyGuard::with(&self.destroying) else { return };
         let Deps { tools, events, .. } = self.deps.clone();
         self.deps.tools.tracker.spawn(async move {
             if let Err(e) = retention::destroy(&tools, &events).await {

@@ -7,14 +7,14 @@ use domain::event::{Command, Rejection, Status, Who};
 use domain::ids::{EventId, UserId};
 use domain::retention::{DRAW_DAYS, LAST_CALL_DAYS, REMIND_DAYS};
 use serde_json::json;
-use storage::notices::{NewNotice, Undrawn, undrawn};
+use storage::notices::{NewNotice, UndrawnEvent, undrawn};
 use storage::retention::{LAST_CALL, Scope, blank, due, nameless};
 use storage::{Result, StorageError};
 
 /// Events of one look: the rest is found by the next.
-const EVENTS: i64 = 100;
+const EVENTS_PER_LOOK: i64 = 100;
 /// Rows of one statement: some tens of milliseconds, in which whoever erases one of them waits, and embedded everybody.
-const ROWS: i64 = 1_000;
+const ROWS_PER_STATEMENT: i64 = 1_000;
 
 /// The kinds of notices that a draw is waited for, and how long after the close.
 const DRAW_WAITING: (&str, i32) = ("draw-waiting", REMIND_DAYS);
@@ -23,7 +23,7 @@ const DRAW_LAST_CALL: (&str, i32) = (LAST_CALL, DRAW_DAYS - LAST_CALL_DAYS);
 /// Tells owners, once each, that customers wait for a draw, and when it will soon be too late for one.
 pub(crate) async fn remind(tools: &Tools) -> Result<()> {
     for (kind, days) in [DRAW_WAITING, DRAW_LAST_CALL] {
-        let waiting = tools.store.run(async move |c| undrawn(c, kind, days, EVENTS).await).await?;
+        let waiting = tools.store.run(async move |c| undrawn(c, kind, days, EVENTS_PER_LOOK).await).await?;
         for event in waiting {
             crate::notices::tell(tools, reminder(kind, event)).await;
         }
@@ -31,7 +31,7 @@ pub(crate) async fn remind(tools: &Tools) -> Result<()> {
     Ok(())
 }
 
-fn reminder(kind: &'static str, event: Undrawn) -> NewNotice {
+fn reminder(kind: &'static str, event: UndrawnEvent) -> NewNotice {
     let (title, entries) = (&event.title, event.entries);
     let (message_ko, message_en) = if kind == LAST_CALL {
         (
@@ -63,7 +63,7 @@ fn reminder(kind: &'static str, event: Undrawn) -> NewNotice {
 /// Destroys what is due. What fails is tried again by the next look; what was cut off goes on there.
 pub(crate) async fn destroy(tools: &Tools, events: &Events) -> Result<()> {
     for scope in [Scope::Losers, Scope::All] {
-        let found = tools.store.run(async move |c| due(c, scope, EVENTS).await).await?;
+        let found = tools.store.run(async move |c| due(c, scope, EVENTS_PER_LOOK).await).await?;
         for event in found {
             match destroy_of(tools, events, scope, event).await {
                 Ok(entries) => tracing::info!(%event, ?scope, entries, "personal data is destroyed"),
@@ -89,7 +89,7 @@ async fn destroy_of(
     let numbers = tools.store.run(async move |c| storage::tally::last_no(c, event).await).await?;
     let mut from = 1;
     while from <= numbers {
-        let to = from + ROWS - 1;
+        let to = from + ROWS_PER_STATEMENT - 1;
         tools.store.run(async move |c| blank(c, scope, event, store, from, to).await).await?;
         from = to + 1;
     }

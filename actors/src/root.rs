@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// How long the root may take to answer: starting a child is all it ever waits for.
-const PATIENCE: Duration = Duration::from_secs(10);
+const ROOT_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where an actor lives now. Addresses die with the actor, so holders look here at every use.
 pub(crate) struct Address<M: Message>(Arc<RwLock<Option<ActorRef<M>>>>);
@@ -146,7 +146,7 @@ impl Root {
     pub(crate) async fn adopt(&self, child: Child) -> Result<(), SpawnErr> {
         // Counted from nothing, so that the first one is an increase.
         metrics::counter!("actor_quarantines_total", "kind" => child.kind).increment(0);
-        match ask(&self.actor, |reply| Msg::Adopt(child, reply), PATIENCE).await {
+        match ask(&self.actor, |reply| Msg::Adopt(child, reply), ROOT_ANSWER_TIMEOUT).await {
             Ok(started) => started,
             Err(e) => Err(SpawnErr::StartupFailed(e.into())),
         }
@@ -154,20 +154,20 @@ impl Root {
 
     /// The children, in the order they were started.
     pub async fn view(&self) -> Vec<ChildView> {
-        ask(&self.actor, Msg::View, PATIENCE).await.unwrap_or_default()
+        ask(&self.actor, Msg::View, ROOT_ANSWER_TIMEOUT).await.unwrap_or_default()
     }
 
     /// Ends a child as a crash would, for the root to start it again: an operator's last resort. False: no such child
     /// runs.
     pub async fn restart(&self, name: &str) -> bool {
         let name = name.to_owned();
-        ask(&self.actor, |reply| Msg::Kill(name, reply), PATIENCE).await.unwrap_or(false)
+        ask(&self.actor, |reply| Msg::Kill(name, reply), ROOT_ANSWER_TIMEOUT).await.unwrap_or(false)
     }
 
     /// From now on, what ends stays ended.
     pub(crate) async fn stand_down(&self) {
         self.standing_down.cancel();
-        let _ = ask(&self.actor, Msg::StandDown, PATIENCE).await;
+        let _ = ask(&self.actor, Msg::StandDown, ROOT_ANSWER_TIMEOUT).await;
     }
 
     pub(crate) fn stop(&self) {

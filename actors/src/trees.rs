@@ -10,7 +10,7 @@ use storage::{Result, Store};
 use tokio::sync::OnceCell;
 
 /// Leaves kept over all events; one takes some 110 bytes, its place in the tree included.
-const ROOM: usize = 500_000;
+const MAX_LEAVES_KEPT: usize = 500_000;
 
 /// A closed event's entries, as its draw sees them.
 pub struct Entries {
@@ -49,7 +49,7 @@ impl Trees {
     fn make_room(&self, event: EventId, leaves: usize) {
         let mut kept = self.kept.lock();
         let others: usize = kept.values().filter_map(|cell| cell.get()).map(|e| e.leaves.len()).sum();
-        if others + leaves > ROOM {
+        if others + leaves > MAX_LEAVES_KEPT {
             kept.retain(|id, _| *id == event);
         }
     }

@@ -201,6 +201,7 @@ async fn a_held_head_delays_only_its_own_entries() {
     release.send(()).unwrap();
     assert_eq!(waiting.await.unwrap().unwrap().entry_no, first.entry_no + 1);
     holder.await.unwrap();
+    drop(free_event);
     system.stop().await;
 }
 

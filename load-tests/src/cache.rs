@@ -9,7 +9,7 @@ const SHARED: usize = 3 << 20;
 /// Reads of one look, and looks.
 const READS: u32 = 30_000;
 const LOOKS: usize = 40;
-const APART: Duration = Duration::from_millis(50);
+const PROBE_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A line of the cache, and which one is read next.
 #[repr(align(64))]
@@ -30,7 +30,7 @@ impl Reads {
         let lines = ring(SHARED);
         let mut looks: Vec<f64> = (0..LOOKS)
             .map(|_| {
-                std::thread::sleep(APART);
+                std::thread::sleep(PROBE_INTERVAL);
                 follow(&lines, lines.len() as u32);
                 follow(&lines, READS)
             })

@@ -4,8 +4,8 @@
 //! Everything is judged from outside: each customer repeats its request with the same key until it is answered, keeps
 //! number and receipt, and finds them again in the proof of the draw, whose leaves are all entries by number.
 
-use crate::record::say;
 use crate::api::Owner;
+use crate::record::say;
 use crate::serve::POINTS;
 use crate::server::{Failure, Server, madang};
 use parking_lot::Mutex;
@@ -32,7 +32,7 @@ pub struct Plan {
 }
 
 /// An acknowledged entry: its event, number and receipt.
-struct Kept {
+struct Acknowledged {
     event: usize,
     number: u64,
     receipt: String,
@@ -44,7 +44,7 @@ struct Counts {
     refused: AtomicU64,
     unanswered: AtomicU64,
     next: AtomicUsize,
-    kept: Mutex<Vec<Kept>>,
+    kept: Mutex<Vec<Acknowledged>>,
     /// Answers that contradict the promise.
     wrong: Mutex<Vec<String>>,
 }
@@ -164,7 +164,7 @@ async fn customer(base: String, slugs: Arc<Vec<String>>, entries: usize, counts:
             if let Some((status, Some(body))) = answer {
                 match (body["entryNo"].as_u64(), body["receipt"].as_str()) {
                     (Some(number), Some(receipt)) if status == 201 => {
-                        let kept = Kept { event, number, receipt: receipt.to_owned() };
+                        let kept = Acknowledged { event, number, receipt: receipt.to_owned() };
                         counts.kept.lock().push(kept);
                     }
                     _ => counts.wrong.lock().push(format!("entry {n}: {status} {body}")),
@@ -187,7 +187,7 @@ async fn judge(
     folder: &std::path::Path,
     id: &str,
     slug: &str,
-    kept: impl Iterator<Item = &Kept>,
+    kept: impl Iterator<Item = &Acknowledged>,
 ) -> Result<Vec<String>, Failure> {
     owner.post(&format!("/api/events/{id}/close"), Value::Null).await?;
     let external = format!("{:064x}", rand::rng().random::<u128>());

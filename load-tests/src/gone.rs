@@ -1,8 +1,8 @@
 //! F1: the database is gone for a while. Refusals are quick and say when to come back, nothing is acknowledged without a
 //! row, and the service is back by itself soon after the database is.
 
-use crate::record::say;
 use crate::api::Owner;
+use crate::record::say;
 use crate::server::{Failure, Server};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

@@ -6,9 +6,9 @@ mod swarm;
 
 pub use references::bare_send;
 
-use crate::record::say;
 use crate::api::Owner;
 use crate::process;
+use crate::record::say;
 use crate::server::{Failure, Server};
 use references::Reference;
 use serde_json::{Value, json};

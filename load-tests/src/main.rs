@@ -29,14 +29,14 @@ struct Cli {
     #[arg(long, global = true)]
     record: bool,
     #[command(subcommand)]
-    what: What,
+    what: Run,
 }
 
 /// Of the sources that this was built from.
 const RESULTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/RESULTS.md");
 
 #[derive(Subcommand)]
-enum What {
+enum Run {
     /// Play a scenario on the handles of an actor system in process.
     Drive(scenario::Options),
     /// Play a scenario over HTTP, against a server process.
@@ -85,7 +85,7 @@ enum What {
     },
     /// Sockets: what a delivery costs, what an idle one holds, how fresh figures are, and what deaf readers do (W4 to W6).
     Hub {
-        /// What is measured.
+        /// Run is measured.
         #[arg(long, value_delimiter = ',', value_enum, default_values = ["fan-out", "freshness", "deaf", "memory"])]
         parts: Vec<hub::Part>,
         /// Sockets of the fan-outs.
@@ -103,7 +103,7 @@ enum What {
     },
     /// Ours and the built-in references in turns: the ratios of W1, W2, W3, W7 and W9.
     Compare {
-        /// What is compared.
+        /// Run is compared.
         #[arg(long, value_delimiter = ',', value_enum, default_values = ["w1", "w2", "w3", "w7", "w9"])]
         goals: Vec<compare::Goal>,
         /// Rounds, in turns.
@@ -162,26 +162,26 @@ async fn main() -> ExitCode {
     clients::http::choose_tls_provider();
     let cli = Cli::parse();
     let ended = match cli.what {
-        What::Drive(options) => scenario::in_process(options).await,
-        What::Remote(options) => scenario::remote(options).await,
-        What::Channels { events, rounds } => channels::run(events.max(1), rounds.max(1)).await,
-        What::Crash { entries, events, at_once, kills, restart, restarts } => {
+        Run::Drive(options) => scenario::in_process(options).await,
+        Run::Remote(options) => scenario::remote(options).await,
+        Run::Channels { events, rounds } => channels::run(events.max(1), rounds.max(1)).await,
+        Run::Crash { entries, events, at_once, kills, restart, restarts } => {
             let restart = restart.zip(restarts);
             crash::run(crash::Plan { entries, events: events.max(1), at_once: at_once.max(1), kills, restart }).await
         }
-        What::Gone { stop, start, seconds } => gone::run(&stop, &start, seconds).await,
-        What::Hub { parts, sockets, idle, rounds, rate } => {
+        Run::Gone { stop, start, seconds } => gone::run(&stop, &start, seconds).await,
+        Run::Hub { parts, sockets, idle, rounds, rate } => {
             hub::run(hub::Plan { parts, sockets, idle, rounds: rounds.max(1), rate }).await
         }
-        What::Compare { goals, rounds, seconds, connections, threads } => {
+        Run::Compare { goals, rounds, seconds, connections, threads } => {
             let plan = compare::Plan { goals, rounds: rounds.max(1), seconds: seconds.max(1), connections, threads };
             compare::run(plan).await
         }
-        What::Serve(options) => serve::run(options).await.map(|()| ExitCode::SUCCESS),
-        What::BareSend { port } => hub::bare_send(port).await.map(|()| ExitCode::SUCCESS),
-        What::Outage { events, seconds } => outage::run(events.max(1), seconds).await,
-        What::Starve(plan) => starve::run(plan).await,
-        What::Publications { publications, kill_every, lost } => {
+        Run::Serve(options) => serve::run(options).await.map(|()| ExitCode::SUCCESS),
+        Run::BareSend { port } => hub::bare_send(port).await.map(|()| ExitCode::SUCCESS),
+        Run::Outage { events, seconds } => outage::run(events.max(1), seconds).await,
+        Run::Starve(plan) => starve::run(plan).await,
+        Run::Publications { publications, kill_every, lost } => {
             publications::run(publications, kill_every.max(1.0), lost.clamp(0.0, 0.5)).await
         }
     };

@@ -1,7 +1,7 @@
 //! The whole journey for many events at once while every upstream goes down in turn: nobody notices more than a notice.
 
-use crate::record::say;
 use crate::api::{Counts, Owner};
+use crate::record::say;
 use crate::server::{Failure, Server};
 use serde_json::Value;
 use std::collections::BTreeMap;

@@ -1,8 +1,8 @@
 //! Publishing that never doubles: the server is killed every few seconds, answers are lost at random, and the simulator,
 //! in a process and folder of its own, keeps what it was really sent.
 
-use crate::record::say;
 use crate::api::{Counts, Owner};
+use crate::record::say;
 use crate::server::{Failure, Server, Simulator};
 use rand::Rng;
 use serde_json::{Value, json};

@@ -2,8 +2,8 @@
 
 mod html;
 
-use crate::record::say;
 use crate::load::Recorder;
+use crate::record::say;
 use crate::server::Failure;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -57,7 +57,16 @@ impl Report {
         say!("{}: {}", self.title, self.setup);
         say!(
             "{:<24} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8} {:>8} {:>8} {:>8}",
-            "", "sent", "done", "refused", "unknown", "failed", "in", "p50 ms", "p99 ms", "max ms"
+            "",
+            "sent",
+            "done",
+            "refused",
+            "unknown",
+            "failed",
+            "in",
+            "p50 ms",
+            "p99 ms",
+            "max ms"
         );
         for (name, kind) in &self.recorder.kinds {
             let c = kind.counts;

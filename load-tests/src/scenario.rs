@@ -3,9 +3,9 @@
 
 mod overload;
 
-use crate::record::say;
 use crate::load::{Actors, Counts, Op, Pace, Recorder, Target, drive};
 use crate::process;
+use crate::record::say;
 use crate::report::{Report, Sample};
 use crate::server::Failure;
 use crate::world::World;

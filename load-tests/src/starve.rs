@@ -1,8 +1,8 @@
 //! Two ways of a few to take the server from everybody else: reading a long published draw, and logging in as nobody.
 //! Entries elsewhere and an owner's login must hardly notice.
 
-use crate::record::say;
 use crate::load::{Op, Pace, Recorder, drive};
+use crate::record::say;
 use crate::server::Failure;
 use crate::world::World;
 use rand::Rng;

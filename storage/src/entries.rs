@@ -142,7 +142,7 @@ type Row = (
 
 /// What became of a batch.
 #[derive(Debug, Default)]
-pub struct Stored {
+pub struct StoredBatch {
     /// One per row, in order; `None`: its head was held by somebody else, nothing was stored.
     pub verdicts: Vec<Option<Verdict>>,
     /// One per event that got a row of its log.
@@ -156,7 +156,7 @@ pub struct Stored {
 /// # Errors
 /// [`StorageError::Contended`](crate::StorageError::Contended) when a head was held for 150 ms (without `skip_locked`):
 /// nothing was stored. A lost connection leaves the outcome unknown; the same batch again tells the truth.
-pub async fn enter_batch(c: &mut Conn, rows: &[NewEntry], skip_locked: bool) -> Result<Stored> {
+pub async fn enter_batch(c: &mut Conn, rows: &[NewEntry], skip_locked: bool) -> Result<StoredBatch> {
     let mut columns = Columns { skip_locked, ..Columns::default() };
     for r in rows {
         columns.event.push(r.event.0);
@@ -171,7 +171,7 @@ pub async fn enter_batch(c: &mut Conn, rows: &[NewEntry], skip_locked: bool) -> 
         columns.sealed.push(&r.sealed);
     }
     let answer: Vec<Row> = EnterBatch(columns).load(c).await?;
-    let mut stored = Stored { verdicts: vec![None; rows.len()], ..Stored::default() };
+    let mut stored = StoredBatch { verdicts: vec![None; rows.len()], ..StoredBatch::default() };
     for (ord, verdict, no, id, at, version, last_no, by_channel, hour, hour_entries) in answer {
         let index = usize::try_from(ord - 1).map_err(corrupt)?;
         let row = rows.get(index).ok_or_else(|| corrupt("ord"))?;

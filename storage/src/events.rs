@@ -263,7 +263,7 @@ pub async fn lock(c: &mut Conn, event: EventId) -> Result<()> {
 }
 
 #[derive(QueryableByName)]
-struct Shut {
+struct ShutGateRow {
     #[diesel(sql_type = t::BigInt)]
     entries: i64,
     #[diesel(sql_type = t::BigInt)]
@@ -273,7 +273,7 @@ struct Shut {
 /// Shuts the gate for good, with a row of the log; how many numbers were given out, and the log's version. No entry
 /// commits after this transaction.
 pub async fn shut_gate(c: &mut Conn, event: EventId) -> Result<(i64, i64)> {
-    let shut: Option<Shut> =
+    let shut: Option<ShutGateRow> =
         sql("select entries, version from participation.shut_gate_v1(?)").bind::<t::Uuid, _>(event.0).first(c).await?;
     match shut {
         Some(s) => Ok((s.entries, s.version)),
@@ -292,14 +292,14 @@ pub async fn set_seed(c: &mut Conn, event: EventId, sealed: Vec<u8>) -> Result<(
 }
 
 #[derive(QueryableByName)]
-struct Sealed {
+struct SealedSeedRow {
     #[diesel(sql_type = t::Nullable<t::Binary>)]
     seed_sealed: Option<Vec<u8>>,
 }
 
 /// The sealed seed.
 pub async fn seed(c: &mut Conn, event: EventId) -> Result<Option<Vec<u8>>> {
-    let row: Option<Sealed> =
+    let row: Option<SealedSeedRow> =
         sql("select seed_sealed from events.events where id = ?").bind::<t::Uuid, _>(event.0).first(c).await?;
     Ok(row.and_then(|r| r.seed_sealed))
 }
@@ -436,13 +436,13 @@ pub async fn is_over_of(c: &mut Conn, id: DistributionId) -> Result<bool> {
 /// times as long in the two days after the close: channels report late.
 pub async fn to_measure(c: &mut Conn, older_than_seconds: i32) -> Result<Vec<(EventId, UserId)>> {
     #[derive(QueryableByName)]
-    struct Due {
+    struct DueRow {
         #[diesel(sql_type = t::Uuid)]
         id: Uuid,
         #[diesel(sql_type = t::Uuid)]
         owner_id: Uuid,
     }
-    let rows: Vec<Due> = sql("select e.id, e.owner_id from events.events e join events.distributions d on d.event_id = e.id
+    let rows: Vec<DueRow> = sql("select e.id, e.owner_id from events.events e join events.distributions d on d.event_id = e.id
                               where (e.status in ('live', 'paused') or (e.status in ('closed', 'drawn') and e.closed_at > now() - interval '48 hours'))
                                 and d.ended_at is not null
                                 and not exists (select 1 from analytics.channel_stats s

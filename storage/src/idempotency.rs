@@ -7,7 +7,7 @@ use diesel::QueryableByName;
 
 /// What is known of a key.
 #[derive(QueryableByName, Debug)]
-pub struct Known {
+pub struct KeyRecord {
     /// Keyed hash of the body it came with.
     #[diesel(sql_type = t::Binary)]
     pub fingerprint: Vec<u8>,
@@ -23,7 +23,7 @@ pub struct Known {
 ///
 /// A claim without an answer is void when it was not renewed for 15 s: the process that made it is gone. It is swept after a
 /// minute.
-pub async fn claim(c: &mut Conn, scope: [u8; 32], fingerprint: [u8; 32]) -> Result<Option<Known>> {
+pub async fn claim(c: &mut Conn, scope: [u8; 32], fingerprint: [u8; 32]) -> Result<Option<KeyRecord>> {
     let claimed = sql("insert into identity.idempotency_keys as k (scope, fingerprint, expires_at)
                        values (?, ?, now() + interval '1 minute')
                        on conflict (scope) do update set fingerprint = excluded.fingerprint, status = null, sealed = null,
@@ -40,7 +40,7 @@ pub async fn claim(c: &mut Conn, scope: [u8; 32], fingerprint: [u8; 32]) -> Resu
 }
 
 /// What is known of a key.
-pub async fn get(c: &mut Conn, scope: [u8; 32]) -> Result<Option<Known>> {
+pub async fn get(c: &mut Conn, scope: [u8; 32]) -> Result<Option<KeyRecord>> {
     sql("select fingerprint, status, sealed from identity.idempotency_keys where scope = ?")
         .bind::<t::Binary, _>(scope.to_vec())
         .first(c)
@@ -48,7 +48,7 @@ pub async fn get(c: &mut Conn, scope: [u8; 32]) -> Result<Option<Known>> {
 }
 
 /// The answer of a key that is kept and has not expired.
-pub async fn answered(c: &mut Conn, scope: [u8; 32]) -> Result<Option<Known>> {
+pub async fn answered(c: &mut Conn, scope: [u8; 32]) -> Result<Option<KeyRecord>> {
     sql("select fingerprint, status, sealed from identity.idempotency_keys
           where scope = ? and status is not null and expires_at > now()")
     .bind::<t::Binary, _>(scope.to_vec())

@@ -2,7 +2,7 @@
 
 use crate::error::{Result, StorageError};
 use crate::sql::{Word, sql};
-use crate::store::{Conn, Kind, START, connect_once};
+use crate::store::{Conn, Kind, START_TIMEOUT, connect_once};
 use diesel::migration::{Migration, MigrationSource};
 use diesel::pg::Pg;
 use diesel_async::{AsyncConnection, AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnection};
@@ -81,8 +81,8 @@ async fn connect(url: &str, kind: Kind) -> Result<Conn> {
 }
 
 async fn connect_embedded(url: &str) -> Result<Conn> {
-    match tokio::time::timeout(START, AsyncPgConnection::establish(url)).await {
+    match tokio::time::timeout(START_TIMEOUT, AsyncPgConnection::establish(url)).await {
         Ok(connected) => connected.map_err(|e| StorageError::Unreachable(e.to_string())),
-        Err(_) => Err(StorageError::Unreachable(format!("no answer within {START:?}"))),
+        Err(_) => Err(StorageError::Unreachable(format!("no answer within {START_TIMEOUT:?}"))),
     }
 }

@@ -172,7 +172,7 @@ pub async fn concerned(c: &mut Conn, upstream: Upstream, limit: i64) -> Result<V
 
 /// An event that was closed long ago and not drawn.
 #[derive(Clone, Debug, QueryableByName)]
-pub struct Undrawn {
+pub struct UndrawnEvent {
     /// Which.
     #[diesel(sql_type = t::Uuid)]
     pub id: Uuid,
@@ -188,7 +188,7 @@ pub struct Undrawn {
 }
 
 /// Events with entries that were closed days ago and not drawn, whose owners were not told so by a notice of this kind.
-pub async fn undrawn(c: &mut Conn, kind: &'static str, days: i32, limit: i64) -> Result<Vec<Undrawn>> {
+pub async fn undrawn(c: &mut Conn, kind: &'static str, days: i32, limit: i64) -> Result<Vec<UndrawnEvent>> {
     sql("select e.id, e.owner_id, e.title, e.root_entries as entries from events.events e
           where e.status = 'closed' and e.root_entries > 0
             and (select max(f.at) from events.facts f where f.event_id = e.id and f.kind = 'closed') < now() - make_interval(days => ?)

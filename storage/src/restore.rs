@@ -220,7 +220,7 @@ pub async fn objects(c: &mut Conn, event: EventId) -> Result<Vec<String>> {
 
 /// What began with a new life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Begun {
+pub struct NewLife {
     /// Logins that ended.
     pub logins: usize,
     /// Publications that will be asked about before they are called: they may be out already.
@@ -229,7 +229,7 @@ pub struct Begun {
 
 /// Begins the new life: positions of the topics mean nothing any more, every login ends, and what was to be published is asked
 /// about first.
-pub async fn begin(c: &mut Conn) -> Result<Begun> {
+pub async fn begin(c: &mut Conn) -> Result<NewLife> {
     sql(concat!(
         "update participation.epoch set epoch = replace(gen_random_uuid()::text, '-', ''), origin = ",
         here!()
@@ -244,7 +244,7 @@ pub async fn begin(c: &mut Conn) -> Result<Begun> {
                          where status in ('queued', 'retrying')")
     .run(c)
     .await?;
-    Ok(Begun { logins, doubtful })
+    Ok(NewLife { logins, doubtful })
 }
 
 /// Owners who have an event that is not over: what they did last may be gone.

@@ -21,7 +21,7 @@ pub enum Scope {
 /// The kind of the notice that tells an owner for the last time to draw an event.
 pub const LAST_CALL: &str = "draw-last-call";
 /// Hours from when nobody can draw a forgone event until what it holds is destroyed: a draw that was begun has ended by then.
-const APART: i32 = 1;
+const PURGE_GRACE_HOURS: i32 = 1;
 
 /// Closed events whose owners let so much time pass since the last call, in days and hours: the notice is the deadline.
 macro_rules! forgone {
@@ -66,7 +66,7 @@ pub async fn due(c: &mut Conn, scope: Scope, limit: i64) -> Result<Vec<EventId>>
         let forgone = sql(concat!("select e.id from events.events e where ", forgone!(), " order by e.id limit ?"))
             .bind::<t::Text, _>(LAST_CALL)
             .bind::<t::Integer, _>(LAST_CALL_DAYS)
-            .bind::<t::Integer, _>(APART)
+            .bind::<t::Integer, _>(PURGE_GRACE_HOURS)
             .bind::<t::BigInt, _>(limit);
         rows.append(&mut forgone.all(c).await?);
     }

@@ -24,23 +24,23 @@ use tokio::sync::{OnceCell, Semaphore};
 pub type Conn = AsyncPgConnection;
 
 /// How long a unit of work waits for a connection: past this the answer is 503 rather than a hang, and within three seconds.
-const WAIT: Duration = Duration::from_millis(2_500);
+const CONNECTION_WAIT: Duration = Duration::from_millis(2_500);
 /// How long establishing a connection may take.
-const CONNECT: Duration = Duration::from_secs(3);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a start waits for its first connection: on a busy machine an embedded database takes its time.
-pub(crate) const START: Duration = Duration::from_secs(30);
+pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// Between two tries.
-const PAUSE: Duration = Duration::from_millis(50);
+const CONNECT_RETRY_PAUSE: Duration = Duration::from_millis(50);
 /// The most units of work that wait for a connection; one more is refused at once.
 const MAX_WAITING: usize = 2_000;
 /// How long a unit of work may take. A server ends single statements after 5 s; one that went silent ends nothing.
-const WORK: Duration = Duration::from_secs(10);
+const UNIT_OF_WORK_TIMEOUT: Duration = Duration::from_secs(10);
 /// The same where an operator waits for it.
-const LONG: Duration = Duration::from_secs(6 * 3_600);
+const OPERATOR_TIMEOUT: Duration = Duration::from_secs(6 * 3_600);
 /// The same for a batch of the journal, one statement.
-const BATCH: Duration = Duration::from_secs(7);
+const BATCH_TIMEOUT: Duration = Duration::from_secs(7);
 /// Lanes of the journal.
-const WRITERS: u32 = 2;
+const JOURNAL_CONNECTIONS: u32 = 2;
 /// Connections to a server. One writer of entries and a handful of readers saturate two cores.
 const SERVER_CONNECTIONS: u32 = 12;
 
@@ -200,7 +200,7 @@ impl Store {
         let pool = connections(url, kind, size).await?;
         let writers = match kind {
             Kind::Embedded => None,
-            Kind::Server => Some(connections(url, kind, WRITERS).await?),
+            Kind::Server => Some(connections(url, kind, JOURNAL_CONNECTIONS).await?),
         };
         let store = Self {
             inner: Arc::new(Inner {
@@ -230,9 +230,9 @@ impl Store {
         loop {
             match self.epoch().await {
                 Err(StorageError::Unreachable(_) | StorageError::Busy | StorageError::Lost(_))
-                    if begun.elapsed() < START =>
+                    if begun.elapsed() < START_TIMEOUT =>
                 {
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(CONNECT_RETRY_PAUSE).await;
                 }
                 answer => return answer.map(drop),
             }
@@ -293,7 +293,7 @@ impl Store {
         for<'c> F:
             AsyncFnOnce(&'c mut Conn) -> Result<T> + UnitOfWork<&'c mut Conn, Result<T>, Fut: Send> + Send + 'static,
     {
-        self.run_within(WORK, work).await
+        self.run_within(UNIT_OF_WORK_TIMEOUT, work).await
     }
 
     /// The same for an operator who waits as long as it takes; no statement is ended either.
@@ -306,7 +306,7 @@ impl Store {
         for<'c> F:
             AsyncFnOnce(&'c mut Conn) -> Result<T> + UnitOfWork<&'c mut Conn, Result<T>, Fut: Send> + Send + 'static,
     {
-        self.run_within(LONG, async move |c| {
+        self.run_within(OPERATOR_TIMEOUT, async move |c| {
             c.batch_execute("set statement_timeout = 0").await?;
             work(c).await
         })
@@ -321,8 +321,8 @@ impl Store {
     {
         let inner = self.inner.clone();
         finished(tokio::spawn(async move {
-            let _waiting = Waiting::enter(&inner.waiting)?;
-            let turn = tokio::time::timeout(WAIT, inner.turns.acquire()).await;
+            let _waiting = WaitingGuard::enter(&inner.waiting)?;
+            let turn = tokio::time::timeout(CONNECTION_WAIT, inner.turns.acquire()).await;
             let _turn =
                 turn.map_err(|_| StorageError::Busy)?.map_err(|_| StorageError::Unreachable("closed".into()))?;
             drop(_waiting);
@@ -349,7 +349,7 @@ impl Store {
         let foreign = self.inner.foreign.load(Ordering::Relaxed);
         finished(tokio::spawn(async move {
             let mut conn = writers.get().await.map_err(|e| StorageError::Unreachable(e.to_string()))?;
-            limited(BATCH, foreign, &mut conn, work).await
+            limited(BATCH_TIMEOUT, foreign, &mut conn, work).await
         }))
         .await
     }
@@ -435,14 +435,14 @@ impl Store {
 /// Is the database read-only? Its clock is compared on the way.
 async fn look(c: &mut Conn) -> Result<bool> {
     #[derive(QueryableByName)]
-    struct Look {
+    struct HealthRow {
         #[diesel(sql_type = t::Bool)]
         read_only: bool,
         #[diesel(sql_type = t::Timestamptz)]
         at: domain::time::Instant,
     }
     let (asked, begun) = (Utc::now(), Instant::now());
-    let look: Option<Look> =
+    let look: Option<HealthRow> =
         sql("select current_setting('transaction_read_only') = 'on' as read_only, clock_timestamp() as at")
             .first(c)
             .await?;
@@ -465,7 +465,7 @@ async fn connections(url: &str, kind: Kind, size: u32) -> Result<Pool<AsyncPgCon
     let lifetime = (kind == Kind::Server).then_some(Duration::from_secs(1800));
     Pool::builder()
         .max_size(size)
-        .connection_timeout(WAIT)
+        .connection_timeout(CONNECTION_WAIT)
         .max_lifetime(lifetime)
         .idle_timeout(None::<Duration>)
         .queue_strategy(bb8::QueueStrategy::Lifo)
@@ -502,9 +502,9 @@ async fn finished<T>(task: tokio::task::JoinHandle<Result<T>>) -> Result<T> {
 }
 
 /// Counts who waits, and refuses past the limit.
-struct Waiting<'a>(&'a AtomicUsize);
+struct WaitingGuard<'a>(&'a AtomicUsize);
 
-impl<'a> Waiting<'a> {
+impl<'a> WaitingGuard<'a> {
     fn enter(counter: &'a AtomicUsize) -> Result<Self> {
         let me = Self(counter);
         if counter.fetch_add(1, Ordering::Relaxed) >= MAX_WAITING {
@@ -514,7 +514,7 @@ impl<'a> Waiting<'a> {
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitingGuard<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -533,9 +533,9 @@ fn establish_session(url: &str) -> BoxFuture<'_, ConnectionResult<AsyncPgConnect
 }
 
 async fn in_time<T>(connecting: impl Future<Output = ConnectionResult<T>>) -> ConnectionResult<T> {
-    match tokio::time::timeout(CONNECT, connecting).await {
+    match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
         Ok(result) => result,
-        Err(_) => Err(ConnectionError::BadConnection(format!("no answer within {CONNECT:?}"))),
+        Err(_) => Err(ConnectionError::BadConnection(format!("no answer within {CONNECT_TIMEOUT:?}"))),
     }
 }
 

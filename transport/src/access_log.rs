@@ -14,13 +14,13 @@ use std::time::Duration;
 /// The target of its lines: `access=off` in the filter of logs ends them.
 const TARGET: &str = "access";
 /// What may wait for whoever reads the log, in bytes: half a second of a storm. Past it lines are dropped and counted.
-const MOST: usize = 2 * 1024 * 1024;
+const MAX_WAITING_BYTES: usize = 2 * 1024 * 1024;
 /// How long lines come together before they are written. A crash loses them, and what nobody read in time.
-const TOGETHER: Duration = Duration::from_millis(20);
+const WRITE_INTERVAL: Duration = Duration::from_millis(20);
 /// Written at once: other lines of the log wait for no more than this.
-const PIECE: usize = 64 * 1024;
+const WRITE_BYTES: usize = 64 * 1024;
 /// How long the end of the process waits for whoever reads the log.
-const LAST: Duration = Duration::from_secs(1);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The log of this process.
 static LOG: OnceLock<Arc<Log>> = OnceLock::new();
@@ -105,7 +105,7 @@ impl Log {
             // Before the lock: whoever loses the processor holding it stops all others.
             line.write(self.form, text);
             let mut lines = self.lines.lock();
-            if lines.waiting.len() >= MOST {
+            if lines.waiting.len() >= MAX_WAITING_BYTES {
                 self.dropped.fetch_add(1, Ordering::Relaxed);
                 return;
             }
@@ -131,7 +131,7 @@ impl Log {
                 self.more.wait(&mut lines);
             }
             let together = |lines: &mut Lines| !lines.ended;
-            self.more.wait_while_for(&mut lines, together, TOGETHER);
+            self.more.wait_while_for(&mut lines, together, WRITE_INTERVAL);
             std::mem::swap(&mut lines.waiting, &mut out);
             drop(lines);
             self.write(&out, &mut to);
@@ -143,7 +143,7 @@ impl Log {
     fn write(&self, mut lines: &[u8], to: &mut impl Write) {
         let ends = |bytes: &[u8]| bytes.iter().filter(|b| **b == b'\n').count() as u64;
         while !lines.is_empty() {
-            let last = lines[..lines.len().min(PIECE)].iter().rposition(|b| *b == b'\n');
+            let last = lines[..lines.len().min(WRITE_BYTES)].iter().rposition(|b| *b == b'\n');
             let (piece, rest) = lines.split_at(last.map_or(lines.len(), |at| at + 1));
             if to.write_all(piece).is_err() {
                 self.dropped.fetch_add(ends(piece), Ordering::Relaxed);
@@ -181,7 +181,7 @@ impl Drop for Writer {
     fn drop(&mut self) {
         self.log.end();
         // Who reads the log may have stopped.
-        let _ = self.ended.recv_timeout(LAST);
+        let _ = self.ended.recv_timeout(FLUSH_TIMEOUT);
     }
 }
 

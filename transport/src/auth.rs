@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use storage::crypto::Keyring;
 use subtle::ConstantTimeEq;
-use turns::Turns;
-pub(crate) use turns::{Class, Turn};
+use turns::LaneQueue;
+pub(crate) use turns::{Class, LaneTurn};
 use unicode_normalization::UnicodeNormalization;
 
 /// Seconds an access token lives.
@@ -205,8 +205,8 @@ const MAX_SIGNUP_WAIT: Duration = Duration::from_secs(4);
 #[derive(Clone)]
 pub struct Passwords {
     cost: u32,
-    logins: Turns,
-    signups: Turns,
+    logins: LaneQueue,
+    signups: LaneQueue,
     dummy: Arc<str>,
 }
 
@@ -223,20 +223,20 @@ impl Passwords {
         let pace = begun.elapsed();
         Self {
             cost,
-            logins: Turns::new(cores, MAX_LOGIN_WAIT, pace),
-            signups: Turns::new(cores, MAX_SIGNUP_WAIT, pace),
+            logins: LaneQueue::new(cores, MAX_LOGIN_WAIT, pace),
+            signups: LaneQueue::new(cores, MAX_SIGNUP_WAIT, pace),
             dummy: dummy.into(),
         }
     }
 
     /// A turn to [`Passwords::hash`]; `None` when too many signups wait. A caller that hangs up leaves the queue.
-    pub(crate) async fn signup_turn(&self) -> Option<Turn> {
+    pub(crate) async fn signup_turn(&self) -> Option<LaneTurn> {
         self.signups.turn(Class::New).await
     }
 
     /// Returns the hash of a password whose length was checked. The turn lasts as long as the work, which goes on when
     /// nobody waits for it any more.
-    pub(crate) async fn hash(&self, mut turn: Turn, password: String) -> Option<String> {
+    pub(crate) async fn hash(&self, mut turn: LaneTurn, password: String) -> Option<String> {
         let cost = self.cost;
         let hashing = tokio::task::spawn_blocking(move || {
             turn.begin();
@@ -251,12 +251,12 @@ impl Passwords {
     }
 
     /// A turn to [`Passwords::check`]; `None` when too many wait. A caller that hangs up leaves the queue.
-    pub(crate) async fn login_turn(&self, class: Class) -> Option<Turn> {
+    pub(crate) async fn login_turn(&self, class: Class) -> Option<LaneTurn> {
         self.logins.turn(class).await
     }
 
     /// Is this the password of a hash? Without one, the same time is spent to say no. The turn lasts as long as the work.
-    pub(crate) async fn check(&self, mut turn: Turn, password: String, hash: Option<String>) -> bool {
+    pub(crate) async fn check(&self, mut turn: LaneTurn, password: String, hash: Option<String>) -> bool {
         let known = hash.is_some();
         let hash = hash.unwrap_or_else(|| self.dummy.to_string());
         let checking = tokio::task::spawn_blocking(move || {

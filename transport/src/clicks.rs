@@ -12,7 +12,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
 /// How long clicks of one address on one link are taken together.
-const TOGETHER: Duration = Duration::from_secs(10);
+const CLICK_WINDOW: Duration = Duration::from_secs(10);
 /// Clicks of one browser of one address on one link that count meanwhile: people behind one Wi-Fi have the same phones, and
 /// click together when a QR code is shown to them; a loop goes on.
 const MAX_TOGETHER: u32 = 20;
@@ -145,7 +145,7 @@ impl RecentClicks {
     /// Returns how many there were of late, with this one.
     fn note(&self, key: ClickKey, now: Instant) -> u32 {
         let mut recent = self.seen.lock();
-        let lately = |since: Instant| now.saturating_duration_since(since) < TOGETHER;
+        let lately = |since: Instant| now.saturating_duration_since(since) < CLICK_WINDOW;
         if recent.len() >= MAX_REMEMBERED {
             recent.retain(|_, (_, since)| lately(*since));
             if recent.len() >= MAX_REMEMBERED {

@@ -10,7 +10,7 @@ mod strict;
 use crate::access_log::{self, Line};
 use crate::auth::Session;
 use crate::error::Problem;
-use crate::ratelimit::Standing;
+use crate::ratelimit::RateStatus;
 use crate::state::App;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -37,7 +37,7 @@ pub(crate) async fn everything(State(app): State<App>, mut request: Request, nex
     request.extensions_mut().insert(patience.clone());
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let asked = Asked::of(&request);
+    let asked = RequestFacts::of(&request);
     let refusal = strict::refusal(&app, &request);
     let is_early = refusal.is_some();
     let answering = async {
@@ -87,7 +87,7 @@ fn account(app: &App, method: &Method, route: &str, status: StatusCode, took: Du
 }
 
 /// What is kept of a request while it is answered.
-struct Asked {
+struct RequestFacts {
     api: bool,
     english: bool,
     /// A person looks at the answer.
@@ -96,7 +96,7 @@ struct Asked {
     origin: Option<HeaderValue>,
 }
 
-impl Asked {
+impl RequestFacts {
     fn of(request: &Request) -> Self {
         let headers = request.headers();
         let api = request.uri().path().starts_with("/api/");
@@ -159,7 +159,7 @@ pub(crate) async fn owners_uncounted(State(app): State<App>, mut request: Reques
 }
 
 /// The headers of draft-ietf-httpapi-ratelimit-headers.
-fn say_standing(standing: &Standing, headers: &mut HeaderMap) {
+fn say_standing(standing: &RateStatus, headers: &mut HeaderMap) {
     let seconds = crate::error::whole_seconds(standing.reset);
     let left = format!("\"user\";r={};t={seconds}", standing.remaining);
     let policy = format!("\"user\";q={};w={}", standing.limit, crate::ratelimit::WINDOW.as_secs());

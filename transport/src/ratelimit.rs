@@ -16,7 +16,7 @@ pub(crate) struct RateLimit {
 
 /// What a request may be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Standing {
+pub(crate) struct RateStatus {
     /// Requests allowed in the window.
     pub(crate) limit: usize,
     /// Requests left.
@@ -33,17 +33,17 @@ impl RateLimit {
     }
 
     /// Returns the standing of a user without counting a request.
-    pub(crate) fn standing(&self, user: UserId, now: Instant) -> Standing {
+    pub(crate) fn standing(&self, user: UserId, now: Instant) -> RateStatus {
         let users = self.users.lock();
         let times = users.get(&user).into_iter().flatten().copied();
         let lately: Vec<Instant> = times.filter(|at| now.duration_since(*at) < WINDOW).collect();
         let reset = lately.first().map_or(WINDOW, |at| WINDOW.saturating_sub(now.duration_since(*at)));
         let remaining = self.limit.saturating_sub(lately.len());
-        Standing { limit: self.limit, remaining, reset, exceeded: false }
+        RateStatus { limit: self.limit, remaining, reset, exceeded: false }
     }
 
     /// Counts a request. A refused one does not count.
-    pub(crate) fn count(&self, user: UserId, now: Instant) -> Standing {
+    pub(crate) fn count(&self, user: UserId, now: Instant) -> RateStatus {
         let mut users = self.users.lock();
         if users.len() > 10_000 {
             users.retain(|_, times| times.back().is_some_and(|at| now.duration_since(*at) < WINDOW));
@@ -57,7 +57,7 @@ impl RateLimit {
             times.push_back(now);
         }
         let reset = times.front().map_or(WINDOW, |at| WINDOW.saturating_sub(now.duration_since(*at)));
-        Standing { limit: self.limit, remaining: self.limit - times.len(), reset, exceeded }
+        RateStatus { limit: self.limit, remaining: self.limit - times.len(), reset, exceeded }
     }
 }
 

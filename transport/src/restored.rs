@@ -13,7 +13,7 @@ use storage::crypto::Keyring;
 use storage::draws::digest;
 use storage::notices::NewNotice;
 use storage::objects::Objects;
-use storage::restore::Begun;
+use storage::restore::NewLife;
 use storage::{Store, restore};
 
 /// How long those who were stopped may take to leave the database, as with the folder of an embedded one.
@@ -37,7 +37,7 @@ type RestoreError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What a look found.
 #[derive(Clone, Debug, Default)]
-pub struct Found {
+pub struct RestoreReport {
     /// What contradicts itself or the keys.
     pub wrong: Vec<String>,
     /// Pictures that are not in the folder of objects.
@@ -48,7 +48,7 @@ pub struct Found {
 ///
 /// # Errors
 /// A server uses the database, something in it is wrong, or it cannot be reached.
-pub async fn run(settings: &Settings, options: Options) -> Result<Found, RestoreError> {
+pub async fn run(settings: &Settings, options: Options) -> Result<RestoreReport, RestoreError> {
     let keys = match options.check {
         true => keys::existing_as_they_are(settings)?,
         false => keys::existing(settings)?,
@@ -61,7 +61,7 @@ pub async fn run(settings: &Settings, options: Options) -> Result<Found, Restore
         true => store_as_it_is(settings).await?,
         false => store(settings).await?,
     };
-    let look = Look { store: store.clone(), keys, objects, found: Found::default() };
+    let look = Inspection { store: store.clone(), keys, objects, found: RestoreReport::default() };
     let done = match options.moved {
         true => moved(&store).await,
         false => look_and_begin(look, options).await,
@@ -90,13 +90,13 @@ async fn alone(url: &str, anyway: bool) -> Result<(), RestoreError> {
     }
 }
 
-async fn moved(store: &Store) -> Result<Found, RestoreError> {
+async fn moved(store: &Store) -> Result<RestoreReport, RestoreError> {
     store.run(async move |c| restore::moved(c).await).await?;
     println!("it lives here now");
-    Ok(Found::default())
+    Ok(RestoreReport::default())
 }
 
-async fn look_and_begin(mut look: Look, options: Options) -> Result<Found, RestoreError> {
+async fn look_and_begin(mut look: Inspection, options: Options) -> Result<RestoreReport, RestoreError> {
     for table in look.store.run_long(async move |c| restore::tables(c).await).await? {
         println!("{:>10} {}", table.rows, table.name);
     }
@@ -127,15 +127,15 @@ async fn look_and_begin(mut look: Look, options: Options) -> Result<Found, Resto
 }
 
 /// One look at everything.
-struct Look {
+struct Inspection {
     store: Store,
     keys: Keyring,
     /// `None`: there is no folder of them.
     objects: Option<Objects>,
-    found: Found,
+    found: RestoreReport,
 }
 
-impl Look {
+impl Inspection {
     fn expect(&mut self, is_so: bool, otherwise: impl FnOnce() -> String) {
         if !is_so {
             self.found.wrong.push(otherwise());
@@ -226,9 +226,9 @@ impl Look {
 async fn begin(
     store: &Store,
     newest: Option<domain::time::Instant>,
-    found: &Found,
+    found: &RestoreReport,
     keys: Keyring,
-) -> storage::Result<Begun> {
+) -> storage::Result<NewLife> {
     let (wrong, missing) = (found.wrong.len(), found.missing.len());
     store
         .tx_long(async move |c| {

@@ -170,21 +170,21 @@ pub async fn serve(
 }
 
 /// A body that tells of its end, and comes back when it was not read to it, with whether it was read at all.
-struct Lent {
+struct ReturnedBody {
     body: Option<Incoming>,
     begun: bool,
     receipt: Option<Receipt>,
     back: Option<oneshot::Sender<(Incoming, bool)>>,
 }
 
-impl Lent {
+impl ReturnedBody {
     fn new(body: Incoming, receipt: Option<Receipt>) -> (Self, oneshot::Receiver<(Incoming, bool)>) {
         let (back, returned) = oneshot::channel();
         (Self { body: Some(body), begun: false, receipt, back: Some(back) }, returned)
     }
 }
 
-impl hyper::body::Body for Lent {
+impl hyper::body::Body for ReturnedBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -210,7 +210,7 @@ impl hyper::body::Body for Lent {
     }
 }
 
-impl Drop for Lent {
+impl Drop for ReturnedBody {
     fn drop(&mut self) {
         if let (Some(body), Some(back)) = (self.body.take().filter(|body| !body.is_end_stream()), self.back.take()) {
             let _ = back.send((body, self.begun));
@@ -268,7 +268,7 @@ where
         request.extensions_mut().insert(ConnectInfo(peer));
         let (parts, body) = request.into_parts();
         let asks_first = parts.headers.contains_key(header::EXPECT);
-        let (body, mut returned) = Lent::new(body, under_way.receipt());
+        let (body, mut returned) = ReturnedBody::new(body, under_way.receipt());
         let answering = service.routes.clone().oneshot(Request::from_parts(parts, body));
         Either::Right(async move {
             let Ok(mut answer) = answering.await;

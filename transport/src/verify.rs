@@ -62,7 +62,7 @@ impl TaxBudget {
 }
 
 /// What a signup learns.
-pub(crate) enum Asked {
+pub(crate) enum TaxAnswer {
     /// Open, and everything matches.
     Verified,
     /// Suspended or closed.
@@ -82,10 +82,10 @@ pub(crate) async fn ask(
     number: &BusinessNumber,
     opened_on: NaiveDate,
     name: &PersonName,
-) -> Asked {
+) -> TaxAnswer {
     let tools = app.handles.tools();
     if !tools.upstreams.mode(Upstream::Nts).calls() {
-        return Asked::Pending;
+        return TaxAnswer::Pending;
     }
     let day = opened_on.to_string();
     let tuple =
@@ -94,13 +94,13 @@ pub(crate) async fn ask(
     let known = tools.cache.get(&key).await.as_deref() == Some(b"verified");
     tools.vitals.cache("business", known);
     if known {
-        return Asked::Verified;
+        return TaxAnswer::Verified;
     }
     let (index, address) = (tools.keys.mac("business-calls", &[number.expose().as_bytes()]), limit_key(origin));
     let today = domain::time::kst_day(chrono::Utc::now());
     if !app.tax_budget.take(&tools.tax_calls, index, address, today, Instant::now()) {
         metrics::counter!("fallbacks_total", "reason" => "nts-budget").increment(1);
-        return Asked::Deferred;
+        return TaxAnswer::Deferred;
     }
     let call = tools.upstreams.nts.validate(number, opened_on, name.expose());
     match app.handles.breakers.once(Upstream::Nts, call).await {
@@ -108,10 +108,10 @@ pub(crate) async fn ask(
             // Never a "pending" or a "no": those must be asked again.
             tools.cache.set(&key, bytes::Bytes::from_static(b"verified"), ttl::BUSINESS).await;
             app.tax_budget.verified(address);
-            Asked::Verified
+            TaxAnswer::Verified
         }
-        Ok(NtsVerdict::Closed) => Asked::Closed,
-        Ok(NtsVerdict::Mismatch) => Asked::Mismatch,
+        Ok(NtsVerdict::Closed) => TaxAnswer::Closed,
+        Ok(NtsVerdict::Mismatch) => TaxAnswer::Mismatch,
         Err(e) => {
             if e.is_unsent() {
                 app.tax_budget.give_back(&tools.tax_calls, index, address, today);
@@ -120,7 +120,7 @@ pub(crate) async fn ask(
                 tracing::warn!(error = %e, "the tax service did not answer a signup");
             }
             metrics::counter!("fallbacks_total", "reason" => "nts-pending").increment(1);
-            Asked::Pending
+            TaxAnswer::Pending
         }
     }
 }

@@ -9,7 +9,7 @@ use unicode_normalization::UnicodeNormalization;
 
 /// How a picture looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Look {
+pub enum PictureLook {
     /// Quiet: one panel, much space.
     Simple,
     /// Loud: confetti and a ribbon.
@@ -26,7 +26,7 @@ pub struct Picture<'a> {
     /// In pixels.
     pub height: u32,
     /// How it looks.
-    pub look: Look,
+    pub look: PictureLook,
     /// The big text, up to 60 characters.
     pub headline: &'a str,
     /// The small text, up to 120 characters.
@@ -80,7 +80,7 @@ fn built_in(svg: &mut String, p: &Picture<'_>, w: f64, h: f64) {
     };
     let a = p.palette.accent;
     match p.look {
-        Look::Simple => {
+        PictureLook::Simple => {
             let _ = write!(
                 svg,
                 r#"<circle cx="{:.0}" cy="{:.0}" r="{:.0}" fill="{a}" opacity="0.35"/>"#,
@@ -96,7 +96,7 @@ fn built_in(svg: &mut String, p: &Picture<'_>, w: f64, h: f64) {
                 h * 0.18
             );
         }
-        Look::Vivid => {
+        PictureLook::Vivid => {
             for i in 0..60 {
                 let (x, y, s, turn) = (next() * w, next() * h, 8.0 + next() * h * 0.03, next() * 90.0);
                 let fill: Colour = [a, p.palette.panel, Colour(255, 255, 255)][i % 3];
@@ -107,7 +107,7 @@ fn built_in(svg: &mut String, p: &Picture<'_>, w: f64, h: f64) {
                 );
             }
         }
-        Look::Trendy => {
+        PictureLook::Trendy => {
             for i in 0..4 {
                 let x = w * (0.15 + 0.25 * f64::from(i));
                 let _ = write!(
@@ -133,7 +133,7 @@ fn text_panel(svg: &mut String, p: &Picture<'_>, w: f64, h: f64) {
     let (headline, body): (String, String) = (p.headline.nfc().collect(), p.body.nfc().collect());
     let headline = fit(&headline, inner.0, inner.1 * 0.62, h * 0.13, h * MIN_HEADLINE_SHARE);
     let body = fit(&body, inner.0, inner.1 * 0.30, h * 0.055, h * 0.028);
-    let radius = if p.look == Look::Trendy { 0.0 } else { w * 0.03 };
+    let radius = if p.look == PictureLook::Trendy { 0.0 } else { w * 0.03 };
     let _ = write!(
         svg,
         r#"<rect x="{px:.1}" y="{py:.1}" width="{pw:.1}" height="{ph:.1}" rx="{radius:.1}" fill="{}"/>"#,

@@ -7,5 +7,5 @@ pub mod layout;
 pub mod raster;
 
 pub use colour::Palette;
-pub use compose::{Look, Picture, compose};
+pub use compose::{Picture, PictureLook, compose};
 pub use fonts::Fonts;

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use creative::layout::text_width;
-use creative::{Look, Palette, Picture, compose};
+use creative::{Palette, Picture, PictureLook, compose};
 use proptest::prelude::*;
 use unicode_normalization::UnicodeNormalization;
 
@@ -15,7 +15,7 @@ const MAX_TITLE: usize = 60;
 
 fn svg((width, height): (u32, u32), headline: &str, body: &str) -> String {
     let palette = Palette::parse("MONO").unwrap();
-    compose(&Picture { width, height, look: Look::Simple, headline, body, palette, background: None })
+    compose(&Picture { width, height, look: PictureLook::Simple, headline, body, palette, background: None })
 }
 
 /// Lines of one weight: 700 is the headline, 400 the small text.

@@ -233,7 +233,7 @@ pub const MOST_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What follows from an attempt's outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum NextStep {
     /// It ended in this status.
     Settle(PublicationStatus),
     /// Try again after this long.
@@ -266,7 +266,7 @@ pub enum Outcome {
 
 /// Decides what follows from an attempt. `calls` counts this one; `jitter` in 0..1.
 #[must_use]
-pub fn next(channel: Channel, outcome: Outcome, calls: i32, jitter: f64) -> Next {
+pub fn next(channel: Channel, outcome: Outcome, calls: i32, jitter: f64) -> NextStep {
     use PublicationStatus as P;
     let again = |at_least: Option<Duration>| {
         if calls >= MAX_CALLS {
@@ -275,37 +275,39 @@ pub fn next(channel: Channel, outcome: Outcome, calls: i32, jitter: f64) -> Next
         // After 1, 2, 4 s with full jitter, but never sooner than the channel asked for.
         let full = Duration::from_secs(1 << (calls.clamp(1, 3) - 1)).mul_f64(jitter.clamp(0.05, 1.0));
         // Whoever asks for more than a minute is not asked again by itself.
-        at_least.is_none_or(|a| a <= MOST_PATIENCE).then(|| Next::RetryAfter(at_least.map_or(full, |a| full.max(a))))
+        at_least
+            .is_none_or(|a| a <= MOST_PATIENCE)
+            .then(|| NextStep::RetryAfter(at_least.map_or(full, |a| full.max(a))))
     };
     match outcome {
-        Outcome::Published => Next::Settle(P::Published),
-        Outcome::InReview => Next::Settle(P::AwaitingReview),
-        Outcome::HandedOver => Next::Settle(P::Assisted),
-        Outcome::NobodyKnows => Next::Settle(P::Unknown),
-        Outcome::NotThere => again(None).unwrap_or(Next::Settle(P::Failed)),
+        Outcome::Published => NextStep::Settle(P::Published),
+        Outcome::InReview => NextStep::Settle(P::AwaitingReview),
+        Outcome::HandedOver => NextStep::Settle(P::Assisted),
+        Outcome::NobodyKnows => NextStep::Settle(P::Unknown),
+        Outcome::NotThere => again(None).unwrap_or(NextStep::Settle(P::Failed)),
         Outcome::Failed { class: ErrorClass::UnknownOutcome, .. } => {
             if channel.can_be_asked() {
-                Next::Ask
+                NextStep::Ask
             } else {
-                Next::Settle(P::Unknown)
+                NextStep::Settle(P::Unknown)
             }
         }
-        Outcome::Failed { class: ErrorClass::Unavailable, .. } => Next::Settle(P::Skipped),
+        Outcome::Failed { class: ErrorClass::Unavailable, .. } => NextStep::Settle(P::Skipped),
         Outcome::Failed { class, retry_after } if class.may_retry() => {
-            again(retry_after).unwrap_or(Next::Settle(P::Failed))
+            again(retry_after).unwrap_or(NextStep::Settle(P::Failed))
         }
-        Outcome::Failed { .. } => Next::Settle(P::Failed),
+        Outcome::Failed { .. } => NextStep::Settle(P::Failed),
     }
 }
 
 /// What a publication found in the middle after a restart must do first: a call that was under way may have happened.
 #[must_use]
-pub fn on_recovery(channel: Channel, status: PublicationStatus, mode: Mode) -> Option<Next> {
-    let asks = if channel.can_be_asked() { Next::Ask } else { Next::Settle(PublicationStatus::Unknown) };
+pub fn on_recovery(channel: Channel, status: PublicationStatus, mode: Mode) -> Option<NextStep> {
+    let asks = if channel.can_be_asked() { NextStep::Ask } else { NextStep::Settle(PublicationStatus::Unknown) };
     match (status, mode) {
         (_, Mode::Assisted | Mode::Off) => None,
         (PublicationStatus::Publishing | PublicationStatus::Unknown, _) => Some(asks),
-        (PublicationStatus::Queued | PublicationStatus::Retrying, _) => Some(Next::RetryAfter(Duration::ZERO)),
+        (PublicationStatus::Queued | PublicationStatus::Retrying, _) => Some(NextStep::RetryAfter(Duration::ZERO)),
         _ => None,
     }
 }
@@ -354,12 +356,12 @@ mod tests {
         let unknown = Outcome::Failed { class: ErrorClass::UnknownOutcome, retry_after: None };
         for channel in Channel::ALL {
             match next(*channel, unknown, 1, 0.5) {
-                Next::Ask => assert!(channel.can_be_asked()),
-                Next::Settle(P::Unknown) => assert_eq!(*channel, Channel::Naver),
+                NextStep::Ask => assert!(channel.can_be_asked()),
+                NextStep::Settle(P::Unknown) => assert_eq!(*channel, Channel::Naver),
                 other => panic!("{channel}: {other:?}"),
             }
             let recovered = on_recovery(*channel, P::Publishing, Mode::Live);
-            assert_ne!(recovered, Some(Next::RetryAfter(Duration::ZERO)));
+            assert_ne!(recovered, Some(NextStep::RetryAfter(Duration::ZERO)));
         }
     }
 
@@ -369,13 +371,13 @@ mod tests {
             let class = ErrorClass::ALL[class];
             let retry_after = after.map(Duration::from_secs);
             match next(Channel::WooriTv, Outcome::Failed { class, retry_after }, calls, jitter) {
-                Next::RetryAfter(wait) => {
+                NextStep::RetryAfter(wait) => {
                     prop_assert!(calls < MAX_CALLS && class.may_retry());
                     prop_assert!(wait <= MOST_PATIENCE);
                     prop_assert!(wait >= retry_after.unwrap_or_default(), "never sooner than asked for");
                 }
-                Next::Settle(status) => prop_assert!(!status.is_pending()),
-                Next::Ask => prop_assert_eq!(class, ErrorClass::UnknownOutcome),
+                NextStep::Settle(status) => prop_assert!(!status.is_pending()),
+                NextStep::Ask => prop_assert_eq!(class, ErrorClass::UnknownOutcome),
             }
         }
     }

@@ -94,7 +94,7 @@ impl Board {
 }
 
 /// What one look sees.
-pub(crate) struct Seen {
+pub(crate) struct Observations {
     /// Added within the window.
     pub(crate) lately: Totals,
     /// Share of Redis' memory in use, where it says so.
@@ -124,7 +124,7 @@ fn graded(key: &str, value: f64, warning: f64, critical: f64, text: impl Fn(f64)
 
 /// The conditions of ALM-01 to ALM-05, dead letters, and keys that are not accepted. `transport/ops/prometheus/rules.yml` has
 /// the same ones.
-pub(crate) fn judge(seen: &Seen) -> Vec<Finding> {
+pub(crate) fn judge(seen: &Observations) -> Vec<Finding> {
     let lately = seen.lately;
     let looked = lately.cache_hits + lately.cache_misses;
     let hit_rate = (looked >= ENOUGH).then(|| 100.0 * lately.cache_hits as f64 / looked as f64);
@@ -188,8 +188,8 @@ pub(crate) fn judge(seen: &Seen) -> Vec<Finding> {
 mod tests {
     use super::*;
 
-    fn seen() -> Seen {
-        Seen {
+    fn seen() -> Observations {
+        Observations {
             lately: Totals::default(),
             redis_memory: None,
             open: Vec::new(),
@@ -199,7 +199,7 @@ mod tests {
         }
     }
 
-    fn severity_of(seen: &Seen, key: &str) -> Option<Severity> {
+    fn severity_of(seen: &Observations, key: &str) -> Option<Severity> {
         judge(seen).into_iter().find(|f| f.key == key).map(|f| f.severity)
     }
 
@@ -209,27 +209,35 @@ mod tests {
         for (hits, expected) in [(71, None), (70, None), (69, Some(Warning)), (50, Some(Warning)), (49, Some(Critical))]
         {
             let lately = Totals { cache_hits: hits, cache_misses: 100 - hits, ..Totals::default() };
-            assert_eq!(severity_of(&Seen { lately, ..seen() }, "cache-hit-rate"), expected, "{hits} %");
+            assert_eq!(severity_of(&Observations { lately, ..seen() }, "cache-hit-rate"), expected, "{hits} %");
         }
         for (ratio, expected) in [(0.80, None), (0.81, Some(Warning)), (0.90, Some(Warning)), (0.91, Some(Critical))] {
-            assert_eq!(severity_of(&Seen { redis_memory: Some(ratio), ..seen() }, "redis-memory"), expected, "{ratio}");
+            assert_eq!(
+                severity_of(&Observations { redis_memory: Some(ratio), ..seen() }, "redis-memory"),
+                expected,
+                "{ratio}"
+            );
         }
         for (half, whole, expected) in
             [(5, 0, None), (6, 0, Some(Warning)), (6, 5, Some(Warning)), (6, 6, Some(Critical))]
         {
             let lately = Totals { requests: 100, over_500_ms: half, over_1000_ms: whole, ..Totals::default() };
-            assert_eq!(severity_of(&Seen { lately, ..seen() }, "api-latency"), expected, "{half} {whole}");
+            assert_eq!(severity_of(&Observations { lately, ..seen() }, "api-latency"), expected, "{half} {whole}");
         }
         for (open, expected) in [(0, None), (1, Some(Warning)), (2, Some(Warning)), (3, Some(Critical))] {
-            assert_eq!(severity_of(&Seen { open: vec!["NTS"; open], ..seen() }, "open-circuits"), expected, "{open}");
+            assert_eq!(
+                severity_of(&Observations { open: vec!["NTS"; open], ..seen() }, "open-circuits"),
+                expected,
+                "{open}"
+            );
         }
         for (failures, expected) in [(1, None), (2, Some(Warning)), (5, Some(Warning)), (6, Some(Critical))] {
             let lately = Totals { requests: 100, failures, ..Totals::default() };
-            assert_eq!(severity_of(&Seen { lately, ..seen() }, "availability"), expected, "{failures}");
+            assert_eq!(severity_of(&Observations { lately, ..seen() }, "availability"), expected, "{failures}");
         }
         let few = Totals { requests: 10, failures: 10, cache_misses: 10, over_1000_ms: 10, ..Totals::default() };
-        assert!(judge(&Seen { lately: few, ..seen() }).is_empty(), "a handful says nothing");
-        assert_eq!(severity_of(&Seen { dead: Some(1), ..seen() }, "dead-letters"), Some(Warning));
+        assert!(judge(&Observations { lately: few, ..seen() }).is_empty(), "a handful says nothing");
+        assert_eq!(severity_of(&Observations { dead: Some(1), ..seen() }, "dead-letters"), Some(Warning));
         for (ahead, expected) in [
             (3.0, None),
             (8.0, Some(Warning)),
@@ -238,12 +246,12 @@ mod tests {
             (-3_600.0, Some(Critical)),
             (-86_400.0, Some(Critical)),
         ] {
-            assert_eq!(severity_of(&Seen { clock_ahead: ahead, ..seen() }, "clock"), expected, "{ahead} s");
+            assert_eq!(severity_of(&Observations { clock_ahead: ahead, ..seen() }, "clock"), expected, "{ahead} s");
         }
-        let refused = Seen { refusing: vec!["CLAUDE"], ..seen() };
+        let refused = Observations { refusing: vec!["CLAUDE"], ..seen() };
         assert_eq!(severity_of(&refused, "upstream-refuses"), Some(Warning));
         let lately = Totals { quarantines: 1, ..Totals::default() };
-        assert_eq!(severity_of(&Seen { lately, ..seen() }, "actors-quarantined"), Some(Critical));
+        assert_eq!(severity_of(&Observations { lately, ..seen() }, "actors-quarantined"), Some(Critical));
     }
 
     #[test]

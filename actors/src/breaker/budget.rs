@@ -4,31 +4,31 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// Retries of a minute, whatever the traffic.
-const RESERVE: u64 = 10;
-const MINUTE: Duration = Duration::from_secs(60);
+const MIN_RETRIES_PER_MINUTE: u64 = 10;
+const WINDOW: Duration = Duration::from_secs(60);
 /// What a slot of the window counts together.
-const SLOT: Duration = Duration::from_secs(1);
+const SLOT_LENGTH: Duration = Duration::from_secs(1);
 
 /// Calls and retries of the last minute, by the second.
 #[derive(Debug, Default)]
 pub(super) struct Budget {
-    slots: VecDeque<Slot>,
+    slots: VecDeque<SecondOfCalls>,
 }
 
 #[derive(Debug)]
-struct Slot {
+struct SecondOfCalls {
     since: Instant,
     calls: u64,
     retries: u64,
 }
 
 impl Budget {
-    fn slot(&mut self, now: Instant) -> &mut Slot {
-        while self.slots.front().is_some_and(|s| now.duration_since(s.since) >= MINUTE + SLOT) {
+    fn slot(&mut self, now: Instant) -> &mut SecondOfCalls {
+        while self.slots.front().is_some_and(|s| now.duration_since(s.since) >= WINDOW + SLOT_LENGTH) {
             self.slots.pop_front();
         }
-        if self.slots.back().is_none_or(|s| now.duration_since(s.since) >= SLOT) {
-            self.slots.push_back(Slot { since: now, calls: 0, retries: 0 });
+        if self.slots.back().is_none_or(|s| now.duration_since(s.since) >= SLOT_LENGTH) {
+            self.slots.push_back(SecondOfCalls { since: now, calls: 0, retries: 0 });
         }
         self.slots.back_mut().expect("one was just there")
     }
@@ -43,7 +43,7 @@ impl Budget {
         self.slot(now);
         let (calls, retries) = self.slots.iter().fold((0, 0), |(c, r), s| (c + s.calls, r + s.retries));
         let firsts = calls.saturating_sub(retries);
-        if retries >= RESERVE + firsts / 10 {
+        if retries >= MIN_RETRIES_PER_MINUTE + firsts / 10 {
             return false;
         }
         self.slot(now).retries += 1;
@@ -76,10 +76,10 @@ mod tests {
                 }
             }
             for end in &retries {
-                let lately = |all: &[Instant]| all.iter().filter(|at| **at <= *end && end.duration_since(**at) < MINUTE).count() as u64;
+                let lately = |all: &[Instant]| all.iter().filter(|at| **at <= *end && end.duration_since(**at) < WINDOW).count() as u64;
                 // A slot counts a second together: what just left the minute may still be counted for.
-                let counted = |all: &[Instant]| all.iter().filter(|at| **at <= *end && end.duration_since(**at) < MINUTE + SLOT * 2).count() as u64;
-                prop_assert!(lately(&retries) <= RESERVE + counted(&firsts) / 10);
+                let counted = |all: &[Instant]| all.iter().filter(|at| **at <= *end && end.duration_since(**at) < WINDOW + SLOT_LENGTH * 2).count() as u64;
+                prop_assert!(lately(&retries) <= MIN_RETRIES_PER_MINUTE + counted(&firsts) / 10);
             }
         }
     }

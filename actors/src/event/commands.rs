@@ -1,7 +1,7 @@
 //! Commands: decide, persist, apply, publish.
 
 use super::dashboard::Change;
-use super::{EventError, Loaded, Msg, Phase, REJECTED, State};
+use super::{EventError, LoadedEvent, Msg, Phase, REJECTED, State};
 use crate::job_updates;
 use crate::publishing;
 use crate::{Approval, draw};
@@ -26,7 +26,8 @@ use storage::{Conn, StorageError};
 const TRIES: u32 = 3;
 
 /// What else belongs into a transaction, and what follows from it.
-pub(super) type Extra = Box<dyn for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, storage::Result<Vec<Fact>>> + Send>;
+pub(super) type InTransaction =
+    Box<dyn for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, storage::Result<Vec<Fact>>> + Send>;
 
 /// An erasure as it was stored.
 struct Erasure {
@@ -106,7 +107,7 @@ impl State {
         mut facts: Vec<Fact>,
         who: Who,
         now: At,
-        extra: Option<Extra>,
+        extra: Option<InTransaction>,
     ) -> Result<Vec<Fact>, StorageError> {
         let Phase::Loaded(loaded) = &self.phase else { return Err(StorageError::Contended) };
         let before = loaded.event.clone();
@@ -237,7 +238,7 @@ impl State {
         let publications = plan.publications;
         let skips = publications.iter().any(|p| p.mode == Mode::Off);
         let published = publications.iter().map(|p| (p.channel, (p.mode, p.status))).collect();
-        let extra: Extra = Box::new(move |c| {
+        let extra: InTransaction = Box::new(move |c| {
             Box::pin(async move {
                 storage::events::set_seed(c, event.id, sealed).await?;
                 storage::distributions::insert(c, distribution, event.id, owner, &publications).await?;
@@ -384,7 +385,7 @@ impl State {
 
     /// A closed event without a root gets one, in the background.
     pub(super) fn ensure_root(&mut self, myself: &ActorRef<Msg>) {
-        let Ok(Loaded { event, .. }) = self.loaded() else { return };
+        let Ok(LoadedEvent { event, .. }) = self.loaded() else { return };
         if event.status != Status::Closed || event.root.is_some() {
             return;
         }

@@ -1,6 +1,6 @@
 //! The dashboard: folded from commits, read again when one was missed, published at most ten times a second.
 
-use super::{CONFLATE, EventError, HITS_EVERY, LOAD_RETRY, Msg, State};
+use super::{EventError, HITS_INTERVAL, LOAD_RETRY_PAUSE, Msg, State, UPDATE_INTERVAL};
 use crate::view;
 use chrono::Utc;
 use domain::catalog::{INDUSTRIES, industry_of};
@@ -56,11 +56,11 @@ impl State {
         if waiting.is_some() {
             return;
         }
-        let since = self.last_published.map_or(CONFLATE, |at| at.elapsed());
-        if since >= CONFLATE {
+        let since = self.last_published.map_or(UPDATE_INTERVAL, |at| at.elapsed());
+        if since >= UPDATE_INTERVAL {
             let _ = myself.cast(Msg::PublishDue);
         } else {
-            myself.send_after(CONFLATE.saturating_sub(since), || Msg::PublishDue);
+            myself.send_after(UPDATE_INTERVAL.saturating_sub(since), || Msg::PublishDue);
         }
     }
 
@@ -72,7 +72,7 @@ impl State {
         {
             tracing::warn!(event = %self.args.id, error = %e, "a missed commit could not be read; trying again");
             self.unpublished = Some(change);
-            myself.send_after(LOAD_RETRY, || Msg::PublishDue);
+            myself.send_after(LOAD_RETRY_PAUSE, || Msg::PublishDue);
             return;
         }
         // What was found in it is told as what it is.
@@ -131,12 +131,12 @@ impl State {
 
     fn refresh_again(&mut self, myself: &ActorRef<Msg>, generation: u64, e: &EventError) {
         tracing::warn!(event = %self.args.id, error = %e, "an event could not be read again; trying again");
-        myself.send_after(LOAD_RETRY, move || Msg::Refresh(generation));
+        myself.send_after(LOAD_RETRY_PAUSE, move || Msg::Refresh(generation));
     }
 
     pub(super) fn hit(&mut self, myself: &ActorRef<Msg>, source: Source) {
         if self.hits.is_empty() {
-            myself.send_after(HITS_EVERY, || Msg::HitsDue);
+            myself.send_after(HITS_INTERVAL, || Msg::HitsDue);
         }
         *self.hits.entry(source).or_default() += 1;
     }
@@ -176,11 +176,11 @@ impl State {
     }
 }
 
-pub(super) fn dashboard(l: &super::Loaded) -> Dashboard {
+pub(super) fn dashboard(l: &super::LoadedEvent) -> Dashboard {
     let industry = industry_of(&l.shop.industry).unwrap_or(&INDUSTRIES[0]);
     fold(&l.tally, &l.figures, &l.event.channels, &l.event.prizes, industry)
 }
 
-fn public(l: &super::Loaded) -> Value {
+fn public(l: &super::LoadedEvent) -> Value {
     json!({"count": l.tally.participants(), "status": l.event.status, "endsAt": l.event.ends_at})
 }

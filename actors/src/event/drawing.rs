@@ -1,8 +1,8 @@
 //! Root and draw: computed in the background, stored here.
 
-use super::commands::Extra;
+use super::commands::InTransaction;
 use super::{DrawRequest, EventError, Msg, Reply, State};
-use crate::draw::{self, Picked};
+use crate::draw::{self, DrawResult};
 use domain::draw::PassedOnWhy;
 use domain::event::{Fact, Rejection, Status, Who};
 use domain::ids::DrawId;
@@ -97,7 +97,7 @@ impl State {
         &mut self,
         myself: &ActorRef<Msg>,
         request: DrawRequest,
-        result: Result<Picked, StorageError>,
+        result: Result<DrawResult, StorageError>,
     ) {
         self.working = false;
         let outcome = match result {
@@ -122,7 +122,7 @@ impl State {
         &mut self,
         myself: &ActorRef<Msg>,
         request: &DrawRequest,
-        picked: Picked,
+        picked: DrawResult,
     ) -> Result<Vec<Fact>, EventError> {
         let event = self.loaded()?.event.clone();
         if event.root != Some((picked.root, picked.entries)) {
@@ -145,7 +145,7 @@ impl State {
         let numbers: Vec<i64> = picked.drawn.iter().map(|(n, _)| *n).collect();
         let fact = Fact::Drawn { round: 1, winners: i32::try_from(winners).unwrap_or(i32::MAX) };
         let drawn = picked.drawn;
-        let extra: Extra = Box::new(move |c| {
+        let extra: InTransaction = Box::new(move |c| {
             Box::pin(async move {
                 // Whoever erases from here on waits, and then finds the draw.
                 storage::events::lock(c, event.id).await?;
@@ -174,7 +174,7 @@ async fn pick(
     tools: &crate::tools::Tools,
     event: std::sync::Arc<domain::event::Event>,
     request: &DrawRequest,
-) -> Result<Picked, StorageError> {
+) -> Result<DrawResult, StorageError> {
     let id = event.id;
     let sealed = tools.store.run(async move |c| storage::events::seed(c, id).await).await?;
     let sealed = sealed.ok_or_else(|| StorageError::Corrupt("no seed".into()))?;

@@ -1,7 +1,7 @@
 //! Entries on their way to the journal: refused here only when storage agrees.
 
 use super::{EventError, GATE_TTL, Msg, State, visit_key};
-use crate::entry::{Brought, BroughtVisit, EnterError, Entered, Pending};
+use crate::entry::{EnterError, Entered, EntryEvidence, Pending, VisitEvidence};
 use crate::tools::Tools;
 use domain::event::{Event, Status};
 use domain::visit_code::accepts;
@@ -37,7 +37,7 @@ async fn stored_before(tools: &Tools, pending: &Pending) -> storage::Result<Opti
 
 impl State {
     /// Takes an entry to the journal, unless the event is known not to take any.
-    pub(super) async fn enter(&mut self, myself: &ActorRef<Msg>, pending: Pending, brought: Brought) {
+    pub(super) async fn enter(&mut self, myself: &ActorRef<Msg>, pending: Pending, evidence: EntryEvidence) {
         let status = match self.loaded() {
             Ok(l) => l.event.status,
             Err(EventError::NotFound) => return pending.reply(Err(EnterError::NotFound)),
@@ -48,13 +48,13 @@ impl State {
         {
             return self.refuse_unless_stored(pending, refusal);
         }
-        if brought.outdated {
+        if evidence.outdated {
             return self.refuse_unless_stored(pending, EnterError::NoticeChanged);
         }
         if self.erasures.exhausted(&pending.row.phone_index, crate::clock::now()) {
             return self.refuse_unless_stored(pending, EnterError::ErasedTooOften);
         }
-        match brought.visit {
+        match evidence.visit {
             Some(visit) if visit.is_typed() && pending.row.request_key.is_some() => {
                 self.judge_unless_stored(myself, pending, visit);
             }
@@ -64,7 +64,7 @@ impl State {
     }
 
     /// Judges what a customer saw in the shop, and takes the entry to the journal unless it is wrong.
-    pub(super) fn enter_judged(&mut self, mut pending: Pending, visit: &BroughtVisit) {
+    pub(super) fn enter_judged(&mut self, mut pending: Pending, visit: &VisitEvidence) {
         match self.judge(&pending.row.phone_index, visit) {
             // A repetition may come with a token that was good when it was first sent.
             VisitVerdict::Wrong => return self.refuse_unless_stored(pending, EnterError::VisitCodeInvalid),
@@ -93,7 +93,7 @@ impl State {
     }
 
     /// Judges a code or token; a typed one only while not too many were wrong.
-    fn judge(&mut self, phone: &PhoneIndex, visit: &BroughtVisit) -> VisitVerdict {
+    fn judge(&mut self, phone: &PhoneIndex, visit: &VisitEvidence) -> VisitVerdict {
         let (now, typed) = (crate::clock::now(), visit.is_typed());
         if typed && !self.visit_guard.judges(phone, &visit.address, now) {
             return VisitVerdict::Unjudged;
@@ -111,7 +111,7 @@ impl State {
 
     /// Answers a repetition without judging its typed code, on the side; any other entry comes back to be judged. A code that
     /// was judged first and forgiven afterwards could be guessed for ever under one stored key.
-    fn judge_unless_stored(&self, myself: &ActorRef<Msg>, pending: Pending, visit: BroughtVisit) {
+    fn judge_unless_stored(&self, myself: &ActorRef<Msg>, pending: Pending, visit: VisitEvidence) {
         let (tools, myself) = (self.tools.clone(), myself.clone());
         self.tools.tracker.spawn(async move {
             match stored_before(&tools, &pending).await {

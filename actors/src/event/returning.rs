@@ -1,19 +1,19 @@
 //! Who returns: phones looked up among the shop's other events, in steps behind the entries.
 
 use super::dashboard::Change;
-use super::{CONFLATE, EventError, Msg, State};
+use super::{EventError, Msg, State, UPDATE_INTERVAL};
 use domain::topic::Topic;
 use ractor::ActorRef;
 use std::time::{Duration, Instant};
 
 /// Entries whose phones are looked up at once.
-const STEP: i64 = 2_000;
+const PHONES_PER_STEP: i64 = 2_000;
 /// Steps within one read; the rest follows with the next.
-const STEPS: usize = 10;
+const STEPS_PER_READ: usize = 10;
 /// Updates wait so many times of what the last step took before the next: a storm shall not be spent on this.
-const REST: u32 = 9;
+const PAUSE_FACTOR: u32 = 9;
 /// A shop without another event is not asked about again for so long.
-const ALONE: Duration = Duration::from_secs(1);
+const SINGLE_EVENT_RECHECK: Duration = Duration::from_secs(1);
 
 /// How far this came for updates.
 #[derive(Default)]
@@ -32,7 +32,7 @@ impl State {
         if self.loaded()?.stale {
             self.reload(myself).await?;
         }
-        for _ in 0..STEPS {
+        for _ in 0..STEPS_PER_READ {
             if self.count_step().await?.counted {
                 return Ok(true);
             }
@@ -47,13 +47,14 @@ impl State {
             let began = Instant::now();
             match self.count_step().await {
                 Ok(step) => {
-                    let rest = if step.alone { ALONE } else { began.elapsed() * REST };
+                    let rest = if step.alone { SINGLE_EVENT_RECHECK } else { began.elapsed() * PAUSE_FACTOR };
                     self.returning.rests_until = Some(Instant::now() + rest);
                     counted = step.counted;
                 }
                 Err(e) => {
                     tracing::warn!(event = %self.args.id, error = %e, "who returns could not be counted");
-                    self.returning.rests_until = Some(Instant::now() + (began.elapsed() * REST).max(ALONE));
+                    self.returning.rests_until =
+                        Some(Instant::now() + (began.elapsed() * PAUSE_FACTOR).max(SINGLE_EVENT_RECHECK));
                 }
             }
         }
@@ -65,7 +66,7 @@ impl State {
     /// Readers shall see the rest, too.
     pub(super) fn count_later(&mut self, myself: &ActorRef<Msg>) {
         if self.tools.hub.is_read(&Topic::Event(self.args.id)) && !std::mem::replace(&mut self.returning.due, true) {
-            myself.send_after(CONFLATE, || Msg::CountDue);
+            myself.send_after(UPDATE_INTERVAL, || Msg::CountDue);
         }
     }
 
@@ -103,7 +104,7 @@ impl State {
         if from > last {
             return Ok(Step { counted: true, alone: false });
         }
-        let (event, store, to) = (l.event.id, l.event.store, last.min(from + STEP - 1));
+        let (event, store, to) = (l.event.id, l.event.store, last.min(from + PHONES_PER_STEP - 1));
         let found =
             self.tools.store.run(async move |c| storage::tally::returning(c, event, store, from, to).await).await?;
         let l = self.loaded()?;

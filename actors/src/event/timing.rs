@@ -1,6 +1,6 @@
 //! Opening and closing in time, by the database's clock; and leaving when nobody needs the actor.
 
-use super::{EventError, IDLE, IDLE_CHECK, IDLE_DRAFT, LOAD_RETRY, Msg, Phase, State};
+use super::{DRAFT_IDLE_TIMEOUT, EventError, IDLE_CHECK_INTERVAL, IDLE_TIMEOUT, LOAD_RETRY_PAUSE, Msg, Phase, State};
 use crate::clock::now;
 use domain::event::{Command, Event, Status, Who};
 use domain::time::Instant as At;
@@ -21,7 +21,7 @@ fn until(due: At, now: At) -> Duration {
 fn longest_idle(event: Option<&Event>) -> Duration {
     // The commitment is published at approval.
     let is_draft = event.is_some_and(|event| event.commitment.is_none());
-    if is_draft { IDLE_DRAFT } else { IDLE }
+    if is_draft { DRAFT_IDLE_TIMEOUT } else { IDLE_TIMEOUT }
 }
 
 impl State {
@@ -56,7 +56,7 @@ impl State {
                     Err(e) => {
                         let id = self.args.id;
                         tracing::warn!(event = %id, error = %e, "an event did not open or close in time; trying again");
-                        LOAD_RETRY
+                        LOAD_RETRY_PAUSE
                     }
                 };
                 myself.send_after(wait, move || Msg::BoundaryDue(revision));
@@ -95,7 +95,7 @@ impl State {
         if missing || (self.last_used.elapsed() > longest && !busy && !soon) {
             (self.args.idle)();
         } else {
-            myself.send_after(IDLE_CHECK, || Msg::IdleDue);
+            myself.send_after(IDLE_CHECK_INTERVAL, || Msg::IdleDue);
         }
     }
 }
@@ -111,10 +111,10 @@ mod tests {
     fn an_event_that_was_never_approved_leaves_sooner() {
         let (owner, store) = (UserId::new(), StoreId::new());
         let mut event = Event::draft(EventId::new(), "slug".into(), owner, store, Objective::Sales, Utc::now());
-        assert_eq!(longest_idle(Some(&event)), IDLE_DRAFT);
+        assert_eq!(longest_idle(Some(&event)), DRAFT_IDLE_TIMEOUT);
         event.commitment = Some([1; 32]);
-        assert_eq!(longest_idle(Some(&event)), IDLE);
-        assert_eq!(longest_idle(None), IDLE, "it is being loaded");
+        assert_eq!(longest_idle(Some(&event)), IDLE_TIMEOUT);
+        assert_eq!(longest_idle(None), IDLE_TIMEOUT, "it is being loaded");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use storage::Result;
 use storage::dead::{DeadLetter, Filter, list};
 
 /// Letters of one bulk replay at most.
-pub const MOST_REPLAYED: i64 = 10_000;
+pub const MAX_REPLAYED: i64 = 10_000;
 
 impl Handles {
     /// Replays a dead letter by its id. False: there is none, or it lives again.
@@ -36,7 +36,7 @@ impl Handles {
 
     /// Replays all that fit, oldest parked last, at most `per_second`; how many there are. Runs on after it answered.
     pub async fn replay_all(&self, filter: Filter, per_second: u32, dry_run: bool) -> Result<usize> {
-        let found: Vec<DeadLetter> = self.tools.store.run(async move |c| list(c, filter, MOST_REPLAYED).await).await?;
+        let found: Vec<DeadLetter> = self.tools.store.run(async move |c| list(c, filter, MAX_REPLAYED).await).await?;
         let n = found.len();
         if !dry_run {
             let handles = self.clone();

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Updates a log topic keeps for a reader that is behind.
-pub(super) const RING: usize = 256;
+pub(super) const LOG_UPDATES_KEPT: usize = 256;
 
 pub(super) struct Cell {
     pub(super) topic: Topic,
-    kept: Mutex<Kept>,
+    kept: Mutex<History>,
     /// Apart from what is kept: waking ten thousand readers keeps none of them from reading.
     readers: Mutex<Slab<(Arc<Reader>, u64)>>,
     unread: Mutex<Unread>,
@@ -28,7 +28,7 @@ struct Unread {
     queued: bool,
 }
 
-enum Kept {
+enum History {
     /// The newest update.
     State(Option<Frame>),
     /// The last updates, in order.
@@ -39,16 +39,16 @@ enum Kept {
 
 /// What a reader got, and what it is to do next.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Pulled {
+pub struct Pull {
     /// Where it is now.
     pub offset: i64,
     /// What is next.
-    pub then: Then,
+    pub then: AfterPull,
 }
 
 /// What a reader is to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Then {
+pub enum AfterPull {
     /// Wait to be woken.
     Wait,
     /// Pull again once this is written.
@@ -63,7 +63,7 @@ pub enum Then {
 
 impl Cell {
     pub(super) fn new(topic: Topic) -> Self {
-        let kept = if topic.is_state() { Kept::State(None) } else { Kept::Log(VecDeque::new()) };
+        let kept = if topic.is_state() { History::State(None) } else { History::Log(VecDeque::new()) };
         Self { topic, kept: Mutex::new(kept), readers: Mutex::default(), unread: Mutex::default() }
     }
 
@@ -110,82 +110,82 @@ impl Cell {
     /// Keeps an update and wakes the readers. Positions only rise, whoever publishes.
     pub(super) fn put(&self, frame: Frame) {
         match &mut *self.kept.lock() {
-            Kept::State(newest) => {
+            History::State(newest) => {
                 if newest.as_ref().is_some_and(|old| old.offset >= frame.offset) {
                     return;
                 }
                 *newest = Some(frame);
             }
-            Kept::Log(ring) => {
+            History::Log(ring) => {
                 // Two that were stored one after the other may be published the other way round: the ring is in order.
                 let at = ring.partition_point(|f| f.offset < frame.offset);
                 if ring.get(at).is_some_and(|f| f.offset == frame.offset) {
                     return;
                 }
                 ring.insert(at, frame);
-                if ring.len() > RING {
+                if ring.len() > LOG_UPDATES_KEPT {
                     ring.pop_front();
                 }
             }
-            Kept::Lost => return,
+            History::Lost => return,
         }
         self.rouse();
     }
 
     /// The object is gone: the readers learn it.
     pub(super) fn lose(&self) {
-        *self.kept.lock() = Kept::Lost;
+        *self.kept.lock() = History::Lost;
         self.rouse();
     }
 
     /// Takes what comes after an offset: the newest state, or the next updates of a log, about `most` bytes of them.
-    pub(super) fn pull(&self, after: i64, most: usize, out: &mut Vec<Bytes>) -> Pulled {
+    pub(super) fn pull(&self, after: i64, most: usize, out: &mut Vec<Bytes>) -> Pull {
         match &*self.kept.lock() {
-            Kept::Lost => Pulled { offset: after, then: Then::Lost },
-            Kept::State(newest) => {
+            History::Lost => Pull { offset: after, then: AfterPull::Lost },
+            History::State(newest) => {
                 let mut offset = after;
                 if let Some(frame) = newest.as_ref().filter(|f| f.offset > after) {
                     out.push(frame.bytes.clone());
                     offset = frame.offset;
                 }
-                Pulled { offset, then: Then::Wait }
+                Pull { offset, then: AfterPull::Wait }
             }
-            Kept::Log(ring) => next_of(ring, after, most, out),
+            History::Log(ring) => next_of(ring, after, most, out),
         }
     }
 
     /// Is everything of a log after `from` up to `to` kept?
     pub(super) fn covers(&self, from: i64, to: i64) -> bool {
-        let Kept::Log(ring) = &*self.kept.lock() else { return false };
+        let History::Log(ring) = &*self.kept.lock() else { return false };
         to >= from && ring.iter().map(|f| f.offset).filter(|o| *o > from && *o <= to).eq(from + 1..=to)
     }
 
     /// Of a log: is everything after `from` kept so far, and are only the newest up to `to` still to come?
     pub(super) fn awaits(&self, from: i64, to: i64) -> bool {
-        let Kept::Log(ring) = &*self.kept.lock() else { return false };
+        let History::Log(ring) = &*self.kept.lock() else { return false };
         let newest = ring.back().map_or(from, |f| f.offset.max(from));
         newest < to && ring.iter().map(|f| f.offset).filter(|o| *o > from).eq(from + 1..=newest)
     }
 }
 
-fn next_of(ring: &VecDeque<Frame>, after: i64, most: usize, out: &mut Vec<Bytes>) -> Pulled {
+fn next_of(ring: &VecDeque<Frame>, after: i64, most: usize, out: &mut Vec<Bytes>) -> Pull {
     let (mut offset, mut bytes) = (after, 0);
     let mut ahead = ring.iter().skip(ring.partition_point(|f| f.offset <= after));
     let then = loop {
         match ahead.next() {
-            None => break Then::Wait,
+            None => break AfterPull::Wait,
             Some(frame) if frame.offset == offset + 1 => {
                 if bytes > most {
-                    break Then::More;
+                    break AfterPull::More;
                 }
                 bytes += frame.bytes.len();
                 out.push(frame.bytes.clone());
                 offset = frame.offset;
             }
             // A full ring may have let it go; one that is not has never had it.
-            Some(_) if offset == after && ring.len() >= RING => break Then::Gap,
-            Some(_) => break Then::Overtaken,
+            Some(_) if offset == after && ring.len() >= LOG_UPDATES_KEPT => break AfterPull::Gap,
+            Some(_) => break AfterPull::Overtaken,
         }
     };
-    Pulled { offset, then }
+    Pull { offset, then }
 }

@@ -1,4 +1,4 @@
-use super::cell::RING;
+use super::cell::LOG_UPDATES_KEPT;
 use super::*;
 use domain::ids::{EventId, JobId};
 
@@ -11,14 +11,14 @@ fn is_kept(hub: &Hub, topic: &Topic) -> bool {
     hub.shard(topic).contains_key(topic)
 }
 
-fn pull(sub: &Subscription, after: i64) -> (usize, Pulled) {
+fn pull(sub: &Subscription, after: i64) -> (usize, Pull) {
     let mut out = Vec::new();
     let pulled = sub.pull(after, usize::MAX, &mut out);
     (out.len(), pulled)
 }
 
-const fn wait(offset: i64) -> Pulled {
-    Pulled { offset, then: Then::Wait }
+const fn wait(offset: i64) -> Pull {
+    Pull { offset, then: AfterPull::Wait }
 }
 
 #[tokio::test]
@@ -45,14 +45,14 @@ async fn log_topics_bring_everything_in_order_or_say_that_they_cannot() {
     let sub = hub.subscribe(&topic, &Reader::new(), 1);
     let publish = |offset| hub.publish(&topic, offset, "k", at(), || json!({}));
     [1, 2, 4].into_iter().for_each(publish);
-    assert_eq!(pull(&sub, 0), (2, Pulled { offset: 2, then: Then::Overtaken }));
+    assert_eq!(pull(&sub, 0), (2, Pull { offset: 2, then: AfterPull::Overtaken }));
     publish(3);
     assert_eq!(pull(&sub, 2), (2, wait(4)));
     let mut out = Vec::new();
-    assert_eq!(sub.pull(0, 1, &mut out), Pulled { offset: 1, then: Then::More }, "about as many bytes as asked for");
-    (5..5 + RING as i64).for_each(publish);
-    assert_eq!(pull(&sub, 3), (0, Pulled { offset: 3, then: Then::Gap }), "the fourth is let go");
-    assert_eq!(pull(&sub, 4).0, RING);
+    assert_eq!(sub.pull(0, 1, &mut out), Pull { offset: 1, then: AfterPull::More }, "about as many bytes as asked for");
+    (5..5 + LOG_UPDATES_KEPT as i64).for_each(publish);
+    assert_eq!(pull(&sub, 3), (0, Pull { offset: 3, then: AfterPull::Gap }), "the fourth is let go");
+    assert_eq!(pull(&sub, 4).0, LOG_UPDATES_KEPT);
 }
 
 #[tokio::test]
@@ -88,12 +88,12 @@ async fn a_log_is_kept_for_a_reader_that_comes_back_and_for_a_while_only() {
     assert!(!back.covers(-1, 4), "nor was the one before the first");
     [5, 7].into_iter().for_each(publish);
     assert!(!back.covers(4, 7), "a hole is never passed over");
-    (8..8 + RING as i64).for_each(publish);
+    (8..8 + LOG_UPDATES_KEPT as i64).for_each(publish);
     assert!(back.covers(7, 8) && !back.covers(5, 8), "beyond the ring");
     drop(back);
-    hub.forget(Instant::now() + KEPT / 2);
+    hub.forget(Instant::now() + LOG_RETENTION / 2);
     assert!(is_kept(&hub, &topic));
-    hub.forget(Instant::now() + KEPT * 2);
+    hub.forget(Instant::now() + LOG_RETENTION * 2);
     assert!(!is_kept(&hub, &topic));
 }
 
@@ -108,10 +108,10 @@ async fn who_was_refused_leaves_nothing_and_a_topic_is_queued_once() {
     }
     assert_eq!(hub.inner.unread.lock().len(), 1);
     let back = hub.subscribe(&topic, &Reader::new(), 1);
-    hub.forget(Instant::now() + KEPT * 2);
+    hub.forget(Instant::now() + LOG_RETENTION * 2);
     assert!(is_kept(&hub, &topic), "it is read");
     drop(back);
-    hub.forget(Instant::now() + KEPT * 2);
+    hub.forget(Instant::now() + LOG_RETENTION * 2);
     assert!(!is_kept(&hub, &topic));
 }
 
@@ -131,7 +131,7 @@ async fn what_is_lost_is_said_and_a_new_topic_of_that_name_lives_on() {
     let reader = Reader::new();
     let old = hub.subscribe(&topic, &reader, 2);
     hub.lose(&topic);
-    assert_eq!((reader.due().await, pull(&old, 0).1.then), (2, Then::Lost));
+    assert_eq!((reader.due().await, pull(&old, 0).1.then), (2, AfterPull::Lost));
     let new = hub.subscribe(&topic, &Reader::new(), 1);
     drop(old);
     hub.publish(&topic, 1, "k", at(), || json!({}));
@@ -157,9 +157,9 @@ fn no_wake_up_is_lost_between_threads() {
                         seen += out.len();
                         offset = pulled.offset;
                         match pulled.then {
-                            Then::More => {}
-                            Then::Wait | Then::Overtaken => drop(reader.due().await),
-                            Then::Gap | Then::Lost => return Err(offset),
+                            AfterPull::More => {}
+                            AfterPull::Wait | AfterPull::Overtaken => drop(reader.due().await),
+                            AfterPull::Gap | AfterPull::Lost => return Err(offset),
                         }
                     }
                     Ok(seen)

@@ -21,7 +21,7 @@ pub(super) fn distribution_of(input: &Value) -> Option<DistributionId> {
 }
 
 /// A distribution with everything its channels need.
-pub(super) struct Loaded {
+pub(super) struct LoadedDistribution {
     pub(super) distribution: Distribution,
     pub(super) event: Event,
     pub(super) shop: Shop,
@@ -31,13 +31,13 @@ pub(super) struct Loaded {
     all: Vec<Image>,
 }
 
-impl Loaded {
+impl LoadedDistribution {
     fn picture(&self, channel: Channel) -> Option<&Image> {
         publishing::picture_for(channel, &self.images, &self.all)
     }
 }
 
-pub(super) async fn load(run: &Run) -> Result<Option<Loaded>, StorageError> {
+pub(super) async fn load(run: &Run) -> Result<Option<LoadedDistribution>, StorageError> {
     let Some(id) = distribution_of(&run.job.input) else { return Ok(None) };
     run.tools
         .store
@@ -50,7 +50,7 @@ pub(super) async fn load(run: &Run) -> Result<Option<Loaded>, StorageError> {
                 images.extend(storage::images::version(c, item.image, item.version.unwrap_or(1)).await?);
             }
             let all = storage::images::published_of_event(c, event.id).await?;
-            Ok(Some(Loaded { distribution, event, shop, images, all }))
+            Ok(Some(LoadedDistribution { distribution, event, shop, images, all }))
         })
         .await
 }
@@ -101,7 +101,7 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
     Ok(End::Succeeded { result: crate::view::distribution(&after.distribution), fallback: None })
 }
 
-pub(super) fn post(run: &Run, l: &Loaded, p: &Publication) -> Post {
+pub(super) fn post(run: &Run, l: &LoadedDistribution, p: &Publication) -> Post {
     let link = publishing::tracking_link(&run.tools.public_url, &l.event.slug, p.channel);
     let picture = l.picture(p.channel);
     Post {
@@ -121,7 +121,7 @@ pub(super) fn post(run: &Run, l: &Loaded, p: &Publication) -> Post {
 }
 
 /// The picture itself, for a channel that takes no address.
-async fn picture(run: &Run, l: &Loaded, channel: Channel) -> Result<Option<Bytes>, StorageError> {
+async fn picture(run: &Run, l: &LoadedDistribution, channel: Channel) -> Result<Option<Bytes>, StorageError> {
     match l.picture(channel) {
         Some(image) if channel == Channel::Naver && image.name.ends_with(".jpg") => {
             crate::pictures::file(&run.tools, &image.name).await

@@ -1,6 +1,6 @@
 //! Taking back what was published: what can be undone is, what cannot is said.
 
-use super::distribution::{Loaded, load};
+use super::distribution::{LoadedDistribution, load};
 use super::{Run, is_passing};
 use clients::channel::{Published, Recall};
 use domain::channel::Channel;
@@ -20,9 +20,9 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
     let (mut impossible, mut again) = (Vec::new(), false);
     for p in &loaded.distribution.publications {
         match take_back(run, &loaded, p).await? {
-            Taken::Back => {}
-            Taken::NotYet => again = true,
-            Taken::Impossible => impossible.push(p.channel),
+            RecallOutcome::Back => {}
+            RecallOutcome::NotYet => again = true,
+            RecallOutcome::Impossible => impossible.push(p.channel),
         }
     }
     if again {
@@ -35,52 +35,56 @@ pub(super) async fn run(run: &Run) -> Result<End, StorageError> {
     Ok(End::Succeeded { result: json!({"impossible": impossible}), fallback: None })
 }
 
-enum Taken {
+enum RecallOutcome {
     Back,
     NotYet,
     Impossible,
 }
 
 /// Takes one channel's post back. The job is the retry: there is one layer of it.
-async fn take_back(run: &Run, loaded: &Loaded, p: &Publication) -> Result<Taken, StorageError> {
+async fn take_back(run: &Run, loaded: &LoadedDistribution, p: &Publication) -> Result<RecallOutcome, StorageError> {
     use PublicationStatus as P;
     let (d, channel) = (&loaded.distribution, p.channel);
     match p.status {
         // Gone already, or never there.
-        P::Recalled | P::Skipped | P::Failed => return Ok(Taken::Back),
+        P::Recalled | P::Skipped | P::Failed => return Ok(RecallOutcome::Back),
         // A call is under way, or nobody knows yet: it ends first, and is not begun again.
-        P::Publishing => return Ok(Taken::NotYet),
+        P::Publishing => return Ok(RecallOutcome::NotYet),
         P::Unknown if channel.can_be_asked() => return settle_unknown(run, loaded, p).await,
         P::Unknown => {
             stays_up(run, loaded, p).await?;
-            return Ok(Taken::Impossible);
+            return Ok(RecallOutcome::Impossible);
         }
         // Only the owner knows whether it was posted.
         P::Assisted => {
             let told = Some(to_delete(loaded, channel));
             let done = write(run, d, channel, p.status, Change::to(P::Recalled), told).await?;
-            return Ok(if done { Taken::Back } else { Taken::NotYet });
+            return Ok(if done { RecallOutcome::Back } else { RecallOutcome::NotYet });
         }
         P::Published | P::AwaitingReview => {}
         // What never went out needs no taking back.
         _ => return settle(run, d, channel, p.status).await,
     }
     let Some(external) = p.external_id.clone().filter(|_| p.mode.calls()) else {
-        return Ok(Taken::Back);
+        return Ok(RecallOutcome::Back);
     };
     let client = run.tools.upstreams.channel(channel);
     match run.breakers.once(channel.into(), client.recall(&external, &p.remote)).await {
         Ok(Recall::Done) => settle(run, d, channel, p.status).await,
-        Err(e) if is_passing(e.class) => Ok(Taken::NotYet),
+        Err(e) if is_passing(e.class) => Ok(RecallOutcome::NotYet),
         Ok(Recall::Impossible) | Err(_) => {
             stays_up(run, loaded, p).await?;
-            Ok(Taken::Impossible)
+            Ok(RecallOutcome::Impossible)
         }
     }
 }
 
 /// Asks first whether there is anything to take back.
-async fn settle_unknown(run: &Run, loaded: &Loaded, p: &Publication) -> Result<Taken, StorageError> {
+async fn settle_unknown(
+    run: &Run,
+    loaded: &LoadedDistribution,
+    p: &Publication,
+) -> Result<RecallOutcome, StorageError> {
     let client = run.tools.upstreams.channel(p.channel);
     let post = super::distribution::post(run, loaded, p);
     match run.breakers.once(p.channel.into(), client.find(&post)).await {
@@ -88,14 +92,14 @@ async fn settle_unknown(run: &Run, loaded: &Loaded, p: &Publication) -> Result<T
         Ok(Some(Published::Out { id, .. } | Published::InReview { id } | Published::HandedOver { id, .. })) => {
             let change = Change { external_id: Some(id), ..Change::to(PublicationStatus::Published) };
             write(run, &loaded.distribution, p.channel, p.status, change, None).await?;
-            Ok(Taken::NotYet)
+            Ok(RecallOutcome::NotYet)
         }
         Ok(Some(Published::Refused)) => settle(run, &loaded.distribution, p.channel, p.status).await,
-        Err(_) => Ok(Taken::NotYet),
+        Err(_) => Ok(RecallOutcome::NotYet),
     }
 }
 
-fn to_delete(loaded: &Loaded, channel: Channel) -> NewNotice {
+fn to_delete(loaded: &LoadedDistribution, channel: Channel) -> NewNotice {
     let (title, name) = (loaded.event.title.as_deref().unwrap_or_default(), channel.ko());
     NewNotice {
         owner: loaded.event.owner,
@@ -108,7 +112,7 @@ fn to_delete(loaded: &Loaded, channel: Channel) -> NewNotice {
 }
 
 /// Says on the channel itself that its post is still there, and tells the owner, once.
-async fn stays_up(run: &Run, loaded: &Loaded, p: &Publication) -> Result<(), StorageError> {
+async fn stays_up(run: &Run, loaded: &LoadedDistribution, p: &Publication) -> Result<(), StorageError> {
     if p.error.as_ref() == Some(&ChannelError::left_up(p.channel)) {
         return Ok(());
     }
@@ -118,9 +122,14 @@ async fn stays_up(run: &Run, loaded: &Loaded, p: &Publication) -> Result<(), Sto
 }
 
 /// It is gone. One that changed meanwhile is looked at again.
-async fn settle(run: &Run, d: &Distribution, channel: Channel, from: PublicationStatus) -> Result<Taken, StorageError> {
+async fn settle(
+    run: &Run,
+    d: &Distribution,
+    channel: Channel,
+    from: PublicationStatus,
+) -> Result<RecallOutcome, StorageError> {
     let done = write(run, d, channel, from, Change::to(PublicationStatus::Recalled), None).await?;
-    Ok(if done { Taken::Back } else { Taken::NotYet })
+    Ok(if done { RecallOutcome::Back } else { RecallOutcome::NotYet })
 }
 
 /// Stores what became of it with what its owner has to know. False: it changed meanwhile.

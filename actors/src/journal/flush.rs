@@ -13,22 +13,22 @@ use ractor::ActorRef;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use storage::entries::{NewEntry, Stored, enter_batch};
+use storage::entries::{NewEntry, StoredBatch, enter_batch};
 use storage::{StorageError, Store};
 use uuid::Uuid;
 
 /// How long a batch is tried again after a lost connection before its callers hear 503.
-const PATIENCE: Duration = Duration::from_millis(2_500);
+const MAX_UNANSWERED: Duration = Duration::from_millis(2_500);
 /// Customers answered before others have their turn: a whole batch at once would keep everybody else waiting.
-const AT_ONCE: usize = 32;
+const ANSWERS_PER_GROUP: usize = 32;
 /// In a storm who is answered makes place for somebody else, and both are work: so long until the next few, while refusals go
 /// out.
-const BREATH: Duration = Duration::from_millis(1);
+const GROUP_INTERVAL: Duration = Duration::from_millis(1);
 /// Of the time that a batch takes the answers are spread over so much, so that they are no storm of their own: they end
 /// before the next ones begin, and an entry waits a fifth longer than it does then anyway.
-const SPREAD: f64 = 0.75;
+const SPREAD_SHARE: f64 = 0.75;
 /// Between two tries.
-const PAUSE: Duration = Duration::from_millis(50);
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Whatever happens to a flush, the journal goes on.
 pub(super) struct FlushGuard {
@@ -51,7 +51,7 @@ impl Drop for FlushGuard {
 
 /// What became of a batch.
 #[derive(Default)]
-struct Judged {
+struct BatchOutcome {
     /// Rows whose head is held: back to the journal.
     held: Vec<Pending>,
     answers: Vec<Answer>,
@@ -73,7 +73,7 @@ pub(super) async fn flush(deps: &Arc<Deps>, lane: Lane, batch: Vec<Pending>, mut
     answer(deps, judged.answers, took).await;
 }
 
-fn store(deps: &Arc<Deps>, lane: Lane, batch: Vec<Pending>) -> BoxFuture<'_, Judged> {
+fn store(deps: &Arc<Deps>, lane: Lane, batch: Vec<Pending>) -> BoxFuture<'_, BatchOutcome> {
     Box::pin(async move {
         let (rows, mut tickets): (Vec<NewEntry>, Vec<Ticket>) = batch.into_iter().map(|p| (p.row, p.ticket)).unzip();
         let rows = Arc::new(rows);
@@ -126,7 +126,7 @@ async fn slowed(deps: &Deps, rows: usize) {
 
 /// The statement, tried again while nothing is known: the verdicts of the same batch tell the truth. With it, whether an
 /// attempt was not answered: it may have stored rows that a later one finds held, or refuses.
-async fn write(store: &Store, lane: Lane, rows: &Arc<Vec<NewEntry>>) -> (Result<Stored, StorageError>, bool) {
+async fn write(store: &Store, lane: Lane, rows: &Arc<Vec<NewEntry>>) -> (Result<StoredBatch, StorageError>, bool) {
     let begun = Instant::now();
     let (mut skip_held, mut lost) = (lane == Lane::Main, false);
     loop {
@@ -136,10 +136,10 @@ async fn write(store: &Store, lane: Lane, rows: &Arc<Vec<NewEntry>>) -> (Result<
             Err(StorageError::Contended) if !skip_held => skip_held = true,
             Err(e @ (StorageError::Lost(_) | StorageError::Unreachable(_) | StorageError::Busy)) => {
                 lost |= matches!(e, StorageError::Lost(_));
-                if begun.elapsed() > PATIENCE {
+                if begun.elapsed() > MAX_UNANSWERED {
                     return (Err(e), lost);
                 }
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(RETRY_PAUSE).await;
             }
             other => return (other, lost),
         }
@@ -167,13 +167,13 @@ fn tell_shut(deps: &Deps, rows: &[NewEntry], verdicts: &[Option<Verdict>]) {
     }
 }
 
-fn judge(rows: Vec<NewEntry>, tickets: Vec<Ticket>, verdicts: Vec<Option<Verdict>>) -> Judged {
-    let mut judged = Judged { held: Vec::new(), answers: Vec::with_capacity(rows.len()) };
+fn judge(rows: Vec<NewEntry>, tickets: Vec<Ticket>, verdicts: Vec<Option<Verdict>>) -> BatchOutcome {
+    let mut judged = BatchOutcome { held: Vec::new(), answers: Vec::with_capacity(rows.len()) };
     for ((row, ticket), verdict) in rows.into_iter().zip(tickets).zip(verdicts) {
         match verdict {
             Some(verdict) => judged.answers.push((ticket, row.id, Ok(verdict))),
             // Nothing was stored of it: after a while that is said.
-            None if ticket.since.elapsed() > PATIENCE => {
+            None if ticket.since.elapsed() > MAX_UNANSWERED => {
                 judged.answers.push((ticket, row.id, Err(EnterError::Overloaded)));
             }
             None => judged.held.push(Pending { row, ticket }),
@@ -185,8 +185,8 @@ fn judge(rows: Vec<NewEntry>, tickets: Vec<Ticket>, verdicts: Vec<Option<Verdict
 /// A few at a time; in a storm spread over the time that the next batch takes.
 async fn answer(deps: &Deps, answers: Vec<Answer>, took: Duration) {
     let storm = deps.listener.is_full();
-    let at_once = if storm { share(answers.len(), took) } else { AT_ONCE };
-    let mut breath = tokio::time::interval(BREATH);
+    let at_once = if storm { share(answers.len(), took) } else { ANSWERS_PER_GROUP };
+    let mut breath = tokio::time::interval(GROUP_INTERVAL);
     let mut answers = answers.into_iter().peekable();
     while answers.peek().is_some() {
         if storm {
@@ -205,14 +205,14 @@ async fn answer(deps: &Deps, answers: Vec<Answer>, took: Duration) {
 
 /// How many answers go out between two breaths.
 fn share(answers: usize, took: Duration) -> usize {
-    let breaths = (took.mul_f64(SPREAD).as_nanos() / BREATH.as_nanos()).max(1);
-    answers.div_ceil(usize::try_from(breaths).unwrap_or(usize::MAX)).clamp(1, AT_ONCE)
+    let breaths = (took.mul_f64(SPREAD_SHARE).as_nanos() / GROUP_INTERVAL.as_nanos()).max(1);
+    answers.div_ceil(usize::try_from(breaths).unwrap_or(usize::MAX)).clamp(1, ANSWERS_PER_GROUP)
 }
 
-fn refuse(rows: Vec<NewEntry>, tickets: Vec<Ticket>, e: &StorageError) -> Judged {
+fn refuse(rows: Vec<NewEntry>, tickets: Vec<Ticket>, e: &StorageError) -> BatchOutcome {
     tracing::error!(error = %e, rows = tickets.len(), "a batch of entries was not stored");
     let refused = tickets.into_iter().zip(rows).map(|(ticket, row)| (ticket, row.id, Err(EnterError::Overloaded)));
-    Judged { held: Vec::new(), answers: refused.collect() }
+    BatchOutcome { held: Vec::new(), answers: refused.collect() }
 }
 
 #[cfg(test)]

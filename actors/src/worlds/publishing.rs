@@ -3,7 +3,7 @@
 use super::scheduler::Millis;
 use super::{FAULTS_END, NODES, World};
 use domain::channel::{Channel, Mode};
-use domain::distribution::{ErrorClass, Next, Outcome, PublicationStatus, next, on_recovery};
+use domain::distribution::{ErrorClass, NextStep, Outcome, PublicationStatus, next, on_recovery};
 use domain::job::{BEAT, LEASE};
 use rand::Rng;
 use std::collections::BTreeMap;
@@ -39,7 +39,7 @@ pub(super) enum Action {
     /// The runner renews its lease.
     Beat(Run),
     /// The runner does what follows.
-    Step(Run, Place, Next),
+    Step(Run, Place, NextStep),
     /// The runner sends what it recorded, if that is not too long ago.
     Send(Run, Place, Millis),
     /// A post reaches the channel.
@@ -144,12 +144,12 @@ impl World {
         }
     }
 
-    fn step(&mut self, run: Run, mut place: Place, step: Next) {
+    fn step(&mut self, run: Run, mut place: Place, step: NextStep) {
         match step {
-            Next::RetryAfter(wait) if !wait.is_zero() => {
-                self.act(millis(wait), Action::Step(run, place, Next::RetryAfter(Duration::ZERO)));
+            NextStep::RetryAfter(wait) if !wait.is_zero() => {
+                self.act(millis(wait), Action::Step(run, place, NextStep::RetryAfter(Duration::ZERO)));
             }
-            Next::RetryAfter(_) => match self.database.begin_call(self.scheduler.now, run.epoch, place.channel) {
+            NextStep::RetryAfter(_) => match self.database.begin_call(self.scheduler.now, run.epoch, place.channel) {
                 // Somebody else settles it.
                 None => self.settle(run, 1),
                 Some((calls, attempt)) => {
@@ -160,8 +160,8 @@ impl World {
                     self.act(wait, Action::Send(run, place, leased));
                 }
             },
-            Next::Ask => self.ask(run, place),
-            Next::Settle(status) => {
+            NextStep::Ask => self.ask(run, place),
+            NextStep::Settle(status) => {
                 let look_at = self.look_at(place.channel, status);
                 self.database.change(place.channel, place.attempt, status, look_at);
                 self.settle(run, 1);
@@ -212,14 +212,14 @@ impl World {
         let jitter = self.scheduler.rng.random();
         let step = next(place.channel, outcome, place.calls, jitter);
         match &step {
-            Next::RetryAfter(_) => {
+            NextStep::RetryAfter(_) => {
                 // Another runner took over: what this one knows is no news.
                 if !self.database.change(place.channel, place.attempt, PublicationStatus::Retrying, None) {
                     return self.settle(run, 1);
                 }
                 self.step(run, place, step);
             }
-            Next::Ask | Next::Settle(_) => self.step(run, place, step),
+            NextStep::Ask | NextStep::Settle(_) => self.step(run, place, step),
         }
     }
 

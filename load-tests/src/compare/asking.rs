@@ -1,7 +1,7 @@
 //! W3: what asking an actor costs, against the least that two tasks need to talk.
 
-use crate::record::say;
 use super::{Plan, Spread};
+use crate::record::say;
 use crate::server::Failure;
 use std::hint::black_box;
 use std::time::{Duration, Instant};

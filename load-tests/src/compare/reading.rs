@@ -1,8 +1,8 @@
 //! W7: the analytics of an event, when they are there, when they are not, and when a thousand want them at once.
 
-use crate::record::say;
 use super::{Plan, Spread};
 use crate::load::{Op, Outcome, Pace, Route, drive};
+use crate::record::say;
 use crate::server::Failure;
 use crate::world::World;
 use std::time::{Duration, Instant};

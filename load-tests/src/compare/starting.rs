@@ -1,8 +1,8 @@
 //! W9: from the start of the process until it is ready, and what it holds when nobody asks anything.
 
-use crate::record::say;
 use super::{Plan, Spread};
 use crate::process;
+use crate::record::say;
 use crate::server::{Failure, Server};
 use std::time::{Duration, Instant};
 

@@ -1,9 +1,9 @@
 //! W1 and W2: how many entries become durable in a second.
 
-use crate::record::say;
 use super::{Plan, Spread};
 use crate::load::{Op, Pace, Recorder, Route, drive};
 use crate::process;
+use crate::record::say;
 use crate::server::Failure;
 use crate::world::World;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ impl Side {
     }
 }
 
-struct Turns {
+struct Alternation {
     world: World,
     /// Customers so far: nobody comes twice.
     customers: Arc<AtomicU64>,
@@ -40,7 +40,7 @@ struct Turns {
 }
 
 /// What a turn found: units a second, microseconds of processor time for each.
-struct Turn {
+struct Measured {
     rate: f64,
     cpu_us: f64,
 }
@@ -53,7 +53,7 @@ pub async fn hot(plan: &Plan) -> Result<(), Failure> {
     } else {
         say!("W1 without DATABASE_URL: no INSERT and no transaction per request to compare with");
     }
-    let mut turns = Turns::start(1).await?;
+    let mut turns = Alternation::start(1).await?;
     let found = turns.take(plan, &sides).await?;
     let ours = found[0].0.median;
     let goals =
@@ -67,13 +67,13 @@ pub async fn hot(plan: &Plan) -> Result<(), Failure> {
 
 /// W2.
 pub async fn many(plan: &Plan) -> Result<(), Failure> {
-    let mut turns = Turns::start(MANY).await?;
+    let mut turns = Alternation::start(MANY).await?;
     let found = turns.take(plan, &[Side::Ours, Side::Zipf]).await?;
     say!("W2 of one hot event: {:.2} (goal 0.80)", found[1].0.median / found[0].0.median);
     turns.end().await
 }
 
-impl Turns {
+impl Alternation {
     async fn start(events: usize) -> Result<Self, Failure> {
         let world = World::start(events, &[]).await?;
         let zipf = Arc::new(crate::scenario::zipf(events));
@@ -105,7 +105,7 @@ impl Turns {
         Ok(spreads)
     }
 
-    async fn turn(&mut self, plan: &Plan, side: Side, seconds: u64) -> Result<Turn, Failure> {
+    async fn turn(&mut self, plan: &Plan, side: Side, seconds: u64) -> Result<Measured, Failure> {
         let before = self.world.system.cpu()?;
         let recorder = self.load(plan, side, Pace::Closed, seconds).await?;
         let cost = self.world.system.cpu()? - before;
@@ -113,7 +113,7 @@ impl Turns {
         if total.failed > 0 || total.done == 0 {
             return Err(format!("{}: {total:?}", side.name()).into());
         }
-        Ok(Turn {
+        Ok(Measured {
             rate: recorder.done_within(seconds) as f64 / seconds as f64,
             cpu_us: cost.as_secs_f64() * 1e6 / total.done as f64,
         })

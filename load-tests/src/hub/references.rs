@@ -1,8 +1,8 @@
 //! What the hub is measured against: a bare `send()` loop of ours, and nchan, Bun and node `ws` where they are installed.
 
-use crate::record::say;
 use super::process;
 use super::swarm::Opening;
+use crate::record::say;
 use crate::server::Failure;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

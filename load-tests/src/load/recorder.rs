@@ -1,7 +1,7 @@
 //! What became of what was done: counts, latencies and a row per second, kept per thread and added up at the end.
 
-use crate::record::say;
 use super::{Op, Outcome};
+use crate::record::say;
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -1,10 +1,10 @@
 //! W1's overload: the journal held to a tenth of what a constant answer reaches, five times of that offered for minutes.
 
-use crate::record::say;
 use super::{Options, Sampler, Scenario, Watched, adds_up, finish};
 use crate::cache::Reads;
 use crate::load::{Op, Pace, Recorder, Route, drive};
 use crate::process;
+use crate::record::say;
 use crate::report::{Report, Sample};
 use crate::server::Failure;
 use crate::world::World;

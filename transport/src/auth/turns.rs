@@ -1,4 +1,4 @@
-//! Turns for password work: three classes and a bound in time. A pure queue, and a thin shell that wakes the callers.
+//! LaneQueue for password work: three classes and a bound in time. A pure queue, and a thin shell that wakes the callers.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{HashMap, VecDeque};
@@ -98,17 +98,17 @@ impl Queue {
 struct Inner {
     queue: Queue,
     /// Waiting callers by ticket: exactly those in the queue.
-    callers: HashMap<u64, oneshot::Sender<Turn>>,
+    callers: HashMap<u64, oneshot::Sender<LaneTurn>>,
 }
 
 /// Hands out turns.
 #[derive(Clone)]
-pub(crate) struct Turns {
+pub(crate) struct LaneQueue {
     bound: Duration,
     inner: Arc<Mutex<Inner>>,
 }
 
-impl Turns {
+impl LaneQueue {
     /// Allows `lanes` turns at once; nobody waits longer than the bound. The first turns are expected to take `pace` each.
     pub(crate) fn new(lanes: usize, bound: Duration, pace: Duration) -> Self {
         let inner = Inner { queue: Queue::new(lanes, bound, pace), callers: HashMap::new() };
@@ -117,16 +117,16 @@ impl Turns {
 
     /// A turn; `None` at once when the wait would be too long, and after the bound when it was. A caller that hangs up
     /// leaves the queue.
-    pub(crate) async fn turn(&self, class: Class) -> Option<Turn> {
+    pub(crate) async fn turn(&self, class: Class) -> Option<LaneTurn> {
         let (place, granted) = {
             let mut inner = self.lock();
             match inner.queue.arrive(class) {
-                Arrival::Now => return Some(Turn::of(self)),
+                Arrival::Now => return Some(LaneTurn::of(self)),
                 Arrival::Full => return None,
                 Arrival::Ticket(ticket) => {
                     let (caller, granted) = oneshot::channel();
                     inner.callers.insert(ticket, caller);
-                    (Place { turns: self.clone(), ticket }, granted)
+                    (QueuePlace { turns: self.clone(), ticket }, granted)
                 }
             }
         };
@@ -148,7 +148,7 @@ impl Turns {
         };
         if let Some(caller) = granted {
             // A caller that hung up gives its turn back: dropping it ends it.
-            drop(caller.send(Turn::of(self)));
+            drop(caller.send(LaneTurn::of(self)));
         }
     }
 
@@ -165,12 +165,12 @@ impl Turns {
 }
 
 /// A place in the queue; it is given up when the caller stops waiting.
-struct Place {
-    turns: Turns,
+struct QueuePlace {
+    turns: LaneQueue,
     ticket: u64,
 }
 
-impl Drop for Place {
+impl Drop for QueuePlace {
     fn drop(&mut self) {
         let mut inner = self.turns.lock();
         inner.queue.leave(self.ticket);
@@ -179,13 +179,13 @@ impl Drop for Place {
 }
 
 /// A turn. It lasts until it is dropped.
-pub(crate) struct Turn {
-    turns: Turns,
+pub(crate) struct LaneTurn {
+    turns: LaneQueue,
     began: Option<Instant>,
 }
 
-impl Turn {
-    fn of(turns: &Turns) -> Self {
+impl LaneTurn {
+    fn of(turns: &LaneQueue) -> Self {
         Self { turns: turns.clone(), began: None }
     }
 
@@ -195,7 +195,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for LaneTurn {
     fn drop(&mut self) {
         self.turns.end(self.began.map(|at| at.elapsed()));
     }
@@ -284,7 +284,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_caller_that_hangs_up_leaves_its_place_to_the_next() {
-        let turns = Turns::new(1, BOUND, PACE);
+        let turns = LaneQueue::new(1, BOUND, PACE);
         let first = turns.turn(Class::New).await.expect("a lane is free");
         let mut gone = Box::pin(turns.turn(Class::Known));
         assert!(futures_util::FutureExt::now_or_never(gone.as_mut()).is_none(), "it waits");
@@ -302,7 +302,7 @@ mod tests {
     #[tokio::test]
     async fn nobody_waits_longer_than_the_bound() {
         let bound = Duration::from_millis(50);
-        let turns = Turns::new(1, bound, MIN_PACE);
+        let turns = LaneQueue::new(1, bound, MIN_PACE);
         let held = turns.turn(Class::New).await.expect("a lane is free");
         let begun = Instant::now();
         assert!(turns.turn(Class::Known).await.is_none());

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::time::Duration;
-use storage::idempotency::{self, Known};
+use storage::idempotency::{self, KeyRecord};
 use tokio_util::sync::CancellationToken;
 
 const KEY: &str = "idempotency-key";
@@ -29,9 +29,10 @@ const MIN_LOOK_PAUSE: Duration = Duration::from_millis(50);
 /// The longest of these pauses: what the answer comes later at most.
 const MAX_LOOK_PAUSE: Duration = Duration::from_millis(400);
 /// How often the claim of a request that is being handled is renewed: one whose server died is void after 15 s.
-const BEAT: Duration = Duration::from_secs(5);
+const CLAIM_BEAT_INTERVAL: Duration = Duration::from_secs(5);
 /// Headers kept with an answer.
-const KEPT: [HeaderName; 4] = [header::CONTENT_TYPE, header::CONTENT_LANGUAGE, header::ETAG, header::LOCATION];
+const REPLAYED_HEADERS: [HeaderName; 4] =
+    [header::CONTENT_TYPE, header::CONTENT_LANGUAGE, header::ETAG, header::LOCATION];
 /// The largest answer kept.
 const ANSWER_CAP: u64 = 4 << 20;
 
@@ -122,7 +123,7 @@ impl Keyed {
     }
 
     /// Returns the kept answer of the key; `None` while the first request is being handled.
-    fn answer_of(&self, app: &App, known: Known) -> ApiResult<Option<Response>> {
+    fn answer_of(&self, app: &App, known: KeyRecord) -> ApiResult<Option<Response>> {
         if known.fingerprint != self.fingerprint {
             return Err(Problem::field("Idempotency-Key", "idempotency-key-reused"));
         }
@@ -174,12 +175,12 @@ impl InFlight {
 }
 
 /// A stranger's request in [`InFlight`], until it is dropped.
-struct Place {
+struct InFlightGuard {
     app: App,
     scope: [u8; 32],
 }
 
-impl Drop for Place {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
         self.app.strangers.leave(&self.scope);
     }
@@ -190,7 +191,7 @@ async fn once_for_stranger(app: &App, key: &str, request: Request, next: Next) -
     let (scope, fingerprint) = (asked.scope, asked.fingerprint);
     let place = loop {
         match app.strangers.enter(scope, fingerprint) {
-            Ok(()) => break Place { app: app.clone(), scope },
+            Ok(()) => break InFlightGuard { app: app.clone(), scope },
             Err(other) if other.fingerprint != fingerprint => {
                 return Err(Problem::field("Idempotency-Key", "idempotency-key-reused"));
             }
@@ -217,7 +218,7 @@ async fn once_for_stranger(app: &App, key: &str, request: Request, next: Next) -
 
 /// Keeps a stranger's answer that had an effect. A refusal may follow from the effect of the same request on another server:
 /// its answer is the better one.
-async fn keep_of_stranger(place: Place, fingerprint: [u8; 32], response: Response) -> Response {
+async fn keep_of_stranger(place: InFlightGuard, fingerprint: [u8; 32], response: Response) -> Response {
     let (app, scope) = (&place.app, place.scope);
     if !is_kept(response.status(), response.body().size_hint().lower()) {
         let known = answered(app, scope).await.ok().flatten().filter(|known| known.fingerprint == fingerprint);
@@ -232,7 +233,7 @@ async fn keep_of_stranger(place: Place, fingerprint: [u8; 32], response: Respons
     response
 }
 
-async fn answered(app: &App, scope: [u8; 32]) -> ApiResult<Option<Known>> {
+async fn answered(app: &App, scope: [u8; 32]) -> ApiResult<Option<KeyRecord>> {
     let known = app.store().run(async move |c| idempotency::answered(c, scope).await);
     Ok(known.await?)
 }
@@ -259,7 +260,7 @@ async fn once(app: &App, who: &str, key: &str, request: Request, next: Next) -> 
         let response = loop {
             tokio::select! {
                 response = &mut handled => break response,
-                () = tokio::time::sleep(BEAT) => {
+                () = tokio::time::sleep(CLAIM_BEAT_INTERVAL) => {
                     let beat = app.store().run(async move |c| idempotency::beat(c, scope).await).await;
                     if let Err(e) = beat {
                         tracing::warn!(error = %e, "a claim was not renewed");
@@ -301,7 +302,7 @@ async fn seal(app: &App, scope: [u8; 32], mut response: Response) -> (Response, 
     let status = response.status();
     let body = to_bytes(std::mem::take(response.body_mut()), usize::MAX).await.unwrap_or_default();
     *response.body_mut() = Body::from(body.clone());
-    let headers = KEPT
+    let headers = REPLAYED_HEADERS
         .iter()
         .filter_map(|name| Some((name.to_string(), response.headers().get(name)?.to_str().ok()?.to_owned())))
         .collect();

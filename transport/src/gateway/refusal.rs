@@ -19,13 +19,13 @@ use std::time::{Duration, Instant};
 const ENTRIES: &str = "/api/participation/events/{slug}/entries";
 
 /// An answer in one language, but for its trace id.
-struct Finished {
+struct RefusalTemplate {
     headers: HeaderMap,
     /// The body up to the trace id, and from there.
     body: (Vec<u8>, Vec<u8>),
 }
 
-impl Finished {
+impl RefusalTemplate {
     fn of(app: &App, english: bool) -> Self {
         const HERE: &str = "00000000000000000000000000000000";
         let problem = Problem::from(EnterError::Overloaded);
@@ -49,14 +49,14 @@ impl Finished {
 }
 
 /// Refusals a second and processor: at some 20 µs each, half of it. The rest is for those who got in.
-const PER_PROCESSOR: u64 = 25_000;
+const REFUSALS_PER_SECOND_AND_CORE: u64 = 25_000;
 /// So many nanoseconds of turns may be taken at once.
-const AT_ONCE: u64 = 50_000_000;
+const MAX_BURST_NANOS: u64 = 50_000_000;
 /// Nobody waits longer for a turn, in nanoseconds.
-const LONGEST: u64 = 1_000_000_000;
+const MAX_WAIT_NANOS: u64 = 1_000_000_000;
 
-/// Turns to be refused (the generic cell rate algorithm).
-struct Turns {
+/// RefusalPacer to be refused (the generic cell rate algorithm).
+struct RefusalPacer {
     begun: Instant,
     /// Nanoseconds from one to the next.
     apart: u64,
@@ -64,7 +64,7 @@ struct Turns {
     next: AtomicU64,
 }
 
-impl Turns {
+impl RefusalPacer {
     fn new(a_second: u64) -> Self {
         Self { begun: Instant::now(), apart: 1_000_000_000 / a_second, next: AtomicU64::new(0) }
     }
@@ -72,7 +72,7 @@ impl Turns {
     /// Takes a turn: how long until it comes.
     fn take(&self, now: Instant) -> Duration {
         let now = u64::try_from(now.duration_since(self.begun).as_nanos()).unwrap_or(u64::MAX);
-        let free = |next: u64| next.clamp(now.saturating_sub(AT_ONCE), now + LONGEST);
+        let free = |next: u64| next.clamp(now.saturating_sub(MAX_BURST_NANOS), now + MAX_WAIT_NANOS);
         let taken = |next: u64| Some(free(next) + self.apart);
         let mine = self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken).map_or(now, free);
         Duration::from_nanos(mine.saturating_sub(now))
@@ -81,9 +81,9 @@ impl Turns {
 
 /// Refuses entries while there is no place for them; everything else goes its way.
 pub(crate) fn early(app: App) -> Early {
-    let (korean, english) = (Finished::of(&app, false), Finished::of(&app, true));
+    let (korean, english) = (RefusalTemplate::of(&app, false), RefusalTemplate::of(&app, true));
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get) as u64;
-    let turns = Turns::new(PER_PROCESSOR * processors);
+    let turns = RefusalPacer::new(REFUSALS_PER_SECOND_AND_CORE * processors);
     Arc::new(move |request| {
         if !app.handles.events.is_full() || request.method() != Method::POST || !is_entries(request.uri().path()) {
             return None;
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn turns_keep_their_pace() {
-        let turns = Turns::new(1_000);
+        let turns = RefusalPacer::new(1_000);
         let (now, ms) = (turns.begun + Duration::from_secs(60), Duration::from_millis);
         let waits: Vec<Duration> = (0..200).map(|_| turns.take(now)).collect();
         assert!(waits[..=50].iter().all(Duration::is_zero), "what was not used lately may be used at once");

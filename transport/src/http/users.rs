@@ -11,7 +11,7 @@ use crate::extract::{Body, Check, IfMatch, Origin, Owner, Query, versioned};
 use crate::password_rule;
 use crate::state::App;
 use crate::throttle::LoginKeys;
-use crate::verify::{Asked, ask};
+use crate::verify::{TaxAnswer, ask};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -117,11 +117,11 @@ async fn sign_up(app: &App, origin: IpAddr, body: Signup) -> ApiResult {
         return Err(Problem::conflict("business-taken"));
     }
     let (verification, after) = match ask(app, origin, &account.business, account.opened_on, &account.name).await {
-        Asked::Verified => (Verification::Verified, Duration::ZERO),
-        Asked::Pending => (Verification::Pending, Duration::from_secs(1)),
-        Asked::Deferred => (Verification::Pending, DEFERRED),
-        Asked::Closed => return Err(Problem::field("businessNumber", "business-closed")),
-        Asked::Mismatch => return Err(Problem::field("businessNumber", "business-mismatch")),
+        TaxAnswer::Verified => (Verification::Verified, Duration::ZERO),
+        TaxAnswer::Pending => (Verification::Pending, Duration::from_secs(1)),
+        TaxAnswer::Deferred => (Verification::Pending, DEFERRED),
+        TaxAnswer::Closed => return Err(Problem::field("businessNumber", "business-closed")),
+        TaxAnswer::Mismatch => return Err(Problem::field("businessNumber", "business-mismatch")),
     };
     let turn = app.passwords.signup_turn().await.ok_or_else(|| Problem::overloaded("overloaded"))?;
     let hash = app

@@ -12,7 +12,7 @@ const TICKETS_PART: usize = 4;
 
 /// What is known of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum SocketRank {
     /// It said nothing yet.
     Silent,
     /// It has no ticket, and watches nothing.
@@ -38,7 +38,7 @@ pub(super) struct Crowd {
 impl Crowd {
     /// A socket comes. Returns its number; `None` when there are `most` and none of them makes room.
     pub(super) fn arrive(&mut self, reader: &Arc<Reader>, most: usize) -> Option<u64> {
-        if self.open >= most && !self.dismiss(Standing::Greeted) && !self.dismiss(Standing::Silent) {
+        if self.open >= most && !self.dismiss(SocketRank::Greeted) && !self.dismiss(SocketRank::Silent) {
             return None;
         }
         let number = self.next;
@@ -49,16 +49,16 @@ impl Crowd {
     }
 
     /// The sockets of a standing that leave for others.
-    fn idle(&mut self, standing: Standing) -> Option<&mut BTreeMap<u64, Arc<Reader>>> {
+    fn idle(&mut self, standing: SocketRank) -> Option<&mut BTreeMap<u64, Arc<Reader>>> {
         match standing {
-            Standing::Greeted => Some(&mut self.greeted),
-            Standing::Silent => Some(&mut self.silent),
-            Standing::Watching | Standing::Ticket => None,
+            SocketRank::Greeted => Some(&mut self.greeted),
+            SocketRank::Silent => Some(&mut self.silent),
+            SocketRank::Watching | SocketRank::Ticket => None,
         }
     }
 
     /// Makes the oldest socket of a standing leave.
-    fn dismiss(&mut self, standing: Standing) -> bool {
+    fn dismiss(&mut self, standing: SocketRank) -> bool {
         let oldest = self.idle(standing).and_then(BTreeMap::pop_first);
         let Some((_, reader)) = oldest else { return false };
         self.open -= 1;
@@ -68,16 +68,16 @@ impl Crowd {
 
     /// Is there room for one more stranger in the strangers' share, or does another make it?
     pub(super) fn is_within_share(&mut self, most: usize) -> bool {
-        self.greeted.len() + self.watching < most - most / TICKETS_PART || self.dismiss(Standing::Greeted)
+        self.greeted.len() + self.watching < most - most / TICKETS_PART || self.dismiss(SocketRank::Greeted)
     }
 
     /// A socket is known as something else from now on. Returns false when it was made to leave.
-    pub(super) fn change(&mut self, number: u64, from: Standing, to: Standing, reader: &Arc<Reader>) -> bool {
+    pub(super) fn change(&mut self, number: u64, from: SocketRank, to: SocketRank, reader: &Arc<Reader>) -> bool {
         if self.idle(from).is_some_and(|idle| idle.remove(&number).is_none()) {
             return false;
         }
-        self.watching -= usize::from(from == Standing::Watching);
-        self.watching += usize::from(to == Standing::Watching);
+        self.watching -= usize::from(from == SocketRank::Watching);
+        self.watching += usize::from(to == SocketRank::Watching);
         if let Some(idle) = self.idle(to) {
             idle.insert(number, reader.clone());
         }
@@ -85,11 +85,11 @@ impl Crowd {
     }
 
     /// A socket is gone.
-    pub(super) fn leave(&mut self, number: u64, standing: Standing) {
+    pub(super) fn leave(&mut self, number: u64, standing: SocketRank) {
         if self.idle(standing).is_some_and(|idle| idle.remove(&number).is_none()) {
             return;
         }
-        self.watching -= usize::from(standing == Standing::Watching);
+        self.watching -= usize::from(standing == SocketRank::Watching);
         self.open -= 1;
     }
 }
@@ -103,17 +103,17 @@ mod tests {
 
     struct Socket {
         number: u64,
-        standing: Standing,
+        standing: SocketRank,
         reader: Arc<Reader>,
     }
 
     impl Socket {
         fn arrive(crowd: &mut Crowd) -> Option<Self> {
             let reader = Reader::new();
-            Some(Self { number: crowd.arrive(&reader, MOST)?, standing: Standing::Silent, reader })
+            Some(Self { number: crowd.arrive(&reader, MOST)?, standing: SocketRank::Silent, reader })
         }
 
-        fn stand(&mut self, crowd: &mut Crowd, to: Standing) -> bool {
+        fn stand(&mut self, crowd: &mut Crowd, to: SocketRank) -> bool {
             let stays = crowd.change(self.number, self.standing, to, &self.reader);
             if stays {
                 self.standing = to;
@@ -122,7 +122,7 @@ mod tests {
         }
 
         fn greet(&mut self, crowd: &mut Crowd) -> bool {
-            crowd.is_within_share(MOST) && self.stand(crowd, Standing::Greeted)
+            crowd.is_within_share(MOST) && self.stand(crowd, SocketRank::Greeted)
         }
 
         fn is_dismissed(&self) -> bool {
@@ -146,17 +146,17 @@ mod tests {
         assert!(left.is_sorted_by(|one, next| one >= next), "the oldest first: {left:?}");
         let kept = strangers.len() - (MOST - MOST / TICKETS_PART);
         for stranger in &mut strangers[kept..] {
-            assert!(stranger.stand(&mut crowd, Standing::Watching));
+            assert!(stranger.stand(&mut crowd, SocketRank::Watching));
         }
         let mut another = Socket::arrive(&mut crowd).expect("there is room to say hello");
         assert!(!another.greet(&mut crowd), "all others watch something");
         crowd.leave(another.number, another.standing);
         for n in 0..MOST / TICKETS_PART {
             let mut owner = Socket::arrive(&mut crowd).expect("room for a ticket");
-            assert!(owner.stand(&mut crowd, Standing::Ticket), "{n}");
+            assert!(owner.stand(&mut crowd, SocketRank::Ticket), "{n}");
         }
         assert!(Socket::arrive(&mut crowd).is_none(), "nobody is left who would leave");
-        assert!(strangers[kept].stand(&mut crowd, Standing::Greeted));
+        assert!(strangers[kept].stand(&mut crowd, SocketRank::Greeted));
         assert!(Socket::arrive(&mut crowd).is_some() && strangers[kept].is_dismissed(), "it watches nothing any more");
     }
 
@@ -166,12 +166,12 @@ mod tests {
         let mut crowd = Crowd::default();
         for _ in 0..MOST - MOST / TICKETS_PART {
             let mut stranger = Socket::arrive(&mut crowd).expect("room");
-            assert!(stranger.greet(&mut crowd) && stranger.stand(&mut crowd, Standing::Watching));
+            assert!(stranger.greet(&mut crowd) && stranger.stand(&mut crowd, SocketRank::Watching));
         }
         let mut owner = Socket::arrive(&mut crowd).expect("room");
         let mut stranger = Socket::arrive(&mut crowd).expect("room");
         assert!(!stranger.greet(&mut crowd), "the share is full of watchers");
-        assert!(!owner.is_dismissed() && owner.stand(&mut crowd, Standing::Ticket));
+        assert!(!owner.is_dismissed() && owner.stand(&mut crowd, SocketRank::Ticket));
         assert!(Socket::arrive(&mut crowd).is_some() && stranger.is_dismissed(), "a silent one leaves for a newcomer");
     }
 
@@ -186,10 +186,10 @@ mod tests {
                 } else if let Some(index) = (!sockets.is_empty()).then(|| which % sockets.len()) {
                     let socket = &mut sockets[index];
                     let stays = match (step, socket.standing) {
-                        (1, Standing::Silent) => socket.greet(&mut crowd),
-                        (2, Standing::Silent) => socket.stand(&mut crowd, Standing::Ticket),
-                        (3, Standing::Greeted) => socket.stand(&mut crowd, Standing::Watching),
-                        (3, Standing::Watching) => socket.stand(&mut crowd, Standing::Greeted),
+                        (1, SocketRank::Silent) => socket.greet(&mut crowd),
+                        (2, SocketRank::Silent) => socket.stand(&mut crowd, SocketRank::Ticket),
+                        (3, SocketRank::Greeted) => socket.stand(&mut crowd, SocketRank::Watching),
+                        (3, SocketRank::Watching) => socket.stand(&mut crowd, SocketRank::Greeted),
                         (4, _) => false,
                         _ => true,
                     };

@@ -1,12 +1,12 @@
 //! One socket: hello, subscriptions, heartbeat, limits. A task, not an actor, and a small one: what seldom happens is boxed.
 
 use super::codec::{Incoming, close, control};
-use super::sockets::{BEAT, DISMISSED, HEARTBEAT, LEAVE, LOOK, PROBE, Place, REVOKED};
-use super::topics::{Hidden, show};
-use super::wire::{Over, Wire};
+use super::sockets::{BEAT, DISMISSED, HEARTBEAT, LEAVE, LOOK, PROBE, REVOKED, SocketPermit};
+use super::topics::{TopicRefusal, show};
+use super::wire::{Wire, WireEnd};
 use crate::auth::Session;
 use crate::state::App;
-use actors::hub::{Reader, Subscription, Then, text_frame};
+use actors::hub::{AfterPull, Reader, Subscription, text_frame};
 use domain::ids::{SessionId, UserId};
 use domain::topic::{Position, Topic};
 use metrics::Counter;
@@ -20,13 +20,13 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// The first frame must come within this.
-const HELLO: Duration = Duration::from_secs(5);
+const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 /// A write that does not end within this: the reader is too slow. With the goodbye it is gone within five seconds.
-const SLOW: Duration = Duration::from_secs(4);
+const SLOW_CONSUMER_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long a goodbye may take.
-const GOODBYE: Duration = Duration::from_millis(500);
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long a log waits for an update that others overtook.
-const OVERTAKEN: Duration = Duration::from_secs(1);
+const OVERTAKEN_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a subscription waits for an update that is stored and not published yet: that takes about a millisecond.
 const ON_ITS_WAY: Duration = Duration::from_millis(200);
 /// Topics that a stranger may ask for in vain with one socket. Each is a look-up; a page asks for one that exists.
@@ -35,7 +35,7 @@ const MAX_UNKNOWN_TOPICS: u8 = 20;
 /// strangers have little to say.
 const MAX_STRANGER_BYTES: usize = 4 * 1024;
 /// Bytes of a log that are written together.
-const COALESCE: usize = 32 * 1024;
+const MAX_COALESCED_BYTES: usize = 32 * 1024;
 
 /// Close codes of the contract.
 mod code {
@@ -53,7 +53,7 @@ static SENT: LazyLock<Counter> = LazyLock::new(|| metrics::counter!("ws_sent_tot
 
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
-enum Said {
+enum ClientMessage {
     Hello {
         #[serde(default)]
         ticket: Option<String>,
@@ -114,18 +114,18 @@ where
         wire.drop_unwritten();
     }
     wire.out().push(close(end));
-    let _ = Box::pin(tokio::time::timeout(GOODBYE, wire.end())).await;
+    let _ = Box::pin(tokio::time::timeout(CLOSE_TIMEOUT, wire.end())).await;
 }
 
 /// The first frame: who is it? And is there a place?
-async fn enter<S>(app: &App, wire: &mut Wire<S>) -> Result<(Place, Option<Session>), End>
+async fn enter<S>(app: &App, wire: &mut Wire<S>) -> Result<(SocketPermit, Option<Session>), End>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut place = Place::take(app).ok_or(code::TOO_MANY)?;
+    let mut place = SocketPermit::take(app).ok_or(code::TOO_MANY)?;
     let first = first_text(wire, &place.reader, app.settings.messages_per_second);
-    let text = tokio::time::timeout(HELLO, first).await.map_err(|_| code::PROTOCOL)??;
-    let Ok(Said::Hello { ticket }) = serde_json::from_str(&text) else { return Err(code::PROTOCOL) };
+    let text = tokio::time::timeout(HELLO_TIMEOUT, first).await.map_err(|_| code::PROTOCOL)??;
+    let Ok(ClientMessage::Hello { ticket }) = serde_json::from_str(&text) else { return Err(code::PROTOCOL) };
     let Some(ticket) = ticket else {
         return if place.greet() { Ok((place, None)) } else { Err(code::TOO_MANY) };
     };
@@ -190,10 +190,10 @@ async fn catch_up(reader: &Reader, subscription: &Subscription, from: i64, to: i
     reader.rouse(others);
 }
 
-fn end_of(over: Over) -> End {
+fn end_of(over: WireEnd) -> End {
     match over {
-        Over::Gone => code::NORMAL,
-        Over::Broken => code::PROTOCOL,
+        WireEnd::Gone => code::NORMAL,
+        WireEnd::Broken => code::PROTOCOL,
     }
 }
 
@@ -207,7 +207,7 @@ struct Live {
 
 struct Socket<S> {
     app: App,
-    place: Place,
+    place: SocketPermit,
     who: Option<Session>,
     wire: Wire<S>,
     topics: Vec<Option<Box<Live>>>,
@@ -220,9 +220,9 @@ struct Socket<S> {
 }
 
 /// What a socket waits for.
-enum Next {
+enum SocketInput {
     Due(u64),
-    Said(Result<Incoming, Over>),
+    Said(Result<Incoming, WireEnd>),
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
@@ -234,7 +234,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
     async fn flush(&mut self) -> Result<(), End> {
         let written = match poll_fn(|context| Poll::Ready(self.wire.poll_flush(context))).await {
             Poll::Ready(written) => written,
-            Poll::Pending => Box::pin(tokio::time::timeout(SLOW, self.wire.flush())).await.map_err(|_| code::SLOW)?,
+            Poll::Pending => Box::pin(tokio::time::timeout(SLOW_CONSUMER_TIMEOUT, self.wire.flush()))
+                .await
+                .map_err(|_| code::SLOW)?,
         };
         written.map_err(|_| code::NORMAL)
     }
@@ -248,23 +250,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
         loop {
             self.flush().await?;
             let next = poll_fn(|context| match self.place.reader.poll_due(context) {
-                Poll::Ready(due) => Poll::Ready(Next::Due(due)),
-                Poll::Pending => self.wire.poll_message(context).map(Next::Said),
+                Poll::Ready(due) => Poll::Ready(SocketInput::Due(due)),
+                Poll::Pending => self.wire.poll_message(context).map(SocketInput::Said),
             });
             match next.await {
-                Next::Due(due) => self.act(due).await?,
-                Next::Said(Ok(Incoming::Text(text))) => Box::pin(self.hear(&text)).await?,
-                Next::Said(Ok(Incoming::Ping(payload))) => {
+                SocketInput::Due(due) => self.act(due).await?,
+                SocketInput::Said(Ok(Incoming::Text(text))) => Box::pin(self.hear(&text)).await?,
+                SocketInput::Said(Ok(Incoming::Ping(payload))) => {
                     self.count()?;
                     self.wire.out().push(control(0xa, &payload));
                 }
-                Next::Said(Ok(Incoming::Pong)) => {
+                SocketInput::Said(Ok(Incoming::Pong)) => {
                     self.count()?;
                     self.unanswered = 0;
                 }
-                Next::Said(Ok(Incoming::Part)) => self.count()?,
-                Next::Said(Ok(Incoming::Close)) => return Err(code::NORMAL),
-                Next::Said(Err(over)) => return Err(end_of(over)),
+                SocketInput::Said(Ok(Incoming::Part)) => self.count()?,
+                SocketInput::Said(Ok(Incoming::Close)) => return Err(code::NORMAL),
+                SocketInput::Said(Err(over)) => return Err(end_of(over)),
             }
         }
     }
@@ -310,24 +312,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
     fn deliver(&mut self, slot: usize) -> Result<(), End> {
         let Some(live) = &mut self.topics[slot] else { return Ok(()) };
         let before = self.wire.out().len();
-        let pulled = live.subscription.pull(live.offset, COALESCE, self.wire.out());
+        let pulled = live.subscription.pull(live.offset, MAX_COALESCED_BYTES, self.wire.out());
         self.sent += (self.wire.out().len() - before) as u64;
         if pulled.offset != live.offset {
             live.overtaken = None;
         }
         live.offset = pulled.offset;
         match pulled.then {
-            Then::Wait => live.overtaken = None,
-            Then::More => self.place.reader.rouse(1 << slot),
-            Then::Overtaken => {
-                if live.overtaken.get_or_insert_with(Instant::now).elapsed() >= OVERTAKEN {
+            AfterPull::Wait => live.overtaken = None,
+            AfterPull::More => self.place.reader.rouse(1 << slot),
+            AfterPull::Overtaken => {
+                if live.overtaken.get_or_insert_with(Instant::now).elapsed() >= OVERTAKEN_TIMEOUT {
                     self.gap(slot);
                 } else {
                     self.place.look_again();
                 }
             }
-            Then::Gap => self.gap(slot),
-            Then::Lost => return Err(code::LOST),
+            AfterPull::Gap => self.gap(slot),
+            AfterPull::Lost => return Err(code::LOST),
         }
         Ok(())
     }
@@ -357,15 +359,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
     async fn hear(&mut self, text: &str) -> Result<(), End> {
         self.count()?;
         match serde_json::from_str(text) {
-            Ok(Said::Subscribe { id, topic, from }) => self.subscribe(id, &topic, from.as_ref()).await?,
-            Ok(Said::Unsubscribe { topic }) => {
+            Ok(ClientMessage::Subscribe { id, topic, from }) => self.subscribe(id, &topic, from.as_ref()).await?,
+            Ok(ClientMessage::Unsubscribe { topic }) => {
                 if let Some(slot) = topic.parse().ok().and_then(|t: Topic| self.slot_of(&t)) {
                     self.topics[slot] = None;
                     self.tell_watching();
                 }
             }
-            Ok(Said::Ping { id }) => self.say(&json!({"type": "pong", "id": id})),
-            Ok(Said::Hello { .. }) | Err(_) => return Err(code::PROTOCOL),
+            Ok(ClientMessage::Ping { id }) => self.say(&json!({"type": "pong", "id": id})),
+            Ok(ClientMessage::Hello { .. }) | Err(_) => return Err(code::PROTOCOL),
         }
         Ok(())
     }
@@ -390,8 +392,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
 
     /// Tells that a topic is not shown. A stranger who goes on asking for what does not exist is too much, and so is a user: each
     /// look-up in vain is one of the requests that a user has in a minute.
-    fn refuse(&mut self, slot: usize, hidden: Hidden, answer: impl Fn(&str) -> Value) -> Result<(), End> {
-        if hidden == Hidden::Unavailable {
+    fn refuse(&mut self, slot: usize, hidden: TopicRefusal, answer: impl Fn(&str) -> Value) -> Result<(), End> {
+        if hidden == TopicRefusal::Unavailable {
             self.say(&answer("unavailable"));
             return Ok(());
         }

@@ -1,6 +1,6 @@
 //! All sockets: their number, whose they are, and one wheel that tells them what time brings.
 
-use super::crowd::{Crowd, Standing};
+use super::crowd::{Crowd, SocketRank};
 use crate::state::App;
 use actors::hub::{MOST_TOPICS, Reader};
 use domain::ids::{SessionId, UserId};
@@ -36,11 +36,11 @@ pub(super) const DISMISSED: u64 = BEAT << 5;
 #[derive(Default)]
 pub(crate) struct Sockets {
     crowd: Mutex<Crowd>,
-    seats: Mutex<HashMap<UserId, Vec<Seat>>>,
+    seats: Mutex<HashMap<UserId, Vec<UserSocket>>>,
     wheel: Wheel,
 }
 
-struct Seat {
+struct UserSocket {
     session: SessionId,
     reader: Arc<Reader>,
 }
@@ -52,44 +52,44 @@ impl Sockets {
 }
 
 /// A place among the sockets of the server and, with a login, of its user. Given back when dropped.
-pub(super) struct Place {
+pub(super) struct SocketPermit {
     app: App,
     user: Option<UserId>,
     number: u64,
-    standing: Standing,
+    standing: SocketRank,
     /// Where what is due for the socket is collected.
     pub(super) reader: Arc<Reader>,
 }
 
-impl Place {
+impl SocketPermit {
     /// Takes a place; `None` when the server has as many sockets as it may, and none of them makes room.
     pub(super) fn take(app: &App) -> Option<Self> {
         let reader = Reader::new();
         let number = app.sockets.crowd().arrive(&reader, app.settings.sockets)?;
         metrics::gauge!("ws_connections").increment(1.0);
         app.sockets.wheel.join(&reader);
-        Some(Self { app: app.clone(), user: None, number, standing: Standing::Silent, reader })
+        Some(Self { app: app.clone(), user: None, number, standing: SocketRank::Silent, reader })
     }
 
     /// Stays without a ticket; false when strangers have their share of the sockets and all of them watch something.
     pub(super) fn greet(&mut self) -> bool {
         let within = self.app.sockets.crowd().is_within_share(self.app.settings.sockets);
-        within && self.stand(Standing::Greeted)
+        within && self.stand(SocketRank::Greeted)
     }
 
     /// Shows a ticket that we made, used or not: from now on nobody makes it leave. False when it was to leave before.
     pub(super) fn show_ticket(&mut self) -> bool {
-        self.stand(Standing::Ticket)
+        self.stand(SocketRank::Ticket)
     }
 
     /// A stranger watches something, or nothing any more.
     pub(super) fn watch(&mut self, something: bool) {
-        if self.standing != Standing::Ticket {
-            self.stand(if something { Standing::Watching } else { Standing::Greeted });
+        if self.standing != SocketRank::Ticket {
+            self.stand(if something { SocketRank::Watching } else { SocketRank::Greeted });
         }
     }
 
-    fn stand(&mut self, standing: Standing) -> bool {
+    fn stand(&mut self, standing: SocketRank) -> bool {
         let stays = self.app.sockets.crowd().change(self.number, self.standing, standing, &self.reader);
         if stays {
             self.standing = standing;
@@ -106,7 +106,7 @@ impl Place {
             mine.iter().for_each(|seat| seat.reader.rouse(PROBE));
             return false;
         }
-        mine.push(Seat { session, reader: self.reader.clone() });
+        mine.push(UserSocket { session, reader: self.reader.clone() });
         self.user = Some(user);
         true
     }
@@ -118,7 +118,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for SocketPermit {
     fn drop(&mut self) {
         metrics::gauge!("ws_connections").decrement(1.0);
         self.app.sockets.crowd().leave(self.number, self.standing);

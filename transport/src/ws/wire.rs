@@ -19,7 +19,7 @@ thread_local! {
 
 /// Why nothing more comes.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Over {
+pub(super) enum WireEnd {
     /// The other side went.
     Gone,
     /// It broke the protocol.
@@ -43,7 +43,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 
     /// The next message.
-    pub(super) fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Result<Incoming, Over>> {
+    pub(super) fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Result<Incoming, WireEnd>> {
         loop {
             let next = self.decoder.next(&mut self.input);
             if self.input.is_empty() {
@@ -52,7 +52,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             match next {
                 Ok(Some(incoming)) => return Poll::Ready(Ok(incoming)),
                 Ok(None) => {}
-                Err(Broken) => return Poll::Ready(Err(Over::Broken)),
+                Err(Broken) => return Poll::Ready(Err(WireEnd::Broken)),
             }
             let read = BUFFER.with_borrow_mut(|buffer| {
                 let mut into = ReadBuf::new(buffer);
@@ -61,7 +61,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 Poll::Ready(io::Result::Ok(into.filled().len()))
             });
             if !matches!(ready!(read), Ok(1..)) {
-                return Poll::Ready(Err(Over::Gone));
+                return Poll::Ready(Err(WireEnd::Gone));
             }
         }
     }
@@ -172,7 +172,7 @@ mod tests {
         assert_eq!(reading.await.unwrap().unwrap(), expected);
     }
 
-    async fn message<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<Incoming, Over> {
+    async fn message<S: AsyncRead + AsyncWrite + Unpin>(wire: &mut Wire<S>) -> Result<Incoming, WireEnd> {
         std::future::poll_fn(|context| wire.poll_message(context)).await
     }
 
@@ -185,6 +185,6 @@ mod tests {
         assert_eq!(message(&mut wire).await, Ok(Incoming::Text("hi".into())));
         assert_eq!(wire.input.capacity(), 0);
         drop(far);
-        assert_eq!(message(&mut wire).await, Err(Over::Gone));
+        assert_eq!(message(&mut wire).await, Err(WireEnd::Gone));
     }
 }

@@ -23,13 +23,13 @@ struct Chat {
 
 #[derive(Deserialize)]
 struct Choice {
-    message: Said,
+    message: ReplyMessage,
     #[serde(default)]
     finish_reason: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Said {
+struct ReplyMessage {
     #[serde(default)]
     content: Option<String>,
     #[serde(default)]
