@@ -12,7 +12,7 @@ use crate::root::{Address, Child, OnExhausted, Root};
 use crate::tools::Tools;
 use clients::UpstreamError;
 use domain::channel::Upstream;
-use domain::distribution::{ErrorClass, MOST_PATIENCE};
+use domain::distribution::{ErrorClass, MAX_RETRY_AFTER};
 use parking_lot::Mutex;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use serde::Serialize;
@@ -159,7 +159,7 @@ impl Breakers {
         loop {
             let result = self.once(upstream, call()).await;
             let Err(e) = &result else { return result };
-            let patient = e.retry_after.is_none_or(|asked| asked <= MOST_PATIENCE);
+            let patient = e.retry_after.is_none_or(|asked| asked <= MAX_RETRY_AFTER);
             let again = e.class.may_retry() && e.class != ErrorClass::Unavailable && attempt < RETRIES && patient;
             if !again || !self.may_retry(upstream) {
                 return result;

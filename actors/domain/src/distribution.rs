@@ -229,17 +229,83 @@ impl ChannelError {
 pub const MAX_CALLS: i32 = 4;
 
 /// The longest that a call waits to be made again because an upstream asked for it.
-pub const MOST_PATIENCE: Duration = Duration::from_secs(60);
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// What follows from an attempt's outcome.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NextStep {
-    /// It ended in this status.
-    Settle(PublicationStatus),
-    /// Try again after this long.
-    RetryAfter(Duration),
-    /// Ask the channel whether it happened.
+/// How long a post that a channel reviews is left alone before the next question.
+pub const REVIEW_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a post of which nothing is known is left alone before the next round of questions.
+pub const ASK_AGAIN_INTERVAL: Duration = Duration::from_secs(30);
+
+/// What a runner does next with a publication.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Record `retrying`, wait this long, then call.
+    CallAfter(Duration),
+    /// Ask the channel whether the post arrived. The row stays as it is: recovery asks too.
     Ask,
+    /// Record this; the run ends with it.
+    End(Ending),
+}
+
+/// What is recorded when a run ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// The new status.
+    pub status: PublicationStatus,
+    /// What the owner is told; always there when the status is a failure.
+    pub reason: Option<Reason>,
+    /// When the channel is asked again by itself.
+    pub look_again_in: Option<Duration>,
+}
+
+/// Why a publication ended as it did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The channel failed so.
+    Class(ErrorClass),
+    /// The event was over first.
+    TooLate,
+}
+
+impl Reason {
+    /// Returns the words for the owner.
+    #[must_use]
+    pub fn error(self, channel: Channel) -> ChannelError {
+        match self {
+            Self::Class(class) => ChannelError::of(class, channel),
+            Self::TooLate => ChannelError::too_late(channel),
+        }
+    }
+}
+
+impl Ending {
+    fn of(status: PublicationStatus) -> Self {
+        Self { status, reason: None, look_again_in: None }
+    }
+
+    fn because(status: PublicationStatus, reason: Reason) -> Self {
+        Self { reason: Some(reason), ..Self::of(status) }
+    }
+
+    /// Returns the end of a run that used up its calls, its time or its retries.
+    #[must_use]
+    pub fn failed(class: ErrorClass) -> Self {
+        Self::because(PublicationStatus::Failed, Reason::Class(class))
+    }
+
+    /// Returns the end of a publication whose event was over before the call.
+    #[must_use]
+    pub fn too_late() -> Self {
+        Self::because(PublicationStatus::Skipped, Reason::TooLate)
+    }
+
+    /// Returns the end of a run that does not know whether the post is out. A channel that can be asked is asked again later; on
+    /// the others only the owner can tell.
+    #[must_use]
+    pub fn unknown(channel: Channel) -> Self {
+        let look_again_in = channel.can_be_asked().then_some(ASK_AGAIN_INTERVAL);
+        Self { look_again_in, ..Self::because(PublicationStatus::Unknown, Reason::Class(ErrorClass::UnknownOutcome)) }
+    }
 }
 
 /// How an attempt ended.
@@ -264,50 +330,83 @@ pub enum Outcome {
     NobodyKnows,
 }
 
-/// Decides what follows from an attempt. `calls` counts this one; `jitter` in 0..1.
-#[must_use]
-pub fn next(channel: Channel, outcome: Outcome, calls: i32, jitter: f64) -> NextStep {
-    use PublicationStatus as P;
-    let again = |at_least: Option<Duration>| {
-        if calls >= MAX_CALLS {
-            return None;
+impl Outcome {
+    /// Returns how it failed, if it did.
+    #[must_use]
+    pub fn class(self) -> Option<ErrorClass> {
+        match self {
+            Self::Failed { class, .. } => Some(class),
+            _ => None,
         }
-        // After 1, 2, 4 s with full jitter, but never sooner than the channel asked for.
-        let full = Duration::from_secs(1 << (calls.clamp(1, 3) - 1)).mul_f64(jitter.clamp(0.05, 1.0));
-        // Whoever asks for more than a minute is not asked again by itself.
-        at_least
-            .is_none_or(|a| a <= MOST_PATIENCE)
-            .then(|| NextStep::RetryAfter(at_least.map_or(full, |a| full.max(a))))
-    };
-    match outcome {
-        Outcome::Published => NextStep::Settle(P::Published),
-        Outcome::InReview => NextStep::Settle(P::AwaitingReview),
-        Outcome::HandedOver => NextStep::Settle(P::Assisted),
-        Outcome::NobodyKnows => NextStep::Settle(P::Unknown),
-        Outcome::NotThere => again(None).unwrap_or(NextStep::Settle(P::Failed)),
-        Outcome::Failed { class: ErrorClass::UnknownOutcome, .. } => {
-            if channel.can_be_asked() {
-                NextStep::Ask
-            } else {
-                NextStep::Settle(P::Unknown)
-            }
-        }
-        Outcome::Failed { class: ErrorClass::Unavailable, .. } => NextStep::Settle(P::Skipped),
-        Outcome::Failed { class, retry_after } if class.may_retry() => {
-            again(retry_after).unwrap_or(NextStep::Settle(P::Failed))
-        }
-        Outcome::Failed { .. } => NextStep::Settle(P::Failed),
     }
 }
 
-/// What a publication found in the middle after a restart must do first: a call that was under way may have happened.
+/// What a runner knows when it decides what follows.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation {
+    /// Where it publishes.
+    pub channel: Channel,
+    /// Calls so far since the owner last asked, this one included.
+    pub calls: i32,
+    /// The event is over: nothing is published for it any more.
+    pub event_over: bool,
+    /// The longest wait after which another call can still end in time.
+    pub longest_wait: Duration,
+    /// Random, 0 to 1: spreads retries.
+    pub jitter: f64,
+}
+
+impl Situation {
+    /// Returns how long to wait before the next call: after 1, 2, 4 s with full jitter, but never sooner than the channel asked
+    /// for. `None` past the calls of one publication, or when the channel asked for more than a minute.
+    fn wait(&self, at_least: Option<Duration>) -> Option<Duration> {
+        if self.event_over || self.calls >= MAX_CALLS || at_least.is_some_and(|a| a > MAX_RETRY_AFTER) {
+            return None;
+        }
+        let full = Duration::from_secs(1 << (self.calls.clamp(1, 3) - 1)).mul_f64(self.jitter.clamp(0.05, 1.0));
+        Some(at_least.map_or(full, |a| full.max(a)))
+    }
+}
+
+/// Decides what follows from the outcome of a call or a question.
 #[must_use]
-pub fn on_recovery(channel: Channel, status: PublicationStatus, mode: Mode) -> Option<NextStep> {
-    let asks = if channel.can_be_asked() { NextStep::Ask } else { NextStep::Settle(PublicationStatus::Unknown) };
+pub fn settle(outcome: Outcome, now: &Situation) -> Step {
+    use PublicationStatus as P;
+    match outcome {
+        Outcome::Published => Step::End(Ending::of(P::Published)),
+        Outcome::InReview => {
+            Step::End(Ending { look_again_in: Some(REVIEW_INTERVAL), ..Ending::of(P::AwaitingReview) })
+        }
+        Outcome::HandedOver => Step::End(Ending::of(P::Assisted)),
+        Outcome::NobodyKnows => Step::End(Ending::unknown(now.channel)),
+        Outcome::NotThere if now.event_over => Step::End(Ending::too_late()),
+        Outcome::NotThere => match now.wait(None) {
+            Some(wait) if wait <= now.longest_wait => Step::CallAfter(wait),
+            // A call that was cut may still arrive.
+            Some(_) => Step::End(Ending::unknown(now.channel)),
+            None => Step::End(Ending::failed(ErrorClass::Transient)),
+        },
+        Outcome::Failed { class: ErrorClass::UnknownOutcome, .. } if now.channel.can_be_asked() => Step::Ask,
+        Outcome::Failed { class: ErrorClass::UnknownOutcome, .. } => Step::End(Ending::unknown(now.channel)),
+        Outcome::Failed { class: ErrorClass::Unavailable, .. } => {
+            Step::End(Ending::because(P::Skipped, Reason::Class(ErrorClass::Unavailable)))
+        }
+        Outcome::Failed { class, retry_after } => {
+            let wait = now.wait(retry_after).filter(|wait| class.may_retry() && *wait <= now.longest_wait);
+            wait.map_or(Step::End(Ending::failed(class)), Step::CallAfter)
+        }
+    }
+}
+
+/// Decides what a publication needs first that was found in the middle after a restart: a call that was under way may have
+/// happened. `None`: nothing.
+#[must_use]
+pub fn on_recovery(channel: Channel, status: PublicationStatus, mode: Mode) -> Option<Step> {
+    let asks = if channel.can_be_asked() { Step::Ask } else { Step::End(Ending::unknown(channel)) };
     match (status, mode) {
         (_, Mode::Assisted | Mode::Off) => None,
         (PublicationStatus::Publishing | PublicationStatus::Unknown, _) => Some(asks),
-        (PublicationStatus::Queued | PublicationStatus::Retrying, _) => Some(NextStep::RetryAfter(Duration::ZERO)),
+        (PublicationStatus::Queued | PublicationStatus::Retrying, _) => Some(Step::CallAfter(Duration::ZERO)),
         _ => None,
     }
 }
@@ -351,18 +450,34 @@ mod tests {
         }
     }
 
+    fn situation(channel: Channel, calls: i32, jitter: f64) -> Situation {
+        Situation { channel, calls, event_over: false, longest_wait: Duration::from_secs(60), jitter }
+    }
+
     #[test]
     fn an_unknown_outcome_is_never_tried_again_blindly() {
         let unknown = Outcome::Failed { class: ErrorClass::UnknownOutcome, retry_after: None };
         for channel in Channel::ALL {
-            match next(*channel, unknown, 1, 0.5) {
-                NextStep::Ask => assert!(channel.can_be_asked()),
-                NextStep::Settle(P::Unknown) => assert_eq!(*channel, Channel::Naver),
+            match settle(unknown, &situation(*channel, 1, 0.5)) {
+                Step::Ask => assert!(channel.can_be_asked()),
+                Step::End(Ending { status: P::Unknown, .. }) => assert_eq!(*channel, Channel::Naver),
                 other => panic!("{channel}: {other:?}"),
             }
             let recovered = on_recovery(*channel, P::Publishing, Mode::Live);
-            assert_ne!(recovered, Some(NextStep::RetryAfter(Duration::ZERO)));
+            assert!(!matches!(recovered, Some(Step::CallAfter(_))));
         }
+    }
+
+    #[test]
+    fn what_cannot_be_called_in_time_is_not_called() {
+        let late = Situation { longest_wait: Duration::ZERO, ..situation(Channel::WooriTv, 1, 0.5) };
+        assert_eq!(settle(Outcome::NotThere, &late), Step::End(Ending::unknown(Channel::WooriTv)));
+        let failed = Outcome::Failed { class: ErrorClass::Throttled, retry_after: None };
+        assert_eq!(settle(failed, &late), Step::End(Ending::failed(ErrorClass::Throttled)));
+        let over = Situation { event_over: true, ..situation(Channel::WooriTv, 1, 0.5) };
+        assert_eq!(settle(Outcome::NotThere, &over), Step::End(Ending::too_late()));
+        assert_eq!(settle(failed, &over), Step::End(Ending::failed(ErrorClass::Throttled)));
+        assert_eq!(settle(Outcome::Published, &over), Step::End(Ending::of(P::Published)), "it is out all the same");
     }
 
     proptest! {
@@ -370,14 +485,17 @@ mod tests {
         fn retries_end_and_honour_what_the_channel_asked(class in 0usize..8, after in prop::option::of(0u64..500), jitter in 0f64..1.0, calls in 1i32..8) {
             let class = ErrorClass::ALL[class];
             let retry_after = after.map(Duration::from_secs);
-            match next(Channel::WooriTv, Outcome::Failed { class, retry_after }, calls, jitter) {
-                NextStep::RetryAfter(wait) => {
+            match settle(Outcome::Failed { class, retry_after }, &situation(Channel::WooriTv, calls, jitter)) {
+                Step::CallAfter(wait) => {
                     prop_assert!(calls < MAX_CALLS && class.may_retry());
-                    prop_assert!(wait <= MOST_PATIENCE);
+                    prop_assert!(wait <= MAX_RETRY_AFTER);
                     prop_assert!(wait >= retry_after.unwrap_or_default(), "never sooner than asked for");
                 }
-                NextStep::Settle(status) => prop_assert!(!status.is_pending()),
-                NextStep::Ask => prop_assert_eq!(class, ErrorClass::UnknownOutcome),
+                Step::End(end) => {
+                    prop_assert!(!end.status.is_pending());
+                    prop_assert!(end.reason.is_some(), "a failure says why");
+                }
+                Step::Ask => prop_assert_eq!(class, ErrorClass::UnknownOutcome),
             }
         }
     }

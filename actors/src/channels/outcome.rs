@@ -1,14 +1,14 @@
-//! What came of a call to a channel.
+//! What a channel's answer means.
 
 use clients::UpstreamError;
 use clients::channel::Published;
 use domain::channel::Channel;
-use domain::distribution::{ChannelError, ErrorClass, Outcome, PublicationStatus};
+use domain::distribution::{ErrorClass, Outcome, PublicationStatus};
 use serde_json::{Value, json};
 use std::time::Duration;
 use storage::distributions::Change;
 
-/// What takes longer is given up on, and is a failure of this class.
+/// Fails a call of this class when it takes longer than the limit.
 pub(super) async fn within_limit<T>(
     limit: Duration,
     late: ErrorClass,
@@ -18,28 +18,41 @@ pub(super) async fn within_limit<T>(
     ended.unwrap_or_else(|_| Err(UpstreamError::new(late, "it took too long")))
 }
 
-pub(super) fn outcome_of(published: Published, channel: Channel) -> (Outcome, Change) {
-    let mut change = Change::to(PublicationStatus::Published);
-    let outcome = match published {
-        Published::Out { id, url, remote } => {
-            change.external_id = Some(id);
-            change.url = url;
-            change.remote = (remote != Value::Null && remote != json!({})).then_some(remote);
-            Outcome::Published
+/// What a channel told of its post.
+#[derive(Default)]
+pub(super) struct Details {
+    external_id: Option<String>,
+    url: Option<String>,
+    remote: Option<Value>,
+}
+
+impl Details {
+    /// Returns the change to a status, with these details.
+    pub(super) fn change(self, status: PublicationStatus) -> Change {
+        Change { external_id: self.external_id, url: self.url, remote: self.remote, ..Change::to(status) }
+    }
+}
+
+/// Returns what an answer means, and its details. `Ok(None)`: the channel says that the post never arrived.
+pub(super) fn heard(answer: Result<Option<Published>, UpstreamError>, channel: Channel) -> (Outcome, Details) {
+    match answer {
+        Ok(Some(Published::Out { id, url, remote })) => {
+            let remote = (remote != Value::Null && remote != json!({})).then_some(remote);
+            (Outcome::Published, Details { external_id: Some(id), url, remote })
         }
-        Published::InReview { id } => {
-            change.external_id = Some(id);
-            Outcome::InReview
+        Ok(Some(Published::InReview { id })) => {
+            (Outcome::InReview, Details { external_id: Some(id), ..Details::default() })
         }
-        Published::HandedOver { id, url } => {
-            change.external_id = Some(id);
-            change.url = Some(url);
-            Outcome::HandedOver
+        Ok(Some(Published::HandedOver { id, url })) => {
+            (Outcome::HandedOver, Details { external_id: Some(id), url: Some(url), ..Details::default() })
         }
-        Published::Refused => {
-            change.error = Some(ChannelError::of(ErrorClass::Refused, channel));
-            Outcome::Failed { class: ErrorClass::Refused, retry_after: None }
+        Ok(Some(Published::Refused)) => {
+            (Outcome::Failed { class: ErrorClass::Refused, retry_after: None }, Details::default())
         }
-    };
-    (outcome, change)
+        Ok(None) => (Outcome::NotThere, Details::default()),
+        Err(e) => {
+            tracing::info!(channel = channel.code(), error = %e, "a channel did not publish");
+            (Outcome::Failed { class: e.class, retry_after: e.retry_after }, Details::default())
+        }
+    }
 }

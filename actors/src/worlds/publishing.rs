@@ -3,7 +3,7 @@
 use super::scheduler::Millis;
 use super::{FAULTS_END, NODES, World};
 use domain::channel::{Channel, Mode};
-use domain::distribution::{ErrorClass, NextStep, Outcome, PublicationStatus, next, on_recovery};
+use domain::distribution::{ErrorClass, Outcome, PublicationStatus, Situation, Step, on_recovery, settle};
 use domain::job::{BEAT, LEASE};
 use rand::Rng;
 use std::collections::BTreeMap;
@@ -13,8 +13,6 @@ use std::time::Duration;
 const DEADLINE: Millis = 10_000;
 /// How often the dispatcher looks for due jobs.
 const POLL: Millis = 1_000;
-/// When a channel that could not say is asked again.
-const ASK_AGAIN: Millis = 30_000;
 
 /// Who acts: a run of the job by a node in one of its lives.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +24,7 @@ pub(super) struct Run {
 
 /// Where the run stands with a channel.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(super) struct Progress {
     channel: Channel,
     calls: i32,
     attempt: i32,
@@ -39,13 +37,13 @@ pub(super) enum Action {
     /// The runner renews its lease.
     Beat(Run),
     /// The runner does what follows.
-    Step(Run, Place, NextStep),
+    Step(Run, Progress, Step),
     /// The runner sends what it recorded, if that is not too long ago.
-    Send(Run, Place, Millis),
+    Send(Run, Progress, Millis),
     /// A post reaches the channel.
     Post(Channel),
     /// A call ended so for the runner.
-    Called(Run, Place, Outcome),
+    Called(Run, Progress, Outcome),
 }
 
 /// What the channels really have.
@@ -96,17 +94,17 @@ impl World {
             {
                 self.act(millis(BEAT), Action::Beat(run));
             }
-            Action::Step(run, place, step) if self.is_alive(run.node, run.life) => self.step(run, place, step),
-            Action::Send(run, place, leased) if self.is_alive(run.node, run.life) => {
+            Action::Step(run, progress, step) if self.is_alive(run.node, run.life) => self.step(run, progress, step),
+            Action::Send(run, progress, leased) if self.is_alive(run.node, run.life) => {
                 if self.scheduler.now - leased > millis(LEASE) - DEADLINE {
                     let held_up = Outcome::Failed { class: ErrorClass::Throttled, retry_after: None };
-                    self.follow(run, place, held_up);
+                    self.follow(run, progress, held_up);
                 } else {
-                    self.call(run, place);
+                    self.call(run, progress);
                 }
             }
-            Action::Called(run, place, outcome) if self.is_alive(run.node, run.life) => {
-                self.follow(run, place, outcome);
+            Action::Called(run, progress, outcome) if self.is_alive(run.node, run.life) => {
+                self.follow(run, progress, outcome);
             }
             _ => {}
         }
@@ -121,10 +119,10 @@ impl World {
             let rows: Vec<_> = self.database.publications.iter().map(|(c, p)| (*c, p.clone())).collect();
             let mut begun = 0;
             for (channel, row) in rows {
-                let place = Place { channel, calls: row.calls, attempt: row.attempts };
+                let progress = Progress { channel, calls: row.calls, attempt: row.attempts };
                 if let Some(step) = on_recovery(channel, row.status, Mode::Live) {
                     begun += 1;
-                    self.act(0, Action::Step(run, place, step));
+                    self.act(0, Action::Step(run, progress, step));
                 }
             }
             self.upstream.open.insert(epoch, begun);
@@ -144,37 +142,33 @@ impl World {
         }
     }
 
-    fn step(&mut self, run: Run, mut place: Place, step: NextStep) {
+    fn step(&mut self, run: Run, mut progress: Progress, step: Step) {
         match step {
-            NextStep::RetryAfter(wait) if !wait.is_zero() => {
-                self.act(millis(wait), Action::Step(run, place, NextStep::RetryAfter(Duration::ZERO)));
+            Step::CallAfter(wait) if !wait.is_zero() => {
+                self.act(millis(wait), Action::Step(run, progress, Step::CallAfter(Duration::ZERO)));
             }
-            NextStep::RetryAfter(_) => match self.database.begin_call(self.scheduler.now, run.epoch, place.channel) {
+            Step::CallAfter(_) => match self.database.begin_call(self.scheduler.now, run.epoch, progress.channel) {
                 // Somebody else settles it.
                 None => self.settle(run, 1),
                 Some((calls, attempt)) => {
-                    (place.calls, place.attempt) = (calls, attempt);
+                    (progress.calls, progress.attempt) = (calls, attempt);
                     // Between what is recorded and what is sent a node may stall.
                     let wait = self.scheduler.rng.random_range(1..2_000);
                     let leased = self.scheduler.now;
-                    self.act(wait, Action::Send(run, place, leased));
+                    self.act(wait, Action::Send(run, progress, leased));
                 }
             },
-            NextStep::Ask => self.ask(run, place),
-            NextStep::Settle(status) => {
-                let look_at = self.look_at(place.channel, status);
-                self.database.change(place.channel, place.attempt, status, look_at);
+            Step::Ask => self.ask(run, progress),
+            Step::End(ending) => {
+                let look_at = ending.look_again_in.map(|wait| self.scheduler.now + millis(wait));
+                self.database.change(progress.channel, progress.attempt, ending.status, look_at);
                 self.settle(run, 1);
             }
         }
     }
 
-    fn look_at(&self, channel: Channel, status: PublicationStatus) -> Option<Millis> {
-        (status == PublicationStatus::Unknown && channel.can_be_asked()).then(|| self.scheduler.now + ASK_AGAIN)
-    }
-
     /// The post may arrive or not, and so may its answer; what arrives does so within the deadline.
-    fn call(&mut self, run: Run, place: Place) {
+    fn call(&mut self, run: Run, progress: Progress) {
         let healthy = self.scheduler.now >= FAULTS_END;
         let arrives = healthy || self.scheduler.chance(0.6);
         let answered = healthy || self.scheduler.chance(0.6);
@@ -188,39 +182,42 @@ impl World {
         };
         if arrives {
             let at = if answered { takes } else { self.scheduler.rng.random_range(10..DEADLINE) };
-            self.act(at.saturating_sub(1), Action::Post(place.channel));
+            self.act(at.saturating_sub(1), Action::Post(progress.channel));
         }
         let heard = if answered { takes } else { DEADLINE };
-        self.act(heard, Action::Called(run, place, outcome));
+        self.act(heard, Action::Called(run, progress, outcome));
     }
 
     /// The channel says what it has, or nothing.
-    fn ask(&mut self, run: Run, place: Place) {
+    fn ask(&mut self, run: Run, progress: Progress) {
         let silent = self.scheduler.now < FAULTS_END && self.scheduler.chance(0.3);
-        let there = self.upstream.posts.contains_key(&place.channel);
+        let there = self.upstream.posts.contains_key(&progress.channel);
         let outcome = match (silent, there) {
             (true, _) => Outcome::NobodyKnows,
             (false, true) => Outcome::Published,
             (false, false) => Outcome::NotThere,
         };
         let wait = self.scheduler.rng.random_range(5..500);
-        self.act(wait, Action::Called(run, place, outcome));
+        self.act(wait, Action::Called(run, progress, outcome));
     }
 
-    /// What `channels::Publishing::follow` does.
-    fn follow(&mut self, run: Run, place: Place, outcome: Outcome) {
-        let jitter = self.scheduler.rng.random();
-        let step = next(place.channel, outcome, place.calls, jitter);
-        match &step {
-            NextStep::RetryAfter(_) => {
-                // Another runner took over: what this one knows is no news.
-                if !self.database.change(place.channel, place.attempt, PublicationStatus::Retrying, None) {
-                    return self.settle(run, 1);
-                }
-                self.step(run, place, step);
-            }
-            NextStep::Ask | NextStep::Settle(_) => self.step(run, place, step),
+    /// Does what the channel's shell does, by the same decision.
+    fn follow(&mut self, run: Run, progress: Progress, outcome: Outcome) {
+        let now = Situation {
+            channel: progress.channel,
+            calls: progress.calls,
+            event_over: false,
+            longest_wait: Duration::MAX,
+            jitter: self.scheduler.rng.random(),
+        };
+        let step = settle(outcome, &now);
+        if matches!(step, Step::CallAfter(_))
+            && !self.database.change(progress.channel, progress.attempt, PublicationStatus::Retrying, None)
+        {
+            // Another runner took over: what this one knows is no news.
+            return self.settle(run, 1);
         }
+        self.step(run, progress, step);
     }
 
     pub(super) fn judge_publications(&self) -> Result<(), String> {
