@@ -12,13 +12,13 @@ use crate::root::{Address, Child, OnExhausted, Root};
 use crate::tools::Tools;
 use clients::channel::Post;
 use domain::channel::Channel;
+use domain::distribution::Publication;
 use domain::ids::{DistributionId, JobId};
 use publication::Publishing;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-use storage::distributions::Publication;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// Publications of one channel under way at once.

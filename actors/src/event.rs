@@ -21,6 +21,7 @@ use domain::dashboard::{Commit, Figures, Tally};
 use domain::entry::ErasureGuard;
 use domain::event::{Command, Event, Rejection, Who};
 use domain::ids::{DistributionId, EventId, UserId};
+use domain::shop::Shop;
 use domain::visit_guard::VisitGuard;
 use pages::{EventPages, Page, Public};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
@@ -29,8 +30,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use storage::StorageError;
-use storage::entries::Gate;
-use storage::stores::Shop;
+use storage::entries::GateReading;
 
 /// Idle this long, an actor goes: its state is in storage.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
@@ -174,7 +174,7 @@ pub(crate) struct State {
     unpublished: Option<dashboard::Change>,
     last_published: Option<Instant>,
     returning: returning::Pace,
-    gate: Option<(Instant, Gate)>,
+    gate: Option<(Instant, GateReading)>,
     visit_guard: VisitGuard,
     /// The owner was told, or is being told, that somebody tries visit codes.
     guessing_told: Arc<AtomicBool>,

@@ -18,7 +18,7 @@ use crate::tools::Tools;
 use bytes::Bytes;
 use domain::channel::Source;
 use domain::dashboard::Commit;
-use domain::event::{Command, Event, Who};
+use domain::event::{Command, Event, Gate, Who};
 use domain::ids::{EventId, StoreId, UserId};
 use parking_lot::RwLock;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, ActorStatus, RpcReplyPort, SupervisionEvent};
@@ -341,8 +341,8 @@ impl EventHandle {
     async fn why_not_open(&self) -> EnterError {
         let (store, id) = (&self.events.inner.tools.store, self.id);
         match store.run(async move |c| storage::entries::gate(c, id).await).await {
-            Ok(Some(gate)) if gate.gate == 2 || gate.over => EnterError::Ended,
-            Ok(Some(gate)) if gate.gate == 0 && gate.begun => EnterError::Paused,
+            Ok(Some(gate)) if gate.gate == Gate::Closed || gate.over => EnterError::Ended,
+            Ok(Some(gate)) if gate.gate == Gate::Shut && gate.begun => EnterError::Paused,
             Ok(Some(_)) => EnterError::NotStarted,
             Ok(None) => EnterError::NotFound,
             Err(_) => EnterError::Overloaded,

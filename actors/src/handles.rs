@@ -15,11 +15,11 @@ use crate::tools::Tools;
 use crate::trees::{Entries, Trees};
 use crate::{entry, job, notices, retention};
 use domain::ids::{EventId, StoreId};
+use domain::shop::{Shop, Verification};
 use domain::visit_guard::AddressTag;
 use std::net::IpAddr;
 use std::sync::Arc;
 use storage::notices::NewNotice;
-use storage::stores::{Shop, Verification};
 use storage::{Result, StorageError, Store};
 
 /// Handles on everything that runs.

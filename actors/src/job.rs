@@ -16,6 +16,7 @@ use crate::channels::Channels;
 use crate::events::Events;
 use crate::tools::Tools;
 use domain::distribution::ErrorClass;
+use domain::job::Job;
 use domain::job::{BEAT, JobKind};
 use futures_util::FutureExt;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -23,7 +24,7 @@ use serde_json::{Value, json};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use storage::StorageError;
-use storage::jobs::{End, Job};
+use storage::jobs::End;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub(crate) use images::decode_input as images_input;

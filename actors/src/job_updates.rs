@@ -2,11 +2,11 @@
 
 use crate::tools::Tools;
 use domain::ids::JobId;
+use domain::job::Job;
 use domain::job::JobStatus;
 use domain::topic::Topic;
 use serde_json::json;
 use storage::cache::ttl;
-use storage::jobs::Job;
 
 /// Ends a job whose row says that it was cancelled, and tells its followers.
 pub(crate) async fn cancelled(tools: &Tools, job: &Job) {

@@ -7,6 +7,7 @@ use crate::job_updates;
 use crate::root::{Address, Child, OnExhausted, Root};
 use crate::tools::Tools;
 use domain::ids::{JobId, UserId};
+use domain::job::{Job, NewJob};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 use serde::Deserialize;
 use serde_json::Value;
@@ -14,7 +15,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use storage::Result;
-use storage::jobs::{End, Job, NewJob};
+use storage::jobs::End;
 use tokio_util::task::AbortOnDropHandle;
 
 /// Jobs running at once on this node: nearly all of them wait for an upstream, and a slow channel must not keep the

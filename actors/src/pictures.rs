@@ -14,10 +14,10 @@ use creative::{Palette, Picture, PictureLook, compose};
 use domain::channel::{Platform, Style};
 use domain::event::Event;
 use domain::ids::{EventId, ImageId, UserId};
+use domain::shop::Shop;
 use std::sync::Arc;
 use std::time::Duration;
 use storage::images::{Budget, Image};
-use storage::stores::Shop;
 use storage::{Result, StorageError};
 
 /// 300 compositions a day of an account by edits, and 300 by looks at what changed: an owner who works at pictures for hours

@@ -3,20 +3,20 @@
 use crate::tools::Tools;
 use domain::channel::{Channel, Mode, Platform, Upstream};
 use domain::distribution::{ChannelError, PublicationStatus};
+use domain::distribution::{Distribution, Publication};
 use domain::event::{ContentItem, Event, Status};
 use domain::ids::{DistributionId, EventId, ImageId, UserId};
 use domain::job::JobKind;
+use domain::job::NewJob;
+use domain::shop::{Shop, Verification};
 use domain::time::{day_ko, last_day_ko};
 use domain::topic::Topic;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use storage::distributions::{Distribution, Publication};
 use storage::images::Image;
-use storage::jobs::NewJob;
 use storage::notices::NewNotice;
-use storage::stores::{Shop, Verification};
 use storage::{Result, StorageError};
 use uuid::Uuid;
 

@@ -7,13 +7,13 @@ use crate::pictures::sweep;
 use crate::tools::Tools;
 use crate::{publishing, retention};
 use domain::job::JobKind;
+use domain::job::NewJob;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use storage::Result;
-use storage::jobs::NewJob;
 
 /// How often it looks.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);

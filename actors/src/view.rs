@@ -2,13 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use domain::dashboard::Dashboard;
+use domain::distribution::{Distribution, Publication};
 use domain::event::Event;
 use domain::event::state::hex;
+use domain::job::Job;
 use domain::topic::Position;
 use serde_json::{Map, Value, json};
-use storage::distributions::{Distribution, Publication};
 use storage::images::Image;
-use storage::jobs::Job;
 
 /// An event.
 #[must_use]

@@ -5,71 +5,12 @@ use crate::sql::{Number, sql, types as t};
 use crate::store::Conn;
 use diesel::QueryableByName;
 use domain::channel::{Channel, Mode};
-use domain::distribution::{ChannelError, DistributionStatus, PublicationStatus, overall};
+use domain::distribution::{ChannelError, Distribution, Publication, PublicationStatus};
 use domain::ids::{DistributionId, EventId, JobId, UserId};
 use domain::time::Instant;
 use serde_json::Value;
 use std::time::Duration;
 use uuid::Uuid;
-
-/// One channel of a distribution.
-#[derive(Clone, Debug)]
-pub struct Publication {
-    /// Which channel.
-    pub channel: Channel,
-    /// Its mode then.
-    pub mode: Mode,
-    /// Where it is.
-    pub status: PublicationStatus,
-    /// The same for every attempt.
-    pub request_key: Uuid,
-    /// Calls since the owner last asked for it.
-    pub calls: i32,
-    /// Calls in all.
-    pub attempts: i32,
-    /// What the channel calls it.
-    pub external_id: Option<String>,
-    /// Where it can be seen, or the prepared link.
-    pub url: Option<String>,
-    /// The last failure.
-    pub error: Option<ChannelError>,
-    /// What the client remembers between calls.
-    pub remote: Value,
-}
-
-/// A distribution with its channels, in the order of the API.
-#[derive(Clone, Debug)]
-pub struct Distribution {
-    /// Its id.
-    pub id: DistributionId,
-    /// Which event.
-    pub event: EventId,
-    /// Whose.
-    pub owner: UserId,
-    /// Called off.
-    pub recalling: bool,
-    /// ETag and offset of the topic.
-    pub version: i64,
-    /// When it ended.
-    pub ended_at: Option<Instant>,
-    /// The channels.
-    pub publications: Vec<Publication>,
-}
-
-impl Distribution {
-    /// What the channels add up to.
-    #[must_use]
-    pub fn status(&self) -> DistributionStatus {
-        let statuses: Vec<_> = self.publications.iter().map(|p| p.status).collect();
-        overall(&statuses, self.recalling && self.publications.iter().all(|p| p.status.is_back(p.error.as_ref())))
-    }
-
-    /// One channel.
-    #[must_use]
-    pub fn publication(&self, channel: Channel) -> Option<&Publication> {
-        self.publications.iter().find(|p| p.channel == channel)
-    }
-}
 
 #[derive(QueryableByName)]
 struct Row {
@@ -111,10 +52,10 @@ struct PublicationRow {
     remote: Value,
 }
 
-impl TryFrom<PublicationRow> for Publication {
-    type Error = crate::StorageError;
-    fn try_from(r: PublicationRow) -> Result<Self> {
-        Ok(Self {
+impl PublicationRow {
+    fn publication(self) -> Result<Publication> {
+        let r = self;
+        Ok(Publication {
             channel: Channel::parse(&r.channel).ok_or_else(|| corrupt("channel"))?,
             mode: Mode::parse(&r.mode).ok_or_else(|| corrupt("mode"))?,
             status: PublicationStatus::parse(&r.status).ok_or_else(|| corrupt("publication status"))?,
@@ -178,7 +119,8 @@ pub async fn get(c: &mut Conn, id: DistributionId) -> Result<Option<Distribution
         .bind::<t::Uuid, _>(id.0)
         .all(c)
         .await?;
-    let mut publications: Vec<Publication> = rows.into_iter().map(Publication::try_from).collect::<Result<_>>()?;
+    let mut publications: Vec<Publication> =
+        rows.into_iter().map(PublicationRow::publication).collect::<Result<_>>()?;
     publications.sort_by_key(|p| p.channel);
     Ok(Some(Distribution {
         id: DistributionId(r.id),

@@ -13,6 +13,7 @@ use domain::channel::Source;
 use domain::dashboard::Commit;
 use domain::draw::Leaf;
 use domain::entry::Verdict;
+use domain::event::Gate;
 use domain::ids::EventId;
 use domain::time::Instant;
 use uuid::Uuid;
@@ -421,27 +422,37 @@ pub async fn all_leaves(store: &Store, event: EventId) -> Result<Vec<Leaf>> {
     }
 }
 
-/// The gate of an event, judged by the database's clock.
-#[derive(QueryableByName, Clone, Copy, Debug)]
-pub struct Gate {
-    /// 0 not yet or paused, 1 open within its period, 2 shut.
-    #[diesel(sql_type = t::SmallInt)]
-    pub gate: i16,
+/// The gate of an event and its period, judged by the database's clock.
+#[derive(Clone, Copy, Debug)]
+pub struct GateReading {
+    /// Whether entries are taken.
+    pub gate: Gate,
     /// The period has begun.
-    #[diesel(sql_type = t::Bool)]
     pub begun: bool,
     /// The period is over.
-    #[diesel(sql_type = t::Bool)]
     pub over: bool,
 }
 
 /// Re-reads the gate: an actor refuses because of state only after this.
-pub async fn gate(c: &mut Conn, event: EventId) -> Result<Option<Gate>> {
-    sql("select gate, coalesce(clock_timestamp() >= opens_at, false) as begun, coalesce(clock_timestamp() >= closes_at, false) as over
+pub async fn gate(c: &mut Conn, event: EventId) -> Result<Option<GateReading>> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = t::SmallInt)]
+        gate: i16,
+        #[diesel(sql_type = t::Bool)]
+        begun: bool,
+        #[diesel(sql_type = t::Bool)]
+        over: bool,
+    }
+    let row: Option<Row> = sql("select gate, coalesce(clock_timestamp() >= opens_at, false) as begun,
+                coalesce(clock_timestamp() >= closes_at, false) as over
            from participation.heads where event_id = ?")
     .bind::<t::Uuid, _>(event.0)
     .first(c)
-    .await
+    .await?;
+    let Some(Row { gate, begun, over }) = row else { return Ok(None) };
+    let gate = Gate::parse(gate).ok_or_else(|| corrupt("gate"))?;
+    Ok(Some(GateReading { gate, begun, over }))
 }
 
 /// Of these numbers, the ones that are erased.

@@ -6,7 +6,7 @@ use crate::store::Conn;
 use diesel::QueryableByName;
 use domain::catalog::Objective;
 use domain::channel::Channel;
-use domain::event::{Event, Fact, Status, Who};
+use domain::event::{Event, Fact, Gate, Status, Who};
 use domain::ids::{DistributionId, EventId, StoreId, UserId};
 use domain::offer::Prize;
 use domain::time::Instant;
@@ -235,19 +235,16 @@ pub async fn write_prizes(c: &mut Conn, event: EventId, prizes: &[Prize]) -> Res
     Ok(())
 }
 
-/// The gate follows the status; a shut gate stays shut.
+/// Writes the gate that follows from the status. A closed gate stays closed.
 async fn write_gate(c: &mut Conn, e: &Event) -> Result<()> {
-    let gate: i16 = match e.status {
-        Status::Scheduled | Status::Live => 1,
-        Status::Draft | Status::Planned | Status::Ready | Status::Paused => 0,
-        _ => 2,
-    };
-    sql("update participation.heads set gate = ?, opens_at = ?, closes_at = ? where event_id = ? and gate <> 2
+    let gate = Gate::of(e.status).code();
+    sql("update participation.heads set gate = ?, opens_at = ?, closes_at = ? where event_id = ? and gate <> ?
             and (gate, opens_at, closes_at) is distinct from (?, ?, ?)")
     .bind::<t::SmallInt, _>(gate)
     .bind::<t::Nullable<t::Timestamptz>, _>(e.starts_at)
     .bind::<t::Nullable<t::Timestamptz>, _>(e.ends_at)
     .bind::<t::Uuid, _>(e.id.0)
+    .bind::<t::SmallInt, _>(Gate::Closed.code())
     .bind::<t::SmallInt, _>(gate)
     .bind::<t::Nullable<t::Timestamptz>, _>(e.starts_at)
     .bind::<t::Nullable<t::Timestamptz>, _>(e.ends_at)
@@ -361,7 +358,7 @@ pub async fn count_drafts(c: &mut Conn, owner: UserId) -> Result<i64> {
 }
 
 /// Removes an event that was never approved; which of its jobs were called off. `None`: it was, or is not there.
-pub async fn delete(c: &mut Conn, id: EventId) -> Result<Option<Vec<crate::jobs::Job>>> {
+pub async fn delete(c: &mut Conn, id: EventId) -> Result<Option<Vec<domain::job::Job>>> {
     // Its jobs stay, for the day's quota: what is not over is called off.
     let jobs: Vec<Id> = sql("select id from events.jobs where event_id = ?").bind::<t::Uuid, _>(id.0).all(c).await?;
     let gone = sql("delete from events.events where id = ? and status in ('draft', 'planned', 'ready')")

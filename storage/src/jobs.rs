@@ -5,50 +5,11 @@ use crate::sql::{Number, sql, types as t};
 use crate::store::Conn;
 use diesel::QueryableByName;
 use domain::ids::{EventId, JobId, UserId};
-use domain::job::{JobKind, JobStatus, LEASE};
+use domain::job::{Job, JobKind, JobStatus, LEASE, NewJob};
 use domain::time::Instant;
 use serde_json::Value;
 use std::time::Duration;
 use uuid::Uuid;
-
-/// A job.
-#[derive(Clone, Debug)]
-pub struct Job {
-    /// Its id.
-    pub id: JobId,
-    /// What it does.
-    pub kind: JobKind,
-    /// Where it is.
-    pub status: JobStatus,
-    /// Who waits for it.
-    pub owner: Option<UserId>,
-    /// For which event.
-    pub event: Option<EventId>,
-    /// What it was asked.
-    pub input: Value,
-    /// Per cent.
-    pub progress: i16,
-    /// What it is doing.
-    pub stage: String,
-    /// What came of it.
-    pub result: Option<Value>,
-    /// Why it did not.
-    pub error: Option<Value>,
-    /// What stood in.
-    pub fallback: Option<Value>,
-    /// Runs begun.
-    pub attempts: i32,
-    /// Runs before it is dead.
-    pub max_attempts: i32,
-    /// Fence.
-    pub epoch: i64,
-    /// ETag and offset of the topic.
-    pub version: i64,
-    /// When it was asked for.
-    pub created_at: Instant,
-    /// When it was over.
-    pub ended_at: Option<Instant>,
-}
 
 #[derive(QueryableByName)]
 struct Row {
@@ -88,10 +49,10 @@ struct Row {
     ended_at: Option<Instant>,
 }
 
-impl TryFrom<Row> for Job {
-    type Error = crate::StorageError;
-    fn try_from(r: Row) -> Result<Self> {
-        Ok(Self {
+impl Row {
+    fn job(self) -> Result<Job> {
+        let r = self;
+        Ok(Job {
             id: JobId(r.id),
             kind: JobKind::parse(&r.kind).ok_or_else(|| corrupt("job kind"))?,
             status: JobStatus::parse(&r.status).ok_or_else(|| corrupt("job status"))?,
@@ -124,25 +85,8 @@ macro_rules! returning_jobs {
     };
 }
 
-/// A job to be done.
-#[derive(Clone, Debug)]
-pub struct NewJob {
-    /// What it does.
-    pub kind: JobKind,
-    /// At most one active job per key.
-    pub key: String,
-    /// Who waits for it.
-    pub owner: Option<UserId>,
-    /// For which event.
-    pub event: Option<EventId>,
-    /// What it is asked.
-    pub input: Value,
-    /// Not before this long from now.
-    pub after: Duration,
-}
-
 async fn one(rows: Result<Vec<Row>>) -> Result<Option<Job>> {
-    rows?.into_iter().next().map(Job::try_from).transpose()
+    rows?.into_iter().next().map(Row::job).transpose()
 }
 
 /// Asks for a job; the active one with the same key, if there is one.
@@ -237,7 +181,7 @@ pub async fn bury(c: &mut Conn) -> Result<Vec<Job>> {
     .bind::<t::Jsonb, _>(error)
     .all(c)
     .await?;
-    rows.into_iter().map(Job::try_from).collect()
+    rows.into_iter().map(Row::job).collect()
 }
 
 /// Claims up to `limit` due jobs: the most urgent first, and those whose runner's lease ran out, unless it was their last
@@ -255,7 +199,7 @@ pub async fn claim(c: &mut Conn, limit: i64) -> Result<Vec<Job>> {
     .bind::<t::BigInt, _>(limit)
     .all(c)
     .await?;
-    rows.into_iter().map(Job::try_from).collect()
+    rows.into_iter().map(Row::job).collect()
 }
 
 /// Renews a lease. False: it was lost (fenced).

@@ -7,75 +7,9 @@ use diesel::QueryableByName;
 use domain::catalog::Region;
 use domain::channel::Mode;
 use domain::ids::{EventId, StoreId, UserId};
+use domain::shop::{Shop, Verification};
 use domain::time::Instant;
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-
-/// What the tax service says of a business, or an operator who saw its documents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Verification {
-    /// It exists, is open, and number, day and name belong together.
-    Verified,
-    /// It did not answer; it is asked again by itself.
-    Pending,
-    /// It says no.
-    Rejected,
-}
-
-impl Verification {
-    /// The stored and wire name.
-    #[must_use]
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Verified => "VERIFIED",
-            Self::Pending => "PENDING",
-            Self::Rejected => "REJECTED",
-        }
-    }
-
-    /// By its name.
-    ///
-    /// # Errors
-    /// It is none of them.
-    pub fn parse(s: &str) -> Result<Self> {
-        match s {
-            "VERIFIED" => Ok(Self::Verified),
-            "PENDING" => Ok(Self::Pending),
-            "REJECTED" => Ok(Self::Rejected),
-            other => Err(corrupt(format!("verification {other:?}"))),
-        }
-    }
-}
-
-/// A shop.
-#[derive(Clone, Debug)]
-pub struct Shop {
-    /// Its id.
-    pub id: StoreId,
-    /// Its owner.
-    pub user: UserId,
-    /// What customers see.
-    pub name: String,
-    /// Code of the industry.
-    pub industry: String,
-    /// Where.
-    pub region: Region,
-    /// Address, optional.
-    pub address: Option<String>,
-    /// Does its business exist, and is it its owner's?
-    pub verification: Verification,
-    /// Mode of the tax service when it last answered.
-    pub mode: Mode,
-    /// The blind-index key of its entries.
-    pub index_kid: String,
-    /// ETag.
-    pub version: i64,
-    /// When it was added.
-    pub created_at: Instant,
-    /// Removed by its owner.
-    pub removed: bool,
-}
 
 #[derive(QueryableByName)]
 struct Row {
@@ -105,17 +39,17 @@ struct Row {
     removed: bool,
 }
 
-impl TryFrom<Row> for Shop {
-    type Error = crate::StorageError;
-    fn try_from(r: Row) -> Result<Self> {
-        Ok(Self {
+impl Row {
+    fn shop(self) -> Result<Shop> {
+        let r = self;
+        Ok(Shop {
             id: StoreId(r.id),
             user: UserId(r.user_id),
             name: r.name,
             industry: r.industry,
             region: Region::stored(&r.region),
             address: r.address,
-            verification: Verification::parse(&r.verification)?,
+            verification: Verification::parse(&r.verification).ok_or_else(|| corrupt("verification"))?,
             mode: Mode::parse(&r.mode).ok_or_else(|| corrupt("mode"))?,
             index_kid: r.index_kid,
             version: r.version,
@@ -153,7 +87,7 @@ pub async fn get(c: &mut Conn, id: StoreId) -> Result<Option<Shop>> {
         .bind::<t::Uuid, _>(id.0)
         .first(c)
         .await?;
-    row.map(Shop::try_from).transpose()
+    row.map(Row::shop).transpose()
 }
 
 /// Shops of an owner that are not removed, oldest first, after `after`; at most `limit`.
@@ -167,7 +101,7 @@ pub async fn list(c: &mut Conn, user: UserId, after: Option<StoreId>, limit: i64
         .bind::<t::BigInt, _>(limit)
         .all(c)
         .await?;
-    rows.into_iter().map(Shop::try_from).collect()
+    rows.into_iter().map(Row::shop).collect()
 }
 
 /// Changes name, industry, region and address, if the version is still `expected`. False: it was not.
@@ -276,7 +210,7 @@ pub async fn unverified(
         .bind::<t::BigInt, _>(limit)
         .all(c)
         .await?;
-    rows.into_iter().map(Shop::try_from).collect()
+    rows.into_iter().map(Row::shop).collect()
 }
 
 /// Open events of an owner's rejected shops, at most a thousand: what pauses.
@@ -297,5 +231,5 @@ pub async fn newest(c: &mut Conn, user: UserId) -> Result<Option<Shop>> {
         .bind::<t::Uuid, _>(user.0)
         .first(c)
         .await?;
-    row.map(Shop::try_from).transpose()
+    row.map(Row::shop).transpose()
 }

@@ -2,9 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use domain::job::JobKind;
+use domain::job::NewJob;
 use serde_json::json;
 use std::time::Duration;
-use storage::jobs::{NewJob, claim, insert};
+use storage::jobs::{claim, insert};
 use testkit::Database;
 
 /// FUT-08: a job that a person waits for runs before one that runs by itself, whenever either was asked for.

@@ -17,6 +17,7 @@ use axum::{Json, Router};
 use domain::channel::{Channel, Upstream};
 use domain::ids::{EventId, StoreId};
 use domain::rule::within;
+use domain::shop::{Shop, Verification};
 use domain::text::line;
 use refusals::Refusals;
 use schemars::JsonSchema;
@@ -26,7 +27,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use storage::dead::Filter;
-use storage::stores::{Shop, Verification};
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -233,8 +233,8 @@ async fn invalidate(
 /// Shops that are not verified, newest first: `verification` (`PENDING`, `REJECTED`), `limit`, `cursor`.
 async fn unverified(State(app): State<App>, query: Query) -> ApiResult<Json<Value>> {
     let (limit, before) = (query.limit()?, query.cursor::<StoreId>()?);
-    let result = query.get("verification").map(Verification::parse).transpose();
-    let result = result.map_err(|_| Problem::field("verification", "invalid-value"))?;
+    let unknown = || Problem::field("verification", "invalid-value");
+    let result = query.get("verification").map(|v| Verification::parse(v).ok_or_else(unknown)).transpose()?;
     let shops = app.store().run(async move |c| storage::stores::unverified(c, result, before, limit + 1).await).await?;
     let shown = |s: Shop| json!({"id": s.id, "userId": s.user, "name": s.name, "verification": s.verification, "createdAt": s.created_at});
     Ok(Json(crate::extract::page(shops, limit, |s| s.id.to_string(), shown)))

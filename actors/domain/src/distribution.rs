@@ -1,8 +1,12 @@
 //! Publishing to one channel as a state machine, and what a distribution's channels add up to.
 
 use crate::channel::{Channel, Mode, codes};
+use crate::ids::{DistributionId, EventId, UserId};
+use crate::time::Instant;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::time::Duration;
+use uuid::Uuid;
 
 codes! {
     /// Where the publishing to one channel is.
@@ -222,6 +226,65 @@ impl ChannelError {
             ),
             message_en: "The event was over, so nothing was posted here.".into(),
         }
+    }
+}
+
+/// One channel of a distribution.
+#[derive(Clone, Debug)]
+pub struct Publication {
+    /// Which channel.
+    pub channel: Channel,
+    /// Its mode then.
+    pub mode: Mode,
+    /// Where it is.
+    pub status: PublicationStatus,
+    /// The same for every attempt.
+    pub request_key: Uuid,
+    /// Calls since the owner last asked for it.
+    pub calls: i32,
+    /// Calls in all.
+    pub attempts: i32,
+    /// What the channel calls it.
+    pub external_id: Option<String>,
+    /// Where it can be seen, or the prepared link.
+    pub url: Option<String>,
+    /// The last failure.
+    pub error: Option<ChannelError>,
+    /// What the client remembers between calls.
+    pub remote: Value,
+}
+
+/// A distribution with its channels, in the order of the API.
+#[derive(Clone, Debug)]
+pub struct Distribution {
+    /// Its id.
+    pub id: DistributionId,
+    /// Which event.
+    pub event: EventId,
+    /// Whose.
+    pub owner: UserId,
+    /// Called off.
+    pub recalling: bool,
+    /// ETag and offset of the topic.
+    pub version: i64,
+    /// When it ended.
+    pub ended_at: Option<Instant>,
+    /// The channels.
+    pub publications: Vec<Publication>,
+}
+
+impl Distribution {
+    /// What the channels add up to.
+    #[must_use]
+    pub fn status(&self) -> DistributionStatus {
+        let statuses: Vec<_> = self.publications.iter().map(|p| p.status).collect();
+        overall(&statuses, self.recalling && self.publications.iter().all(|p| p.status.is_back(p.error.as_ref())))
+    }
+
+    /// One channel.
+    #[must_use]
+    pub fn publication(&self, channel: Channel) -> Option<&Publication> {
+        self.publications.iter().find(|p| p.channel == channel)
     }
 }
 

@@ -1,6 +1,9 @@
 //! Background jobs: kinds, states, priorities, backoff.
 
 use crate::channel::codes;
+use crate::ids::{EventId, JobId, UserId};
+use crate::time::Instant;
+use serde_json::Value;
 use std::time::Duration;
 
 codes! {
@@ -93,6 +96,62 @@ impl JobKind {
 pub const LEASE: Duration = Duration::from_secs(15);
 /// How often a runner renews it.
 pub const BEAT: Duration = Duration::from_secs(5);
+
+/// A job.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Its id.
+    pub id: JobId,
+    /// What it does.
+    pub kind: JobKind,
+    /// Where it is.
+    pub status: JobStatus,
+    /// Who waits for it.
+    pub owner: Option<UserId>,
+    /// For which event.
+    pub event: Option<EventId>,
+    /// What it was asked.
+    pub input: Value,
+    /// Per cent.
+    pub progress: i16,
+    /// What it is doing.
+    pub stage: String,
+    /// What came of it.
+    pub result: Option<Value>,
+    /// Why it did not.
+    pub error: Option<Value>,
+    /// What stood in.
+    pub fallback: Option<Value>,
+    /// Runs begun.
+    pub attempts: i32,
+    /// Runs before it is dead.
+    pub max_attempts: i32,
+    /// Fence.
+    pub epoch: i64,
+    /// ETag and offset of the topic.
+    pub version: i64,
+    /// When it was asked for.
+    pub created_at: Instant,
+    /// When it was over.
+    pub ended_at: Option<Instant>,
+}
+
+/// A job to be done.
+#[derive(Clone, Debug)]
+pub struct NewJob {
+    /// What it does.
+    pub kind: JobKind,
+    /// At most one active job per key.
+    pub key: String,
+    /// Who waits for it.
+    pub owner: Option<UserId>,
+    /// For which event.
+    pub event: Option<EventId>,
+    /// What it is asked.
+    pub input: Value,
+    /// Not before this long from now.
+    pub after: Duration,
+}
 
 #[cfg(test)]
 mod tests {

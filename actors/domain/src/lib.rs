@@ -19,6 +19,7 @@ pub mod region;
 pub mod retention;
 pub mod roi;
 pub mod rule;
+pub mod shop;
 pub mod text;
 pub mod time;
 pub mod topic;

@@ -12,12 +12,13 @@ use domain::distribution::{
     ChannelError, Ending, ErrorClass, MAX_CALLS, Outcome, PublicationStatus, REVIEW_INTERVAL, Situation, Step,
     on_recovery, settle,
 };
+use domain::distribution::{Distribution, Publication};
 use domain::job::LEASE;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use storage::StorageError;
-use storage::distributions::{Change, Distribution, Publication};
+use storage::distributions::Change;
 
 /// Questions per run about an unknown outcome.
 const MAX_QUESTIONS: u32 = 4;

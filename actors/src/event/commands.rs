@@ -11,6 +11,7 @@ use domain::draw::PassedOnWhy;
 use domain::event::{Command, Event, Fact, Rejection, Status, Who, decide};
 use domain::event::{ContentItem, Move};
 use domain::ids::{DistributionId, UserId};
+use domain::shop::Verification;
 use domain::time::Instant as At;
 use domain::topic::Topic;
 use futures_util::future::BoxFuture;
@@ -19,7 +20,6 @@ use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use storage::notices::NewNotice;
-use storage::stores::Verification;
 use storage::{Conn, StorageError};
 
 /// How often a command is decided anew when somebody else was first.

@@ -3,14 +3,14 @@
 use super::{EventError, GATE_TTL, Msg, State, visit_key};
 use crate::entry::{EnterError, Entered, EntryEvidence, Pending, VisitEvidence};
 use crate::tools::Tools;
-use domain::event::{Event, Status};
+use domain::event::{Event, Gate, Status};
 use domain::visit_code::accepts;
 use domain::visit_guard::PhoneIndex;
 use ractor::ActorRef;
 use serde_json::json;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
-use storage::entries::{Gate, flag};
+use storage::entries::{GateReading, flag};
 use storage::notices::NewNotice;
 
 /// What becomes of a visit code or token.
@@ -157,25 +157,20 @@ impl State {
             Ok(None) => return Some(EnterError::NotFound),
             Err(_) => return Some(EnterError::Overloaded),
         };
-        let believed = match status {
-            Status::Scheduled | Status::Live => 1,
-            _ if status.is_over() => 2,
-            _ => 0,
-        };
-        if gate.gate != believed {
+        if gate.gate != Gate::of(status) {
             self.behind(myself);
         }
         match (gate.gate, gate.begun, gate.over) {
-            (0, ..) if status.is_drafting() => Some(EnterError::NotFound),
-            (2, ..) | (_, _, true) => Some(EnterError::Ended),
-            (0, begun, _) if begun || status == Status::Paused => Some(EnterError::Paused),
-            (1, true, _) => None,
+            (Gate::Shut, ..) if status.is_drafting() => Some(EnterError::NotFound),
+            (Gate::Closed, ..) | (_, _, true) => Some(EnterError::Ended),
+            (Gate::Shut, begun, _) if begun || status == Status::Paused => Some(EnterError::Paused),
+            (Gate::Open, true, _) => None,
             _ => Some(EnterError::NotStarted),
         }
     }
 
     /// The gate, read a moment ago at most.
-    async fn gate(&mut self) -> Result<Option<Gate>, EventError> {
+    async fn gate(&mut self) -> Result<Option<GateReading>, EventError> {
         if let Some((_, gate)) = self.gate.filter(|(at, _)| at.elapsed() < GATE_TTL) {
             return Ok(Some(gate));
         }

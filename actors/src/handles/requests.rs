@@ -9,12 +9,12 @@ use domain::distribution::ChannelError;
 use domain::event::Event;
 use domain::ids::{EventId, StoreId, UserId};
 use domain::job::JobKind;
+use domain::job::{Job, NewJob};
 use domain::time::Season;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use storage::Result;
-use storage::jobs::{Job, NewJob};
 
 /// 200 events that an account has not approved: more than anybody prepares at once, and each costs rows for good.
 pub const MAX_DRAFTS: i64 = 200;

@@ -6,15 +6,15 @@ use crate::publishing;
 use bytes::Bytes;
 use clients::channel::Post;
 use domain::channel::Channel;
+use domain::distribution::{Distribution, Publication};
 use domain::distribution::{DistributionStatus, PublicationStatus};
 use domain::event::Event;
 use domain::ids::DistributionId;
+use domain::shop::Shop;
 use serde_json::{Value, json};
 use storage::StorageError;
-use storage::distributions::{Distribution, Publication};
 use storage::images::Image;
 use storage::jobs::End;
-use storage::stores::Shop;
 
 pub(super) fn distribution_of(input: &Value) -> Option<DistributionId> {
     input["distribution"].as_str()?.parse().ok()

@@ -8,6 +8,7 @@ use domain::channel::{Platform, Style, Upstream};
 use domain::distribution::ErrorClass;
 use domain::event::Event;
 use domain::ids::{ImageId, StoreId};
+use domain::shop::Shop;
 use domain::time::Season;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -16,7 +17,6 @@ use storage::StorageError;
 use storage::images::Image;
 use storage::jobs::End;
 use storage::offers::PaidCall;
-use storage::stores::Shop;
 
 /// How long the models of one style are asked: three styles and their pictures must fit into five minutes (RS-05).
 const DRAWING: Duration = Duration::from_secs(85);

@@ -5,9 +5,10 @@ use super::{Run, is_passing};
 use clients::channel::{Published, Recall};
 use domain::channel::Channel;
 use domain::distribution::{ChannelError, PublicationStatus};
+use domain::distribution::{Distribution, Publication};
 use serde_json::json;
 use storage::StorageError;
-use storage::distributions::{Change, Distribution, Publication};
+use storage::distributions::Change;
 use storage::jobs::End;
 use storage::notices::NewNotice;
 

@@ -9,12 +9,12 @@ use clients::nts::NtsVerdict;
 use domain::channel::{Mode, Upstream};
 use domain::event::{Command, Who};
 use domain::ids::UserId;
+use domain::shop::Verification;
 use serde_json::json;
 use std::time::Duration;
 use storage::StorageError;
 use storage::jobs::End;
 use storage::notices::{NewNotice, insert};
-use storage::stores::Verification;
 
 /// Between two looks whether the tax service was switched on again.
 const SWITCHED_OFF: Duration = Duration::from_secs(3_600);

@@ -2,9 +2,9 @@
 
 use super::Composition;
 use domain::event::Event;
+use domain::shop::Shop;
 use domain::time::last_day_ko;
 use storage::images::Image;
-use storage::stores::Shop;
 
 /// Characters of the small text, at most.
 pub const MAX_BODY: usize = 120;

@@ -14,13 +14,13 @@ use domain::event::{Command, Event, Fact, Who};
 use domain::ids::{EventId, ImageId, StoreId, UserId};
 use domain::offer::{EventOption, Expected, Prize, Range, Tier};
 use domain::phone::Phone;
+use domain::shop::{Shop, Verification};
 use domain::text::PersonName;
 use simulator::Simulator;
 use std::sync::{Arc, Weak};
 use storage::cache::Cache;
 use storage::crypto::Keyring;
 use storage::objects::Objects;
-use storage::stores::{Shop, Verification};
 use storage::users::NewUser;
 
 /// A system under test.

@@ -20,6 +20,7 @@ const PURE: &[&str] = &[
     "email_address",
     "hmac",
     "serde",
+    "serde_json",
     "sha2",
     "thiserror",
     "unicode-normalization",

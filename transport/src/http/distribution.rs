@@ -9,13 +9,13 @@ use actors::hub::Reader;
 use actors::view;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use domain::distribution::Distribution;
 use domain::distribution::PublicationStatus;
 use domain::event::Rejection;
 use domain::ids::DistributionId;
 use domain::topic::Topic;
 use std::collections::HashSet;
 use std::time::Duration;
-use storage::distributions::Distribution;
 
 pub(crate) async fn read(app: &App, id: DistributionId) -> ApiResult<Distribution> {
     let found = app.store().run(async move |c| storage::distributions::get(c, id).await).await?;

@@ -10,9 +10,10 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use domain::catalog::{INDUSTRIES, Region, industry_of};
 use domain::ids::{StoreId, UserId};
+use domain::shop::Shop;
 use domain::text::{TextError, line};
 use serde_json::{Value, json};
-use storage::stores::{Removal, Shop};
+use storage::stores::Removal;
 
 /// Checked fields of a shop.
 pub(crate) struct StoreFields {

@@ -21,16 +21,16 @@ use domain::business_number::BusinessNumber;
 use domain::channel::Upstream;
 use domain::ids::{SessionId, StoreId, UserId};
 use domain::job::JobKind;
+use domain::job::NewJob;
 use domain::phone::Phone;
+use domain::shop::{Shop, Verification};
 use domain::text::PersonName;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use storage::StorageError;
-use storage::jobs::NewJob;
 use storage::notices::NewNotice;
-use storage::stores::{Shop, Verification};
 use storage::users::{NewUser, User};
 
 pub(crate) use login::login;

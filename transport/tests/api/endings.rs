@@ -9,11 +9,11 @@ use diesel_async::SimpleAsyncConnection;
 use domain::channel::Channel;
 use domain::ids::UserId;
 use domain::job::JobKind;
+use domain::job::NewJob;
 use reqwest::Method;
 use serde_json::{Value, json};
 use simulator::Fault;
 use std::time::Duration;
-use storage::jobs::NewJob;
 
 async fn facts(api: &Api, id: &str) -> Vec<Value> {
     api.get(&format!("/api/events/{id}/facts?limit=100")).await.is(200)["items"].as_array().unwrap().clone()
