@@ -7,8 +7,8 @@ use domain::event::{Command, Rejection, Status, Who};
 use domain::ids::{EventId, UserId};
 use domain::retention::{DRAW_DAYS, LAST_CALL_DAYS, REMIND_DAYS};
 use serde_json::json;
-use storage::notices::{NewNotice, UndrawnEvent, undrawn};
-use storage::retention::{LAST_CALL, Scope, blank, due, nameless};
+use storage::notices::{NewNotice, UndrawnEvent, insert, undrawn};
+use storage::retention::{LAST_CALL, Scope, blank, due, nameless, record_last_call};
 use storage::{Result, StorageError};
 
 /// Events of one look: the rest is found by the next.
@@ -25,8 +25,24 @@ pub(crate) async fn remind(tools: &Tools) -> Result<()> {
     for (kind, days) in [DRAW_WAITING, DRAW_LAST_CALL] {
         let waiting = tools.store.run(async move |c| undrawn(c, kind, days, EVENTS_PER_LOOK).await).await?;
         for event in waiting {
-            crate::notices::tell(tools, reminder(kind, event)).await;
+            if kind == LAST_CALL {
+                call_last(tools, event).await?;
+            } else {
+                crate::notices::tell(tools, reminder(kind, event)).await;
+            }
         }
+    }
+    Ok(())
+}
+
+/// Records the last call and tells the owner, in one transaction: the time to draw runs from what the owner can read.
+async fn call_last(tools: &Tools, event: UndrawnEvent) -> Result<()> {
+    let (id, owner, notice) = (EventId(event.id), UserId(event.owner_id), reminder(LAST_CALL, event));
+    let told = tools
+        .store
+        .tx(async move |c| Ok(if record_last_call(c, id).await? { Some(insert(c, notice).await?) } else { None }));
+    if let Some(told) = told.await? {
+        crate::notices::publish(tools, owner, &told);
     }
     Ok(())
 }

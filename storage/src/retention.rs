@@ -23,20 +23,26 @@ pub const LAST_CALL: &str = "draw-last-call";
 /// Hours from when nobody can draw a forgone event until what it holds is destroyed: a draw that was begun has ended by then.
 const PURGE_GRACE_HOURS: i32 = 1;
 
-/// Closed events whose owners let so much time pass since the last call, in days and hours: the notice is the deadline.
+/// Closed events whose owners let so much time pass since the last call, in days and hours.
 macro_rules! forgone {
     () => {
-        "e.status = 'closed' and exists (select 1 from events.notices n
-                                          where n.owner_id = e.owner_id and n.kind = ? and n.data ->> 'eventId' = e.id::text
-                                            and n.created_at < now() - make_interval(days => ?, hours => ?))"
+        "e.status = 'closed' and e.last_call_at < now() - make_interval(days => ?, hours => ?)"
     };
+}
+
+/// Records that an owner was told for the last time to draw an event. Returns false when that was recorded before.
+pub async fn record_last_call(c: &mut Conn, event: EventId) -> Result<bool> {
+    let recorded = sql("update events.events set last_call_at = now() where id = ? and last_call_at is null")
+        .bind::<t::Uuid, _>(event.0)
+        .run(c)
+        .await?;
+    Ok(recorded == 1)
 }
 
 /// Did an event wait for its draw too long? Nobody can draw it any more.
 pub async fn is_forgone(c: &mut Conn, event: EventId) -> Result<bool> {
     let found: Option<Id> = sql(concat!("select e.id from events.events e where e.id = ? and ", forgone!()))
         .bind::<t::Uuid, _>(event.0)
-        .bind::<t::Text, _>(LAST_CALL)
         .bind::<t::Integer, _>(LAST_CALL_DAYS)
         .bind::<t::Integer, _>(0)
         .first(c)
@@ -64,7 +70,6 @@ pub async fn due(c: &mut Conn, scope: Scope, limit: i64) -> Result<Vec<EventId>>
     .await?;
     if scope == Scope::All {
         let forgone = sql(concat!("select e.id from events.events e where ", forgone!(), " order by e.id limit ?"))
-            .bind::<t::Text, _>(LAST_CALL)
             .bind::<t::Integer, _>(LAST_CALL_DAYS)
             .bind::<t::Integer, _>(PURGE_GRACE_HOURS)
             .bind::<t::BigInt, _>(limit);

@@ -10,7 +10,11 @@ use storage::retention::LAST_CALL;
 
 /// As if everything so far had happened so many days earlier.
 async fn days_pass(own: &Server, days: u32) {
-    for table in ["events.facts set at = at", "events.notices set created_at = created_at"] {
+    for table in [
+        "events.facts set at = at",
+        "events.notices set created_at = created_at",
+        "events.events set last_call_at = last_call_at",
+    ] {
         assert!(holds(own, format!("update {table} - interval '{days} days'")).await);
     }
 }

@@ -1,0 +1,1 @@
+alter table events.events drop column last_call_at;
