@@ -370,17 +370,21 @@ impl Running {
     /// Drains: not ready, sockets told to go, no more connections once who sends them could have seen it, requests finished,
     /// actors drained, database closed.
     pub async fn stop(self) {
-        self.app.draining.cancel();
-        tokio::time::sleep(Duration::from_secs(self.app.settings.drain_seconds)).await;
-        self.stop.cancel();
-        let _ = tokio::time::timeout(STOP / 2, futures_util::future::join_all(self.servers)).await;
-        self.app.tracker.close();
-        let _ = tokio::time::timeout(Duration::from_secs(5), self.app.tracker.wait()).await;
-        self.system.stop(STOP / 2).await;
-        if let Some(simulator) = &self.app.simulator {
+        let Self { app, system, stop, servers, .. } = self;
+        app.draining.cancel();
+        tokio::time::sleep(Duration::from_secs(app.settings.drain_seconds)).await;
+        stop.cancel();
+        let _ = tokio::time::timeout(STOP / 2, futures_util::future::join_all(servers)).await;
+        app.tracker.close();
+        let _ = tokio::time::timeout(Duration::from_secs(5), app.tracker.wait()).await;
+        system.stop(STOP / 2).await;
+        if let Some(simulator) = &app.simulator {
             simulator.stop();
         }
-        self.app.store().clone().close().await;
+        let store = app.store().clone();
+        // The embedded database ends with its last connection, which lives as long as anything that may use the store.
+        drop(app);
+        store.close().await;
     }
 }
 

@@ -1,6 +1,6 @@
 //! Checks of a start: folder, keys, database, revoked logins. Each refusal is one line.
 
-use crate::support::{at, owner_at, phone, run, settings, within};
+use crate::support::{at, owner_at, phone, run, settings, start, within};
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 use serde_json::json;
 use std::path::Path;
@@ -309,5 +309,17 @@ fn a_long_data_folder_works() {
         let running = started(&settings).await;
         owner_at(&base(&running)).await.get("/api/users/me").await.is(200);
         running.stop().await;
+    });
+}
+
+/// A server with nothing to do ends within a second of what it waits for load balancers.
+#[test]
+fn a_stop_waits_for_nothing() {
+    run(async {
+        let own = start(|settings| settings.drain_seconds = 0).await;
+        own.running.handles().store().epoch().await.unwrap();
+        let begun = std::time::Instant::now();
+        own.running.stop().await;
+        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     });
 }
