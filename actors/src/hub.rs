@@ -147,7 +147,7 @@ impl Subscription {
         self.cell.pull(after, most, out)
     }
 
-    /// Is everything of this log after `from` up to `to` kept? AfterPull pulling from `from` brings exactly what was missed.
+    /// Returns true if everything of this log after `from` up to `to` is kept: pulling from `from` then brings exactly what was missed.
     #[must_use]
     pub fn covers(&self, from: i64, to: i64) -> bool {
         self.cell.covers(from, to)

@@ -85,7 +85,7 @@ enum Run {
     },
     /// Sockets: what a delivery costs, what an idle one holds, how fresh figures are, and what deaf readers do (W4 to W6).
     Hub {
-        /// Run is measured.
+        /// What is measured.
         #[arg(long, value_delimiter = ',', value_enum, default_values = ["fan-out", "freshness", "deaf", "memory"])]
         parts: Vec<hub::Part>,
         /// Sockets of the fan-outs.
@@ -103,7 +103,7 @@ enum Run {
     },
     /// Ours and the built-in references in turns: the ratios of W1, W2, W3, W7 and W9.
     Compare {
-        /// Run is compared.
+        /// What is compared.
         #[arg(long, value_delimiter = ',', value_enum, default_values = ["w1", "w2", "w3", "w7", "w9"])]
         goals: Vec<compare::Goal>,
         /// Rounds, in turns.

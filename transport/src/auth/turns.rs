@@ -1,4 +1,4 @@
-//! LaneQueue for password work: three classes and a bound in time. A pure queue, and a thin shell that wakes the callers.
+//! A queue for password work, with three classes and a bound in time: a pure core, and a thin shell that wakes the callers.
 
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{HashMap, VecDeque};

@@ -55,7 +55,7 @@ const MAX_BURST_NANOS: u64 = 50_000_000;
 /// Nobody waits longer for a turn, in nanoseconds.
 const MAX_WAIT_NANOS: u64 = 1_000_000_000;
 
-/// RefusalPacer to be refused (the generic cell rate algorithm).
+/// Spreads refusals over time (the generic cell rate algorithm).
 struct RefusalPacer {
     begun: Instant,
     /// Nanoseconds from one to the next.
