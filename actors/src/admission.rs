@@ -72,7 +72,7 @@ impl Admission {
     /// A place, or none at once.
     #[must_use]
     pub fn enter(&self) -> Option<AdmissionPermit> {
-        // Whoever stepped over the limit steps back as the place is dropped.
+        // A permit over the limit is given back as it is dropped.
         let place = AdmissionPermit(self.0.clone());
         let before = self.0.taken.fetch_add(1, Ordering::AcqRel);
         (before < self.0.places.load(Ordering::Acquire)).then_some(place)
@@ -93,7 +93,7 @@ fn places_after(places: usize, taken: usize, waited: Duration) -> usize {
         return places + step;
     }
     if taken < places / 2 {
-        // So few do not wait for each other: a commit was slow.
+        // A few entries do not wait for each other: a commit was slow.
         return places;
     }
     let wanted = taken as f64 * MAX_ENTRY_WAIT.as_secs_f64() / waited.as_secs_f64();

@@ -66,7 +66,7 @@ pub struct BreakerView {
     pub state: &'static str,
     /// Calls in the window.
     pub calls: usize,
-    /// Of these, failed.
+    /// Failed calls among these.
     pub failures: usize,
     /// How often it tripped.
     pub trips: u64,

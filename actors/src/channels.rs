@@ -113,7 +113,7 @@ impl Actor for ChannelActor {
             Msg::Publish(task, reply) => s.waiting.push_back((*task, reply)),
             Msg::Ended => {}
         }
-        // Who asked has gone: the row stays, and the reconciler finds it.
+        // The job that asked has gone: the row stays, and the reconciler finds it.
         s.waiting.retain(|(_, reply)| !reply.is_closed());
         while !s.waiting.is_empty() {
             let Ok(place) = s.args.bulkhead.clone().try_acquire_owned() else { break };

@@ -103,7 +103,7 @@ impl VisitEvidence {
     }
 }
 
-/// Who waits for an entry, and its place among those in flight.
+/// The caller that waits for an entry, and the entry's place among those in flight.
 pub(crate) struct Ticket {
     pub(crate) reply: oneshot::Sender<Result<Entered, EnterError>>,
     /// The receipt that goes with the row's id.

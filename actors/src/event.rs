@@ -84,7 +84,7 @@ pub struct Approval {
 /// What a draw is asked with.
 #[derive(Clone, Debug)]
 pub struct DrawRequest {
-    /// Who asks.
+    /// The owner who asks.
     pub owner: UserId,
     /// How many alternates, 0 to 100.
     pub alternates: u32,

@@ -27,7 +27,7 @@ pub(crate) struct Trees {
 }
 
 impl Trees {
-    /// Of an event that is closed; read and computed by the first who asks.
+    /// Returns the tree of a closed event; the first caller reads and computes it.
     pub(crate) async fn of(&self, store: &Store, event: EventId) -> Result<Arc<Entries>> {
         let cell = self.kept.lock().entry(event).or_default().clone();
         let made = cell

@@ -63,11 +63,11 @@ impl Vitals {
 pub struct Totals {
     /// Requests answered.
     pub requests: u64,
-    /// Of these with 5xx.
+    /// Requests among these with 5xx.
     pub failures: u64,
-    /// Of these later than half a second.
+    /// Requests among these that took more than half a second.
     pub over_500_ms: u64,
-    /// Of these later than a second.
+    /// Requests among these that took more than a second.
     pub over_1000_ms: u64,
     /// Found in the cache.
     pub cache_hits: u64,

@@ -32,7 +32,7 @@ struct Cli {
     what: Run,
 }
 
-/// Of the sources that this was built from.
+/// The results beside the sources that this was built from.
 const RESULTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/RESULTS.md");
 
 #[derive(Subcommand)]

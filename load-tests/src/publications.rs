@@ -68,7 +68,7 @@ fn settings(simulator: &Simulator) -> Vec<(String, String)> {
     env
 }
 
-/// Of the calls that publish, a share is done and never answered: mostly a cut connection, now and then silence.
+/// Makes a share of the calls that publish go unanswered after they were done: mostly a cut connection, now and then silence.
 async fn lose_answers(simulator: &Simulator, lost: f64) -> Result<(), Failure> {
     let rules: Vec<Value> = PUBLISHING
         .iter()

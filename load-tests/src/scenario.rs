@@ -52,7 +52,7 @@ pub struct Options {
     /// Connections, or in process those who ask at once.
     #[arg(long)]
     pub connections: Option<usize>,
-    /// So many a second, whatever comes back (an open loop).
+    /// This many a second, whatever comes back (an open loop).
     #[arg(long, value_parser = rate)]
     pub rate: Option<f64>,
     /// Open loops: each connection in its turn, instead of the one that was free last.

@@ -455,7 +455,7 @@ pub async fn gate(c: &mut Conn, event: EventId) -> Result<Option<GateReading>> {
     Ok(Some(GateReading { gate, begun, over }))
 }
 
-/// Of these numbers, the ones that are erased.
+/// Returns the numbers among these whose entries are erased.
 pub async fn erased_of(c: &mut Conn, event: EventId, numbers: Vec<i64>) -> Result<Vec<i64>> {
     let rows: Vec<crate::sql::Number> = sql("select entry_no as n from participation.entries
                                               where event_id = ? and entry_no = any (?) and erased_at is not null order by 1")

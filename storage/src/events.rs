@@ -387,7 +387,7 @@ pub struct FactRow {
     /// Its details.
     #[diesel(sql_type = t::Jsonb)]
     pub data: Value,
-    /// Who.
+    /// The person or part of the system that made it, as `owner:ID` or `system`.
     #[diesel(sql_type = t::Text)]
     pub who: String,
     /// When.

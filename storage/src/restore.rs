@@ -51,7 +51,7 @@ pub async fn moved(c: &mut Conn) -> Result<()> {
     Ok(())
 }
 
-/// Who else is connected to the database of a server, as process and name: nobody must be.
+/// Returns the other connections to the database of a server, as process and name: there must be none.
 ///
 /// # Errors
 /// It cannot be reached.

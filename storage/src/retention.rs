@@ -11,10 +11,10 @@ use domain::retention::{ALL_DAYS, LAST_CALL_DAYS, LOSERS_DAYS};
 /// Whose data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// Of those who hold neither a prize nor a place among the alternates: name and phone. The keyed index stays, which tells
+    /// Name and phone of customers without a prize or a place among the alternates. The keyed index stays, which tells
     /// who returns.
     Losers,
-    /// Of everybody, the index too.
+    /// Everything personal of every customer, the index too.
     All,
 }
 
@@ -89,7 +89,7 @@ pub async fn blank(c: &mut Conn, scope: Scope, event: EventId, store: StoreId, f
                 and not exists (select 1 from participation.draws d join participation.winners w on w.draw_id = d.id
                                  where d.event_id = e.event_id and w.entry_no = e.entry_no and w.forfeited_at is null)",
         )),
-        // Who returned is remembered as a yes or no: without the index nobody could tell.
+        // That a customer returned is kept as a yes or no: without the index it could not be found again.
         Scope::All => numbered(
             sql(concat!(
                 "update participation.entries x

@@ -107,7 +107,7 @@ pub(crate) async fn others(c: &mut Conn, event: EventId, store: StoreId) -> Resu
     Ok(others.into_iter().map(|o| o.id).collect())
 }
 
-/// Of the entries numbered `from` to `to`, those whose phone is known from another unpurged event of the shop, of its
+/// Counts the entries numbered `from` to `to` whose phone is known from another unpurged event of the shop, of its
 /// newest 50; of a purged event, those that were when it was purged. `None`: nobody can be.
 pub async fn returning(c: &mut Conn, event: EventId, store: StoreId, from: i64, to: i64) -> Result<Option<i64>> {
     let others = others(c, event, store).await?;

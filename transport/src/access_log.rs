@@ -180,7 +180,7 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.log.end();
-        // Who reads the log may have stopped.
+        // The reader of the log may have stopped.
         let _ = self.ended.recv_timeout(FLUSH_TIMEOUT);
     }
 }

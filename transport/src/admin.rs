@@ -68,7 +68,7 @@ pub(crate) fn router(app: App) -> Router {
         .with_state(app)
 }
 
-/// Who may come in, and who was refused lately.
+/// The callers that may come in, and those refused lately.
 #[derive(Clone)]
 struct Guard {
     app: App,

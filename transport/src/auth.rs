@@ -37,7 +37,7 @@ pub const PASSWORD_MIN_CHARS: usize = 8;
 /// A password that nobody has: it is hashed where there is nothing to compare with.
 const NOBODYS_PASSWORD: &str = "not a password anybody has";
 
-/// Who a request is from.
+/// The account and login that a request comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Session {
     /// The account.
@@ -116,7 +116,7 @@ impl Tokens {
         encode(&header, &claims, &self.encoding).expect("HMAC signs anything")
     }
 
-    /// Who an access token is from; `None` for anything but a good one.
+    /// Returns the account and login of an access token; `None` for anything but a good one.
     #[must_use]
     pub fn check(&self, token: &str) -> Option<Session> {
         self.check_at(token, storage::clock::now())

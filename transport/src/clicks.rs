@@ -112,14 +112,14 @@ pub(crate) fn source_of(named: Option<&str>, event: &Event) -> Source {
     source.filter(|s| s.channel().is_none_or(|c| event.channels.contains(&c))).unwrap_or(Source::Direct)
 }
 
-/// Who clicks: an address, and a keyed hash of what its browser calls itself.
+/// A visitor: an address, and a keyed hash of what its browser calls itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Visitor {
     address: AddressTag,
     agent: u64,
 }
 
-/// Who clicked on what: address, browser (`None`: any of them), event and source.
+/// Key of a count of clicks: address, browser (`None`: any of them), event and source.
 type ClickKey = (AddressTag, Option<u64>, EventId, Source);
 
 /// Clicks of the last moments: how many, and since when.

@@ -12,7 +12,7 @@ const MAX_DESCRIPTORS: u64 = 1_048_576;
 const MODEST_DESCRIPTORS: u64 = 10_240;
 /// Connections of the public port at most, unless the settings say a number. More only take memory.
 const MAX_CONNECTIONS: usize = 65_536;
-/// Of the connections, the part that sockets leave to requests (one in so many): pages load while all sockets are taken.
+/// One connection in eight is left to requests by sockets: pages load while all sockets are taken.
 const REQUESTS_PART: usize = 8;
 
 /// Connections and sockets that fit.

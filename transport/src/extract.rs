@@ -312,7 +312,7 @@ impl FromRequestParts<App> for IfMatch {
         if text == "*" {
             return Ok(Self(None));
         }
-        // Of several tags the newest is the one that can still be true; a tag we never gave matches nothing.
+        // Among several tags the newest is the one that can still be true; a tag that we never gave matches nothing.
         let tags = text.split(',').map(|t| t.trim().trim_start_matches("W/").trim_matches('"'));
         let version = tags.filter_map(|t| t.parse().ok()).max();
         version.map(|v| Self(Some(v))).ok_or_else(|| Problem::new(StatusCode::PRECONDITION_FAILED, "stale"))

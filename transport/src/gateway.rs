@@ -170,7 +170,7 @@ fn say_standing(standing: &RateStatus, headers: &mut HeaderMap) {
     }
 }
 
-/// Who a request is from, by its bearer token.
+/// Returns the account and login of a request, by its bearer token.
 pub(crate) fn authenticate(app: &App, headers: &HeaderMap) -> Option<Session> {
     session_of(app, headers.get(header::AUTHORIZATION)?)
 }

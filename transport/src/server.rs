@@ -42,11 +42,11 @@ pub(crate) const ADMIN_CONNECTIONS: usize = 64;
 const DRAIN: Duration = Duration::from_secs(10);
 /// Kernel buffer of a connection: 128 KiB in practice, 2.5 MB/s to somebody 50 ms away.
 const SEND_BUFFER: u32 = 64 * 1024;
-/// Of that, what may wait to be sent before a write has to wait.
+/// Bytes of that which may wait to be sent before a write has to wait.
 const NOT_SENT: u32 = 16 * 1024;
 /// A connection whose bytes nobody acknowledges for this long is gone.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(20);
-/// Of a body that nobody reads to its end, so much is read, for so long: a client that is still sending hears the answer, and
+/// 8 MiB of a body that no handler reads to its end are read all the same: a client that is still sending hears the answer, and
 /// its connection can be used again.
 const UNWANTED: usize = 8 * 1024 * 1024;
 /// In a storm less: any entry is shorter, and soon here.
@@ -106,7 +106,7 @@ fn tune(socket: &TcpSocket) -> std::io::Result<()> {
 /// from its connection.
 pub type Early = Arc<dyn Fn(&Request<Incoming>) -> Option<(Response<Full<Bytes>>, Duration)> + Send + Sync>;
 
-/// Who answers requests: first who may do so early, then the routes.
+/// What answers requests: first the early refusal, then the routes.
 #[derive(Clone)]
 pub struct Service {
     /// First.

@@ -26,7 +26,7 @@ pub(crate) struct TaxBudget {
 }
 
 impl TaxBudget {
-    /// So many calls of an address in an hour that do not verify.
+    /// Allows an address this many calls an hour that do not verify.
     pub(crate) fn new(per_address: usize) -> Self {
         Self { numbers: Tally::new(MAX_NUMBER_CALLS, WINDOW), addresses: Tally::new(per_address, WINDOW) }
     }

@@ -37,7 +37,7 @@ pub struct Post {
     pub link: String,
     /// Public address of a JPEG, where there is one.
     pub image_url: Option<String>,
-    /// That JPEG itself, for channels that take no address.
+    /// The JPEG itself, for channels that take no address.
     pub picture: Option<Bytes>,
     /// The shop.
     pub shop: String,

@@ -50,15 +50,15 @@ pub struct Tally {
     pub version: i64,
     /// Numbers given out.
     pub last_no: i64,
-    /// Of these, erased before the close.
+    /// Entries among these that were erased before the close.
     pub void: i64,
     /// Entries that count, per [`Source::index`].
     pub by_source: [i64; 8],
     /// Numbers given out per hour, void ones included.
     pub by_hour: BTreeMap<Instant, i64>,
-    /// Of these, erased before the close.
+    /// Entries among these that were erased before the close.
     pub void_by_hour: BTreeMap<Instant, i64>,
-    /// Of these, phones known from another event of the shop.
+    /// Entries among these whose phone is known from another event of the shop.
     pub returning: i64,
     /// When the newest row was written.
     pub at: Option<Instant>,
@@ -130,7 +130,7 @@ pub struct Dashboard {
     pub channels: Vec<ChannelRow>,
     /// Entries per hour, Korean time.
     pub hourly: Vec<HourRow>,
-    /// Who takes part.
+    /// The people who take part.
     pub profile: Profile,
     /// The inputs of the ROI.
     pub roi: Roi,
@@ -182,7 +182,7 @@ pub struct HourRow {
     pub entries: i64,
 }
 
-/// Who takes part.
+/// The people who take part.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Profile {

@@ -29,7 +29,7 @@ pub struct Consents {
 /// An entry that passed its own rules; whether the event takes it is the journal's to say.
 #[derive(Clone, Debug)]
 pub struct EntryForm {
-    /// Who.
+    /// The customer's name.
     pub name: PersonName,
     /// The number it counts under, once per event.
     pub phone: Phone,

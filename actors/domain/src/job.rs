@@ -106,7 +106,7 @@ pub struct Job {
     pub kind: JobKind,
     /// Where it is.
     pub status: JobStatus,
-    /// Who waits for it.
+    /// The account that waits for it.
     pub owner: Option<UserId>,
     /// For which event.
     pub event: Option<EventId>,
@@ -143,7 +143,7 @@ pub struct NewJob {
     pub kind: JobKind,
     /// At most one active job per key.
     pub key: String,
-    /// Who waits for it.
+    /// The account that waits for it.
     pub owner: Option<UserId>,
     /// For which event.
     pub event: Option<EventId>,

@@ -182,7 +182,7 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(300))]
-        /// Whoever tries in whatever order: within any minute no more than so many wrong codes are judged.
+        /// For tries in any order: within any minute no more than the limit of wrong codes is judged.
         #[test]
         fn no_minute_has_more_tries_than_its_limits(
             tries in prop::collection::vec((0u32..40, 0u32..4, 0i64..3_000, prop::bool::weighted(0.05)), 0..300),

@@ -329,7 +329,7 @@ mod tests {
     proptest! {
         // A million steps: 2,500 histories of 400 on average.
         #![proptest_config(ProptestConfig::with_cases(2_500))]
-        /// Whatever happens, in whatever order: never two probes at once, and after a quiet while a probe is let
+        /// For events in any order: never two probes at once, and after a quiet while a probe is let
         /// through and a success closes it. No wedge, ever.
         #[test]
         fn never_wedges(steps in prop::collection::vec((0u8..6, 0u64..20, 0f64..1.0), 1..800)) {

@@ -62,7 +62,7 @@ impl State {
             }
             let now = crate::clock::now();
             let mut facts = match decide(event, command.clone(), now) {
-                // Whoever asks read the row: this actor may believe something older.
+                // The caller has read the row: this actor may believe something older.
                 Err(_) if who == Who::System && tried == 0 => {
                     self.reload(myself).await?;
                     continue;
@@ -73,7 +73,7 @@ impl State {
                 return Ok(event.clone());
             }
             if matches!(command, Command::Open | Command::Resume) && self.is_rejected().await? {
-                // Whoever does not run it by hand has it begin paused: its time came all the same.
+                // The scheduled start of a rejected shop's event opens it paused instead of failing.
                 match command {
                     Command::Open => facts.push(Fact::Paused { reason: Some(REJECTED.into()) }),
                     _ => return Err(EventError::StoreRejected),

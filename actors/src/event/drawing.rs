@@ -147,7 +147,7 @@ impl State {
         let drawn = picked.drawn;
         let extra: InTransaction = Box::new(move |c| {
             Box::pin(async move {
-                // Whoever erases from here on waits, and then finds the draw.
+                // An erasure from here on waits, and then finds the draw.
                 storage::events::lock(c, event.id).await?;
                 storage::draws::insert(c, event.id, &draw, &drawn, who.to_string()).await?;
                 let mut facts = Vec::new();

@@ -1,4 +1,4 @@
-//! Who returns: phones looked up among the shop's other events, in steps behind the entries.
+//! Counts customers who return: looks phones up among the shop's other events, in steps behind the entries.
 
 use super::dashboard::Change;
 use super::{EventError, Msg, State, UPDATE_INTERVAL};

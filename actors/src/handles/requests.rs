@@ -34,7 +34,7 @@ pub struct RecommendationRequest {
     pub store: Option<StoreId>,
     /// For which event.
     pub event: Option<EventId>,
-    /// Who asks.
+    /// The owner who asks.
     pub owner: UserId,
 }
 

@@ -21,7 +21,7 @@ pub(super) struct Cell {
     unread: Mutex<Unread>,
 }
 
-/// Of a log: since when nobody reads it, and whether it stands in the queue of those to be forgotten.
+/// When the last reader of a log left, and whether the log is queued to be forgotten.
 #[derive(Default)]
 struct Unread {
     since: Option<Instant>,
@@ -160,7 +160,7 @@ impl Cell {
         to >= from && ring.iter().map(|f| f.offset).filter(|o| *o > from && *o <= to).eq(from + 1..=to)
     }
 
-    /// Of a log: is everything after `from` kept so far, and are only the newest up to `to` still to come?
+    /// Returns true if a log keeps everything after `from` so far and only the newest up to `to` are still to come.
     pub(super) fn awaits(&self, from: i64, to: i64) -> bool {
         let History::Log(ring) = &*self.kept.lock() else { return false };
         let newest = ring.back().map_or(from, |f| f.offset.max(from));

@@ -1,4 +1,4 @@
-//! Who reads: one word of what is due and one waker, whatever the number of topics.
+//! A reader: one word of what is due and one waker, whatever the number of topics.
 
 use futures_util::task::AtomicWaker;
 use std::sync::Arc;

@@ -24,13 +24,13 @@ const ANSWERS_PER_GROUP: usize = 32;
 /// In a storm who is answered makes place for somebody else, and both are work: so long until the next few, while refusals go
 /// out.
 const GROUP_INTERVAL: Duration = Duration::from_millis(1);
-/// Of the time that a batch takes the answers are spread over so much, so that they are no storm of their own: they end
+/// Share of a batch's time over which its answers are spread, so that they are no storm of their own: they end
 /// before the next ones begin, and an entry waits a fifth longer than it does then anyway.
 const SPREAD_SHARE: f64 = 0.75;
 /// Between two tries.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
-/// Whatever happens to a flush, the journal goes on.
+/// Tells the journal that a flush ended, however it ended.
 pub(super) struct FlushGuard {
     journal: ActorRef<Msg>,
     lane: Lane,
@@ -57,7 +57,7 @@ struct BatchOutcome {
     answers: Vec<Answer>,
 }
 
-/// Who is answered, the row's id, and what.
+/// The customer to be answered, the row's id, and the answer.
 type Answer = (Ticket, Uuid, Result<Verdict, EnterError>);
 
 /// Stores a batch and answers everyone in it, but those whose head is held: these go back.
@@ -82,7 +82,7 @@ fn store(deps: &Arc<Deps>, lane: Lane, batch: Vec<Pending>) -> BoxFuture<'_, Bat
         if lost {
             tickets.iter_mut().for_each(|t| t.maybe_stored = true);
         }
-        // Who waits in the side lane waits for somebody's lock, not for storage.
+        // An entry in the side lane waits for another transaction's lock, not for storage.
         if let (Lane::Main, Some(oldest)) = (lane, tickets.first()) {
             deps.listener.batch_taken(oldest.since.elapsed());
         }

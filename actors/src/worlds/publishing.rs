@@ -14,7 +14,7 @@ const DEADLINE: Millis = 10_000;
 /// How often the dispatcher looks for due jobs.
 const POLL: Millis = 1_000;
 
-/// Who acts: a run of the job by a node in one of its lives.
+/// A run of the job by a node in one of its lives.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run {
     node: usize,
@@ -133,7 +133,7 @@ impl World {
         }
     }
 
-    /// So many channels of a run have ended; with the last one the job has.
+    /// Counts ended channels of a run; with the last one the job ends.
     fn settle(&mut self, run: Run, ended: usize) {
         let Some(open) = self.upstream.open.get_mut(&run.epoch) else { return };
         *open = open.saturating_sub(ended);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 const ENTRIES: u64 = 20_000;
 /// Misses that are timed.
 const MISSES: usize = 200;
-/// Who want the same at once.
+/// Requests for the same page at once.
 const AT_ONCE: usize = 1_000;
 
 /// Compares.

@@ -13,7 +13,7 @@ use std::time::Duration;
 /// Events of W2.
 const MANY: usize = 1_000;
 
-/// Who is measured.
+/// The side that is measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Side {
     Ours,

@@ -117,7 +117,7 @@ impl Connection {
                 return Err("closed within a body".into());
             }
         }
-        // Whatever the clocks did meanwhile: it did not arrive before it was asked for.
+        // The clocks may have moved meanwhile: an answer does not arrive before its request.
         self.lay = self.lay.min(sent.elapsed());
         Ok(Response { status, body: head..head + length })
     }

@@ -1,4 +1,4 @@
-//! Who does it: the handles of actors in this process, or a connection to a server.
+//! What drives the load: the handles of actors in this process, or a connection to a server.
 
 use super::{Connection, Op, Outcome, Route};
 use actors::{EnterError, Handles};

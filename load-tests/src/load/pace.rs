@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 /// What was due is still sent this long after the end.
 const LATE: Duration = Duration::from_secs(10);
-/// Who measures in an open loop does not wake up for every request that is due and every answer, which would take the
+/// The measuring side of an open loop does not wake up for every request that is due and every answer, which would take the
 /// processor from the server as often, but for those of so long. For what is due it is in all latencies.
 const TOGETHER: Duration = Duration::from_millis(1);
 /// A connection that was free for so long is used next: a server closes idle ones.
@@ -25,15 +25,15 @@ const HANGS: Duration = Duration::from_secs(120);
 pub enum Pace {
     /// Everybody does the next thing when the last one is answered.
     Closed,
-    /// So many a second, over as many connections as are needed at once: the one that was free last is used first, as a
+    /// This many a second, over as many connections as are needed at once: the one that was free last is used first, as a
     /// proxy does that keeps connections; but one that was idle for long, before it is closed.
     Open(f64),
-    /// So many a second, each connection in its turn, as of phones that each have their own.
+    /// This many a second, each connection in its turn, as of phones that each have their own.
     InTurn(f64),
 }
 
 impl Pace {
-    /// Of an open loop: how many a second.
+    /// Returns how many a second an open loop sends.
     fn rate(self) -> Option<f64> {
         match self {
             Self::Closed => None,
@@ -46,10 +46,10 @@ impl Pace {
 struct Plan<F> {
     next: F,
     sent: AtomicU64,
-    /// Of an open loop: how many became due, and turns for those who send them.
+    /// How many requests of an open loop became due, and permits for those who send them.
     due: AtomicU64,
     turns: Semaphore,
-    /// Who measures runs before the server.
+    /// The measuring threads run before the server.
     first: bool,
     pace: Pace,
     lasts: Duration,
@@ -168,7 +168,7 @@ where
 {
     let mut free: VecDeque<_> = (0..share).map(|_| target.driver()).collect();
     if plan.pace.rate().is_some() {
-        // Who enters has the page open, and comes over the connection that brought it.
+        // A customer who enters has the page open, and uses the connection that brought it.
         for driver in &mut free {
             driver.open().await;
         }

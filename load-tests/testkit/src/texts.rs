@@ -72,7 +72,7 @@ pub fn any_text() -> impl Strategy<Value = String> {
     })
 }
 
-/// So many of them, the same in every run.
+/// Returns this many of them, the same in every run.
 ///
 /// # Panics
 /// Never: no text is filtered out.

@@ -186,7 +186,7 @@ mod tests {
         std::fs::remove_dir_all(folder).unwrap();
     }
 
-    /// Whatever cannot be read or written is named.
+    /// A file that cannot be read or written is named.
     #[test]
     fn an_error_names_the_file() {
         let folder =

@@ -1,4 +1,4 @@
-//! Who was refused at the admin port lately: the first refusal of an address is told, its next ones are only counted.
+//! Refusals at the admin port: the first one of an address is told, its next ones are only counted.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;

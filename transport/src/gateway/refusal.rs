@@ -50,7 +50,7 @@ impl RefusalTemplate {
 
 /// Refusals a second and processor: at some 20 µs each, half of it. The rest is for those who got in.
 const REFUSALS_PER_SECOND_AND_CORE: u64 = 25_000;
-/// So many nanoseconds of turns may be taken at once.
+/// 50,000,000 ns of turns that were not used lately may be used at once.
 const MAX_BURST_NANOS: u64 = 50_000_000;
 /// Nobody waits longer for a turn, in nanoseconds.
 const MAX_WAIT_NANOS: u64 = 1_000_000_000;

@@ -325,7 +325,7 @@ pub(crate) struct Job {
     attempts: i32,
     created_at: DateTime<Utc>,
     ended_at: Option<DateTime<Utc>>,
-    /// Of its kind.
+    /// The value of this kind.
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -91,7 +91,7 @@ pub(crate) async fn public(State(app): State<App>, Id(slug): Id<String>, headers
     Ok(app.published.of(&app, &event).await?.proof.answer(&headers).await)
 }
 
-/// Who holds the prizes now, for pages: small where the proof is long.
+/// Returns the present holders of the prizes, for pages: small where the proof is long.
 pub(crate) async fn winners(State(app): State<App>, Id(slug): Id<String>, headers: HeaderMap) -> ApiResult {
     let event = by_slug(&app, &slug).await?;
     Ok(app.published.of(&app, &event).await?.winners.answer(&headers).await)
@@ -159,7 +159,7 @@ async fn drawn(app: &App, draw: &Draw) -> ApiResult<Vec<Winner>> {
     Ok(app.store().run(async move |c| storage::draws::winners(c, id).await).await?)
 }
 
-/// Who holds the prizes now, by rank.
+/// The present holders of the prizes, by rank.
 fn held(drawn: &[Winner]) -> Vec<&Winner> {
     let mut winners: Vec<&Winner> = drawn.iter().filter(|w| w.rank.is_some()).collect();
     winners.sort_by_key(|w| w.rank);

@@ -24,7 +24,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 pub(crate) struct DrawBodies {
     /// The proof: what `madang draw verify` recomputes.
     pub(crate) proof: Arc<FinishedBody>,
-    /// Who holds the prizes, with masked phones.
+    /// The holders of the prizes, with masked phones.
     pub(crate) winners: Arc<FinishedBody>,
     /// The owner's list of draws.
     pub(crate) list: Arc<FinishedBody>,

@@ -17,7 +17,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Seconds from the first byte of a request's headers to their last. A client that sends slower holds a descriptor for nothing.
 const HEADERS_LIMIT: Duration = Duration::from_secs(5);
-/// Of all connections, the part that one look for idle ones finds (one in so many): a flood is not to look at all of them for
+/// One connection in 32 is found by a look for idle ones: a flood is not to look at all of them for
 /// each connection.
 const CANDIDATES_PART: usize = 32;
 

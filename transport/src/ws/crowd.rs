@@ -1,4 +1,4 @@
-//! Who has a socket. Owners with a ticket have a share of their own; where there is no room, a stranger that watches nothing
+//! The sockets of the server. Owners with a ticket have a share of their own; where there is no room, a stranger that watches nothing
 //! leaves first, the longest there before all others. A socket that said nothing yet may be an owner's: strangers do not take
 //! its place in their share.
 
@@ -7,7 +7,7 @@ use actors::hub::Reader;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Of all sockets, the part that is only for owners with a ticket (one in so many).
+/// One socket in four is for owners with a ticket only.
 const TICKETS_PART: usize = 4;
 
 /// What is known of a socket.

@@ -186,7 +186,7 @@ async fn catch_up(reader: &Reader, subscription: &Subscription, from: i64, to: i
             Err(_) => break,
         }
     }
-    // Whatever became due meanwhile is still to be done.
+    // What became due meanwhile is still to be done.
     reader.rouse(others);
 }
 
@@ -201,7 +201,7 @@ fn end_of(over: WireEnd) -> End {
 struct Live {
     subscription: Subscription,
     offset: i64,
-    /// Of a log: since when it waits for an update that others overtook.
+    /// Since when the reader of a log waits for an update that others overtook.
     overtaken: Option<Instant>,
 }
 
@@ -342,7 +342,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket<S> {
         }
     }
 
-    /// Who watches something is not made to leave for others.
+    /// A socket that watches something is not made to leave for others.
     fn tell_watching(&mut self) {
         self.place.watch(self.topics.iter().any(Option::is_some));
     }

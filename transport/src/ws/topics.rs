@@ -1,4 +1,4 @@
-//! Who may subscribe to what, and what a topic shows at the moment.
+//! Rights to topics, and what a topic shows at the moment.
 
 use crate::error::Problem;
 use crate::http::distribution;

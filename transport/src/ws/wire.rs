@@ -32,7 +32,7 @@ pub(super) struct Wire<S> {
     decoder: Decoder,
     input: BytesMut,
     out: Vec<Bytes>,
-    /// Of the first piece in `out`, what is written.
+    /// Bytes of the first piece in `out` that are written.
     written: usize,
 }
 

@@ -156,7 +156,7 @@ fn a_frame_of_exactly_the_limit_is_taken_and_a_lost_right_closes() {
     });
 }
 
-/// Who waits for a job does not hold up a server that leaves: the answer comes at once, and says that it is not over.
+/// A request that waits for a job does not hold up a server that leaves: the answer comes at once, and says that the job is not over.
 #[test]
 fn a_server_that_drains_lets_nobody_wait() {
     run(async {

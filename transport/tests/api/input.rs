@@ -74,7 +74,7 @@ fn what_no_text_can_be() {
     });
 }
 
-/// Who sends a body that is not wanted hears so, also when it comes after the header, and keeps the connection.
+/// A client that sends an unwanted body hears so, also when it comes after the header, and keeps the connection.
 #[test]
 fn a_connection_outlives_a_refused_body() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -93,7 +93,7 @@ fn a_connection_outlives_a_refused_body() {
                 body.len()
             );
             stream.write_all(head.as_bytes()).await.unwrap();
-            // So that it usually is a packet of its own; what must hold holds for one packet too.
+            // The pause usually makes it a packet of its own; what must hold holds for one packet too.
             tokio::time::sleep(std::time::Duration::from_millis(30)).await;
             stream.write_all(body).await.unwrap();
             let mut answer = Vec::new();
@@ -104,7 +104,7 @@ fn a_connection_outlives_a_refused_body() {
             assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{request}: {answer}");
             assert!(!answer.to_lowercase().contains("connection: close"), "{answer}");
         }
-        // Of one that is too large the rest is read too; of one that never comes the answer says that this was all.
+        // The rest of a body that is too large is read too; after one that never comes the answer says that this was all.
         let head = "POST /api/users/login HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\ncontent-length: 4000000\r\n\r\n";
         stream.write_all(head.as_bytes()).await.unwrap();
         stream.write_all(&vec![b'x'; 4_000_000]).await.unwrap();
@@ -117,7 +117,7 @@ fn a_connection_outlives_a_refused_body() {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("connection: close"), "{answer}");
-        // Who asks first is not told to send what nobody wants.
+        // A client that asks first is not told to send what is not wanted.
         let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
         let head = "PUT /api/events/x/plan HTTP/1.1\r\nhost: here\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n";
         stream.write_all(head.as_bytes()).await.unwrap();

@@ -95,7 +95,7 @@ fn a_kill_loses_nothing_acknowledged_and_a_second_start_finds_its_data() {
         }
         let mut socket = api.socket().await;
         second.signal("-TERM");
-        // Whoever asks anew, as a load balancer does, is still told.
+        // A client with a new connection, as a load balancer, is still told.
         let base = second.base.clone();
         let told = tokio::spawn(async move {
             crate::support::within(Duration::from_secs(1), "not ready", || async {

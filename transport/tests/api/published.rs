@@ -71,7 +71,7 @@ fn a_published_draw_is_sent_as_finished_bytes() {
     });
 }
 
-/// Who holds the prizes follows from the file, whatever is erased, and there is no phone in it.
+/// The holders of the prizes follow from the file, whatever is erased, and there is no phone in it.
 #[test]
 fn holders_follow_from_what_was_passed_on() {
     run(async {

@@ -135,7 +135,7 @@ fn losers_are_forgotten_after_the_draw_and_everybody_in_the_end() {
     });
 }
 
-/// Whoever never draws is told twice, and then it is too late: nobody can be drawn, and everything personal goes.
+/// An owner who never draws is told twice, and then it is too late: nobody can be drawn, and everything personal goes.
 #[test]
 fn what_nobody_draws_is_not_kept_for_ever() {
     run(async {
@@ -179,7 +179,7 @@ fn what_nobody_draws_is_not_kept_for_ever() {
     });
 }
 
-/// Of a cancelled event nobody wins: all names go. Until the purge the shop knows who returns, then no more.
+/// A cancelled event has no winners: all names go. Until the purge the shop knows who returns, then no more.
 #[test]
 fn a_cancelled_event_keeps_no_names_and_a_purged_one_no_index() {
     run(async {

@@ -9,7 +9,7 @@ use chacha20::{ChaCha20, Key, Nonce};
 pub struct Picks {
     /// One per prize, at most as many as there are entries.
     pub winners: Vec<u64>,
-    /// Who moves up, in order.
+    /// Alternates, in the order in which they move up.
     pub alternates: Vec<u64>,
 }
 

@@ -43,7 +43,7 @@ pub struct ProvedWinner {
     pub prize: String,
     /// 1, 2, 3 … over all prizes.
     pub rank: u32,
-    /// Who won it in the draw.
+    /// Number of the entry that won it in the draw.
     pub entry_no: u64,
 }
 

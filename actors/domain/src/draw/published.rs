@@ -35,7 +35,7 @@ codes! {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PassedOn {
-    /// Who had it.
+    /// Number of the entry that had it.
     pub entry_no: u64,
     /// Why.
     pub why: PassedOnWhy,
@@ -43,7 +43,7 @@ pub struct PassedOn {
     pub at: Instant,
 }
 
-/// Who holds a prize now.
+/// A prize and its present holder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Holder {
@@ -51,7 +51,7 @@ pub struct Holder {
     pub prize: String,
     /// Rank of the prize, 1, 2, 3 … over all prizes.
     pub rank: u32,
-    /// Who holds it.
+    /// Number of the entry that holds it.
     pub entry_no: u64,
     /// Only files of before have it, null once it was erased.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
@@ -79,7 +79,7 @@ pub struct PublishedDraw {
     /// The key the winners were picked with, hex.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// Who holds the prizes now, by rank.
+    /// The present holders of the prizes, by rank.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub holders: Option<Vec<Holder>>,
     /// What was passed on, in order. Files of before lack it.

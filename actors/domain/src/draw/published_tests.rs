@@ -260,7 +260,7 @@ fn instants_have_microseconds() {
     assert!(check(&file).is_err());
 }
 
-/// Of files of before nothing proves the masked phones, nor who of those drawn moved up; and where fewer entered than were
+/// In older files nothing proves the masked phones, nor which of those drawn moved up; and where fewer entered than were
 /// asked for, how many alternates were asked for. Without a key, the random number and the round of a draw in which
 /// everybody wins change nothing.
 #[test]

@@ -90,7 +90,7 @@ pub enum Command {
     },
     /// Retention is over, and all personal data destroyed.
     Purge {
-        /// Of how many entries.
+        /// Number of entries.
         entries: i64,
     },
 }
@@ -207,7 +207,7 @@ fn check_period(start: Instant, end: Instant, now: Instant) -> Result<(), Reject
     Ok(())
 }
 
-/// So many days later, or the last moment there is: anybody may ask for the year 262142.
+/// Returns the moment some days later, or the last one there is: a request may name the year 262142.
 fn later(start: Instant, days: i64) -> Instant {
     start.checked_add_signed(Duration::days(days)).unwrap_or(Instant::MAX_UTC)
 }

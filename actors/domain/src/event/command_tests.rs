@@ -167,7 +167,7 @@ fn any_command() -> impl Strategy<Value = Command> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3000))]
-    /// Whatever is asked in whatever order: a fact always follows the table, what needs a plan has one,
+    /// For commands in any order: a fact always follows the table, what needs a plan has one,
     /// and nothing but the end changes after approval.
     #[test]
     fn any_history_keeps_the_invariants(commands in prop::collection::vec(any_command(), 1..40)) {

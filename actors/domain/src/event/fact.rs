@@ -9,7 +9,7 @@ use crate::time::Instant;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Who made it happen.
+/// The person or part of the system that made it happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
     /// The owner.
@@ -154,7 +154,7 @@ pub enum Fact {
     },
     /// All personal data was destroyed.
     Purged {
-        /// Of how many entries.
+        /// Number of entries.
         entries: i64,
     },
 }

@@ -25,7 +25,7 @@ pub struct Event {
     pub id: EventId,
     /// The unguessable name in links.
     pub slug: String,
-    /// Who owns it.
+    /// The owner's account.
     pub owner: UserId,
     /// The shop it is for.
     pub store: StoreId,

@@ -157,7 +157,7 @@ pub(crate) struct Proof {
     merkle_root: String,
     count: u64,
     rules: Rules,
-    /// Of every entry, by number: its weight, and SHA-256 of its receipt.
+    /// Weight of every entry and SHA-256 of its receipt, by number.
     leaves: Vec<(u32, String)>,
     winners: Vec<ProvedWinner>,
     alternates: Vec<u64>,
@@ -195,7 +195,7 @@ pub(crate) struct PassedOn {
     at: DateTime<Utc>,
 }
 
-/// Who holds the prizes now, by rank.
+/// The present holders of the prizes, by rank.
 #[derive(JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Winners {
