@@ -1,6 +1,7 @@
 //! What handlers take from a request: typed, with errors that say what to do.
 
 mod distinct;
+mod tags;
 
 use crate::address::client_address;
 use crate::auth::Session;
@@ -25,6 +26,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
+
+pub(crate) use tags::{IfMatch, is_known, unchanged};
 
 /// Rows of a page unless told.
 const DEFAULT_LIMIT: i64 = 20;
@@ -301,24 +304,6 @@ pub(crate) fn page<T>(mut rows: Vec<T>, limit: i64, key: impl Fn(&T) -> String, 
     serde_json::json!({"items": rows.into_iter().map(body).collect::<Vec<_>>(), "nextCursor": next})
 }
 
-/// The version an edit was made on, from `If-Match`.
-pub(crate) struct IfMatch(pub(crate) Option<i64>);
-
-impl FromRequestParts<App> for IfMatch {
-    type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
-        let Some(value) = parts.headers.get(header::IF_MATCH) else { return Ok(Self(None)) };
-        let text = value.to_str().unwrap_or_default().trim();
-        if text == "*" {
-            return Ok(Self(None));
-        }
-        // Among several tags the newest is the one that can still be true; a tag that we never gave matches nothing.
-        let tags = text.split(',').map(|t| t.trim().trim_start_matches("W/").trim_matches('"'));
-        let version = tags.filter_map(|t| t.parse().ok()).max();
-        version.map(|v| Self(Some(v))).ok_or_else(|| Problem::new(StatusCode::PRECONDITION_FAILED, "stale"))
-    }
-}
-
 /// Address of the client: of the peer, or what a trusted proxy says.
 pub(crate) struct Origin(pub(crate) IpAddr);
 
@@ -339,12 +324,6 @@ pub(crate) fn versioned(status: StatusCode, version: i64, body: &Value) -> Respo
     let mut response = (status, axum::Json(body)).into_response();
     response.headers_mut().insert(header::ETAG, tag(version));
     response
-}
-
-/// Has the client this version already?
-pub(crate) fn unchanged(headers: &HeaderMap, version: i64) -> bool {
-    let known = headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    known.split(',').any(|t| t.trim().trim_start_matches("W/").trim_matches('"') == version.to_string())
 }
 
 /// 304 with the version.

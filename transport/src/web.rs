@@ -2,7 +2,7 @@
 
 use crate::clicks;
 use crate::error::Problem;
-use crate::extract::{Id, Origin, Query};
+use crate::extract::{Id, Origin, Query, is_known};
 use crate::state::App;
 use axum::Router;
 use axum::extract::State;
@@ -67,7 +67,7 @@ async fn web(Id(path): Id<String>, headers: HeaderMap) -> Response {
 fn file(name: &str, headers: &HeaderMap) -> Response {
     let Some(found) = Files::get(name) else { return Problem::not_found().into_response() };
     let tag = format!("\"{}\"", domain::event::state::hex(&found.metadata.sha256_hash()[..8]));
-    if headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok()) == Some(tag.as_str()) {
+    if is_known(headers, |known| known == tag.trim_matches('"')) {
         return (StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response();
     }
     let kind = match name.rsplit('.').next() {

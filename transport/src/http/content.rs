@@ -91,13 +91,11 @@ pub(crate) async fn edit(
     State(app): State<App>,
     Owner(who): Owner,
     Id(id): Id<ImageId>,
-    IfMatch(version): IfMatch,
+    asked: IfMatch,
     Body(body): Body<EditImage>,
 ) -> ApiResult {
     let (event, image) = owned_image(&app, who, id).await?;
-    if version.is_some_and(|v| v != i64::from(image.version)) {
-        return Err(Problem::new(StatusCode::PRECONDITION_FAILED, "stale"));
-    }
+    asked.on(image.version.into())?;
     let mut check = Check::default();
     let headline = check.take("headline", body.headline.map(|h| line(&h, MAX_TITLE)).transpose());
     let text = check.take(

@@ -72,11 +72,11 @@ pub(crate) async fn retry(
     State(app): State<App>,
     Owner(who): Owner,
     Id(id): Id<DistributionId>,
-    IfMatch(version): IfMatch,
+    asked: IfMatch,
     Body(body): Body<Channels>,
 ) -> ApiResult {
     let d = owned(&app, who, id).await?;
-    super::events::current(version, d.version)?;
+    asked.on(d.version)?;
     // Each once: nothing is gained by naming one again. Errors name the place in the list that was sent.
     let mut named = HashSet::new();
     let channels: Vec<_> =
@@ -107,10 +107,10 @@ pub(crate) async fn recall(
     State(app): State<App>,
     Owner(who): Owner,
     Id(id): Id<DistributionId>,
-    IfMatch(version): IfMatch,
+    asked: IfMatch,
 ) -> ApiResult {
     let d = owned(&app, who, id).await?;
-    super::events::current(version, d.version)?;
+    asked.on(d.version)?;
     app.handles.recall(id, d.event, d.owner).await?;
     accepted(&app, id).await
 }
@@ -119,11 +119,11 @@ pub(crate) async fn confirm(
     State(app): State<App>,
     Owner(who): Owner,
     Id(id): Id<DistributionId>,
-    IfMatch(version): IfMatch,
+    asked: IfMatch,
     Body(body): Body<Confirm>,
 ) -> ApiResult {
     let d = owned(&app, who, id).await?;
-    super::events::current(version, d.version)?;
+    asked.on(d.version)?;
     if d.publication(body.channel).is_none() {
         return Err(Problem::field("channel", "invalid-value"));
     }

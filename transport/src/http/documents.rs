@@ -1,5 +1,6 @@
 //! The two documents. They never change while the server runs: each is made, named and compressed when it is first asked for.
 
+use crate::extract::is_known;
 use crate::state::App;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -60,7 +61,8 @@ impl Document {
     /// The document as the caller takes it, unless it has it already.
     fn answer(&self, headers: &HeaderMap) -> Response {
         let chosen = self.compressed.iter().find(|(encoding, _)| accepts(headers, encoding));
-        let mut response = match has(headers, &self.tag) {
+        let ours = self.tag.to_str().unwrap_or_default().trim_start_matches("W/").trim_matches('"');
+        let mut response = match is_known(headers, |tag| tag == ours) {
             true => StatusCode::NOT_MODIFIED.into_response(),
             false => chosen.map_or(&self.plain, |(_, body)| body).clone().into_response(),
         };
@@ -101,14 +103,6 @@ fn accepts(headers: &HeaderMap, encoding: &str) -> bool {
             |part: &str| part.to_ascii_lowercase().strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0.0f32));
         same && !parts.any(refused)
     })
-}
-
-/// Has the caller the version of a tag already?
-fn has(headers: &HeaderMap, tag: &HeaderValue) -> bool {
-    let known = headers.get(header::IF_NONE_MATCH).and_then(|known| known.to_str().ok()).unwrap_or_default();
-    let bare = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    let tag = tag.to_str().map(bare);
-    known.split(',').map(bare).any(|known| known == "*" || tag.as_ref().is_ok_and(|tag| *tag == known))
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ pub(crate) async fn draw(
     Owner(who): Owner,
     Origin(origin): Origin,
     Id(id): Id<EventId>,
-    IfMatch(version): IfMatch,
+    asked: IfMatch,
     Body(body): Body<NewDraw>,
 ) -> ApiResult {
     let alternates = body.alternates.unwrap_or(0);
@@ -47,7 +47,7 @@ pub(crate) async fn draw(
     let event = owned(&app, who, id).await?;
     // A repetition comes with the version of before the draw, and hears what was drawn.
     if !event.drawn {
-        super::events::current(version, event.revision)?;
+        asked.on(event.revision)?;
     }
     let drew = app.handles.events.get(id).draw(DrawRequest { owner: who.user, alternates, external }).await?;
     if drew {

@@ -40,11 +40,11 @@ pub(crate) async fn owned(app: &App, who: Session, id: EventId) -> ApiResult<Arc
     if event.owner == who.user { Ok(event) } else { Err(Problem::not_found()) }
 }
 
-/// The edit was made on this version, or on whatever there is.
-pub(crate) fn current(edited: Option<i64>, version: i64) -> ApiResult<()> {
-    match edited {
-        Some(v) if v != version => Err(Problem::new(StatusCode::PRECONDITION_FAILED, "stale")),
-        _ => Ok(()),
+/// Returns the version that a command must find, where the command itself reads the event.
+async fn expected(app: &App, who: Session, id: EventId, asked: &IfMatch) -> ApiResult<Option<i64>> {
+    match asked {
+        IfMatch::Any => Ok(None),
+        IfMatch::OneOf(_) => asked.on(owned(app, who, id).await?.revision),
     }
 }
 
@@ -113,11 +113,12 @@ pub(crate) async fn edit(
     State(app): State<App>,
     Owner(who): Owner,
     Id(id): Id<EventId>,
-    IfMatch(version): IfMatch,
+    asked: IfMatch,
     Body(body): Body<EditEvent>,
 ) -> ApiResult {
-    owned(&app, who, id).await?;
+    let event = owned(&app, who, id).await?;
     let edit = Command::Edit { title: body.title, ends_at: body.ends_at };
+    let version = asked.on(event.revision)?;
     Ok(shown(&*command(&app, who, id, edit, version).await?))
 }
 
@@ -125,9 +126,9 @@ pub(crate) async fn remove(
     State(app): State<App>,
     Owner(who): Owner,
     Id(id): Id<EventId>,
-    IfMatch(version): IfMatch,
+    asked: IfMatch,
 ) -> ApiResult<StatusCode> {
-    current(version, owned(&app, who, id).await?.revision)?;
+    asked.on(owned(&app, who, id).await?.revision)?;
     app.handles.events.get(id).delete(who.user).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -136,11 +137,11 @@ pub(crate) async fn plan(
     State(app): State<App>,
     Owner(who): Owner,
     Id(id): Id<EventId>,
-    IfMatch(version): IfMatch,
+    asked: IfMatch,
     Body(body): Body<Plan>,
 ) -> ApiResult {
     let event = owned(&app, who, id).await?;
-    current(version, event.revision)?;
+    let version = asked.on(event.revision)?;
     if !event.status.is_drafting() {
         return Err(Rejection::WrongState(event.status).into());
     }
@@ -179,11 +180,11 @@ pub(crate) async fn content(
     State(app): State<App>,
     Owner(who): Owner,
     Id(id): Id<EventId>,
-    IfMatch(version): IfMatch,
+    asked: IfMatch,
     Body(body): Body<Content>,
 ) -> ApiResult {
     let event = owned(&app, who, id).await?;
-    current(version, event.revision)?;
+    let version = asked.on(event.revision)?;
     if !matches!(event.status, Status::Planned | Status::Ready) {
         return Err(Rejection::WrongState(event.status).into());
     }
@@ -210,9 +211,10 @@ pub(crate) async fn channels(
     State(app): State<App>,
     Owner(who): Owner,
     Id(id): Id<EventId>,
-    IfMatch(version): IfMatch,
+    asked: IfMatch,
     Body(body): Body<Channels>,
 ) -> ApiResult {
+    let version = expected(&app, who, id, &asked).await?;
     Ok(shown(&*command(&app, who, id, Command::ChooseChannels(body.channels), version).await?))
 }
 
@@ -277,11 +279,12 @@ pub(crate) async fn approve(
     Owner(who): Owner,
     Origin(origin): Origin,
     Id(id): Id<EventId>,
-    IfMatch(version): IfMatch,
+    asked: IfMatch,
     patience: Patience,
     query: Query,
 ) -> ApiResult {
     let wait = query.wait()?;
+    let version = expected(&app, who, id, &asked).await?;
     let approval = app.handles.events.get(id).approve(who.user, version).await?;
     app.audit(
         Some(who),
@@ -301,12 +304,8 @@ pub(crate) async fn approve(
     ))
 }
 
-pub(crate) async fn pause(
-    State(app): State<App>,
-    Owner(who): Owner,
-    Id(id): Id<EventId>,
-    IfMatch(version): IfMatch,
-) -> ApiResult {
+pub(crate) async fn pause(State(app): State<App>, Owner(who): Owner, Id(id): Id<EventId>, asked: IfMatch) -> ApiResult {
+    let version = expected(&app, who, id, &asked).await?;
     Ok(shown(&*command(&app, who, id, Command::Pause { reason: None }, version).await?))
 }
 
@@ -314,17 +313,14 @@ pub(crate) async fn resume(
     State(app): State<App>,
     Owner(who): Owner,
     Id(id): Id<EventId>,
-    IfMatch(version): IfMatch,
+    asked: IfMatch,
 ) -> ApiResult {
+    let version = expected(&app, who, id, &asked).await?;
     Ok(shown(&*command(&app, who, id, Command::Resume, version).await?))
 }
 
-pub(crate) async fn close(
-    State(app): State<App>,
-    Owner(who): Owner,
-    Id(id): Id<EventId>,
-    IfMatch(version): IfMatch,
-) -> ApiResult {
+pub(crate) async fn close(State(app): State<App>, Owner(who): Owner, Id(id): Id<EventId>, asked: IfMatch) -> ApiResult {
+    let version = expected(&app, who, id, &asked).await?;
     Ok(shown(&*command(&app, who, id, Command::Close { by_time: false }, version).await?))
 }
 
@@ -332,8 +328,9 @@ pub(crate) async fn cancel(
     State(app): State<App>,
     Owner(who): Owner,
     Id(id): Id<EventId>,
-    IfMatch(version): IfMatch,
+    asked: IfMatch,
 ) -> ApiResult {
+    let version = expected(&app, who, id, &asked).await?;
     Ok(shown(&*command(&app, who, id, Command::Cancel, version).await?))
 }
 
@@ -413,8 +410,9 @@ pub(crate) async fn void_visit_papers(
     Owner(who): Owner,
     Origin(origin): Origin,
     Id(id): Id<EventId>,
-    IfMatch(version): IfMatch,
+    asked: IfMatch,
 ) -> ApiResult<StatusCode> {
+    let version = expected(&app, who, id, &asked).await?;
     command(&app, who, id, Command::VoidVisitPapers, version).await?;
     app.audit(Some(who), origin, "visit-papers-voided", format!("event:{id}"), json!({}));
     Ok(StatusCode::NO_CONTENT)

@@ -1,5 +1,6 @@
 //! A body that many read and that seldom changes: serialised once, compressed once for each coding, then only sent.
 
+use crate::extract::is_known;
 use axum::body::{Body, Bytes};
 use axum::http::{Extensions, HeaderMap, HeaderValue, Request, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
@@ -112,10 +113,8 @@ impl FinishedBody {
 
     /// Has the client this body already, in whichever coding?
     fn is_known(&self, headers: &HeaderMap) -> bool {
-        let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|v| v.to_str().ok());
-        known.flat_map(|v| v.split(',')).any(|tag| {
-            let tag = tag.trim().trim_start_matches("W/").trim_matches('"');
-            tag == "*" || tag.strip_prefix(self.tag.as_str()).is_some_and(|rest| matches!(rest, "" | "-gzip" | "-br"))
+        is_known(headers, |tag| {
+            tag.strip_prefix(self.tag.as_str()).is_some_and(|rest| matches!(rest, "" | "-gzip" | "-br"))
         })
     }
 

@@ -140,7 +140,7 @@ pub(crate) async fn edit(
     Owner(who): Owner,
     Origin(origin): Origin,
     Id(id): Id<StoreId>,
-    IfMatch(version): IfMatch,
+    asked: IfMatch,
     Body(body): Body<EditStore>,
 ) -> ApiResult {
     let changed = json!({
@@ -150,6 +150,7 @@ pub(crate) async fn edit(
     let shop = owned(&app, who.user, id).await?;
     let mut check = Check::default();
     let Some(f) = check_edit(&mut check, body, &shop) else { return Err(check.problem()) };
+    let version = asked.on(shop.version)?;
     let new = Shop { name: f.name, industry: f.industry, region: f.region, address: f.address, ..shop };
     if !app.store().run(async move |c| storage::stores::update(c, &new, version).await).await? {
         return Err(Problem::new(StatusCode::PRECONDITION_FAILED, "stale"));
@@ -165,8 +166,12 @@ pub(crate) async fn remove(
     Owner(who): Owner,
     Origin(origin): Origin,
     Id(id): Id<StoreId>,
-    IfMatch(version): IfMatch,
+    asked: IfMatch,
 ) -> ApiResult<Response> {
+    let version = match &asked {
+        IfMatch::Any => None,
+        IfMatch::OneOf(_) => asked.on(owned(&app, who.user, id).await?.version)?,
+    };
     let done = app.store().run(async move |c| storage::stores::remove(c, who.user, id, version).await).await?;
     match done {
         Removal::Removed => {

@@ -331,7 +331,7 @@ pub(crate) async fn edit(
     State(app): State<App>,
     Owner(who): Owner,
     Origin(origin): Origin,
-    IfMatch(version): IfMatch,
+    asked: IfMatch,
     Body(body): Body<EditMe>,
 ) -> ApiResult {
     let fields = json!({"name": body.name.is_some(), "phone": body.phone.is_some()});
@@ -342,6 +342,7 @@ pub(crate) async fn edit(
     if matches!(name, Some(None)) || matches!(phone, Some(None)) {
         return Err(check.problem());
     }
+    let version = asked.on(user.version)?;
     user.name = name.flatten().unwrap_or(user.name);
     user.phone = phone.flatten().unwrap_or(user.phone);
     let (keys, new) = (app.handles.tools().keys.clone(), user.clone());

@@ -35,7 +35,7 @@ pub(super) fn parameters(o: &Operation) -> Vec<Value> {
     all.extend(o.query.iter().map(|name| query(name)));
     let mut header = |name: &str, schema: Value, says: &str| all.push(parameter("header", name, &schema, says));
     if o.statuses.contains(&412) {
-        let says = "The version that this is made on; without it the last write wins";
+        let says = "The versions that this may be made on, none of them weak; without it the last write wins";
         header("If-Match", json!({"type": "string", "pattern": VERSIONS}), says);
     }
     if o.statuses.contains(&304) {

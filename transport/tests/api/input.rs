@@ -301,6 +301,38 @@ fn stale_edits_and_idempotency_keys() {
     });
 }
 
+/// RFC 9110, 13.1.1: every handler takes a list of versions, and compares strongly.
+#[test]
+fn a_change_is_made_on_one_of_several_versions() {
+    run(async {
+        let api = owner().await;
+        let id = api.ready(json!({}), json!(["NAVER"])).await;
+        let (event, me) = (format!("/api/events/{id}"), "/api/users/me".to_owned());
+        let shop = format!("/api/stores/{}", api.store);
+        for (path, method, target, body) in [
+            (&event, Method::PATCH, event.clone(), json!({"title": "새 제목"})),
+            (&event, Method::PUT, format!("{event}/channels"), json!({"channels": ["KAKAO"]})),
+            (&me, Method::PATCH, me.clone(), json!({"name": "김철수"})),
+            (&shop, Method::PATCH, shop.clone(), json!({"name": "새 이름"})),
+        ] {
+            let change =
+                |tags: String| api.send(api.request(method.clone(), &target).header("if-match", tags).json(&body));
+            let tag = api.get(path).await.headers["etag"].to_str().unwrap().to_owned();
+            let now: i64 = tag.trim_matches('"').parse().unwrap();
+            let others = format!("\"{}\", \"{}\"", now + 1, now + 2);
+            for refused in [format!("W/{tag}"), format!("W/{tag}, {others}"), others.clone(), now.to_string()] {
+                change(refused).await.fails(412, "stale");
+            }
+            assert_eq!(api.get(path).await.headers["etag"], tag, "{target}: nothing was changed");
+            change(format!("{tag}, {others}")).await.is(200);
+            change("*".into()).await.is(200);
+        }
+        let stranger = owner().await;
+        let foreign = stranger.request(Method::POST, &format!("{event}/pause")).header("if-match", "\"1\", \"2\"");
+        stranger.send(foreign.json(&json!({}))).await.fails(404, "not-found");
+    });
+}
+
 #[test]
 fn documents_health_and_headers() {
     run(async {
