@@ -159,6 +159,15 @@ pub(crate) async fn plan(
 
 /// An option that was offered for this event, or by a job of this owner, or is the event's own.
 async fn option_of(app: &App, who: Session, event: &Event, option: &str, job: Option<JobId>) -> ApiResult<EventOption> {
+    let unknown = || Problem::field("optionId", "option-unknown");
+    // A named job is judged wherever the option comes from: that of another account is refused like one that never was.
+    let job = match job {
+        None => None,
+        Some(id) => {
+            let found = app.store().run(async move |c| storage::jobs::get(c, id).await).await?;
+            Some(found.filter(|job| job.owner == Some(who.user)).ok_or_else(unknown)?)
+        }
+    };
     if let Some(own) = event.option.as_ref().filter(|o| o.id == option) {
         return Ok(own.clone());
     }
@@ -167,10 +176,7 @@ async fn option_of(app: &App, who: Session, event: &Event, option: &str, job: Op
     if let Some(found) = offered {
         return Ok(found);
     }
-    let unknown = || Problem::field("optionId", "option-unknown");
-    let job = job.ok_or_else(unknown)?;
-    let done = app.store().run(async move |c| storage::jobs::get(c, job).await).await?;
-    let result = done.filter(|j| j.owner == Some(who.user)).and_then(|j| j.result).ok_or_else(unknown)?;
+    let result = job.and_then(|job| job.result).ok_or_else(unknown)?;
     let options: Vec<EventOption> =
         serde_json::from_value(result.get("options").cloned().unwrap_or_default()).map_err(|_| unknown())?;
     options.into_iter().find(|o| o.id == option).ok_or_else(unknown)

@@ -1,8 +1,8 @@
 //! Wrong input: the documented 4xx with the field, never a 500, and never somebody else's.
 
-use crate::support::{anonymous, owner, run, server};
+use crate::support::{Api, anonymous, owner, run, server};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 #[test]
 fn malformed_bodies_and_unknown_routes() {
@@ -298,6 +298,42 @@ fn stale_edits_and_idempotency_keys() {
             .await
             .is(201);
         assert!(!ids.contains(theirs["id"].as_str().unwrap()), "keys belong to their user");
+    });
+}
+
+/// A plan names a job of its own account, also where its option is known without that job.
+#[test]
+fn a_plan_takes_no_job_of_another_account() {
+    run(async {
+        let (api, stranger) = (owner().await, owner().await);
+        let planned = async |api: &Api| {
+            let id = api.draft().await;
+            let plan = json!({"optionId": api.options(&id).await[0]["id"]});
+            api.put(&format!("/api/events/{id}/plan"), plan.clone()).await.is(200);
+            (id, plan)
+        };
+        let painting = async |api: &Api, event: &str| {
+            let asked = json!({"eventId": event, "styles": ["SIMPLE"], "platforms": ["INSTAGRAM"]});
+            api.post("/api/content/images", asked).await.is(202)["jobId"].clone()
+        };
+        let (theirs, _) = planned(&stranger).await;
+        let foreign = painting(&stranger, &theirs).await;
+        let (id, plan) = planned(&api).await;
+        let own = painting(&api, &id).await;
+        let put = async |job: &Value| {
+            let mut body = plan.clone();
+            body["jobId"] = job.clone();
+            api.put(&format!("/api/events/{id}/plan"), body).await
+        };
+        let unknown = json!(uuid::Uuid::now_v7());
+        let told = |mut problem: Value| {
+            problem.as_object_mut().unwrap().remove("traceId");
+            problem
+        };
+        let of_another = told(put(&foreign).await.fails(422, "option-unknown"));
+        let of_nobody = told(put(&unknown).await.fails(422, "option-unknown"));
+        assert_eq!(of_another, of_nobody, "nothing tells them apart");
+        put(&own).await.is(200);
     });
 }
 
