@@ -22,7 +22,7 @@ const MAX_OF_ADDRESS: u32 = 200;
 const MAX_REMEMBERED: usize = 50_000;
 
 /// Parts of the user agents of programs that look at links, in lower case. Browsers inside messengers and portals are
-/// people: `KAKAOTALK`, `NAVER(inapp`, `Line/` and `DaumApps` must not match.
+/// people: `KAKAOTALK`, `NAVER(inapp`, `Line/` and `DaumApps` must not match. Libraries count: an app of a shop may use one.
 const PROGRAMS: &[&str] = &[
     "bot",
     "crawl",
@@ -68,19 +68,6 @@ const PROGRAMS: &[&str] = &[
     "google-pagerenderer",
     "headlesschrome",
     "cfnetwork/",
-    "okhttp/",
-    "go-http-client",
-    "python-requests",
-    "python-urllib",
-    "aiohttp",
-    "axios/",
-    "node-fetch",
-    "curl/",
-    "wget/",
-    "java/",
-    "libwww",
-    "http.rb",
-    "guzzle",
 ];
 /// Phones whose name has one of these parts in it.
 const PHONES: &[&str] = &["cubot"];
@@ -206,8 +193,6 @@ mod tests {
             "Mozilla/5.0 (compatible; MSIE 9.0; LinkCheck)",
             "MobileSMS/1.0 CFNetwork/1410.0.3 Darwin/22.6.0",
             "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 HeadlessChrome/120.0 Safari/537.36",
-            "curl/8.4.0",
-            "okhttp/4.12.0",
         ] {
             assert!(!visit(&[("user-agent", agent)]), "{agent}");
         }
