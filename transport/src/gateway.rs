@@ -9,6 +9,7 @@ mod strict;
 
 use crate::access_log::{self, Line};
 use crate::auth::Session;
+use crate::codings;
 use crate::error::Problem;
 use crate::ratelimit::RateStatus;
 use crate::state::App;
@@ -38,7 +39,8 @@ pub(crate) async fn everything(State(app): State<App>, mut request: Request, nex
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let asked = RequestFacts::of(&request);
-    let refusal = strict::refusal(&app, &request);
+    let coding = codings::settle(request.headers_mut());
+    let refusal = strict::refusal(&app, &request, coding);
     let is_early = refusal.is_some();
     let answering = async {
         if let Some(problem) = refusal {

@@ -7,6 +7,7 @@ pub mod auth;
 pub mod boot;
 pub mod cli;
 mod clicks;
+mod codings;
 pub mod config;
 pub mod demo;
 mod descriptors;

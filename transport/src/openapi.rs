@@ -24,6 +24,7 @@ fn says(status: u16) -> &'static str {
         401 => "Not logged in",
         403 => "A page of another origin",
         404 => "Nothing here, or somebody else's",
+        406 => "Accept-Encoding refuses every coding",
         409 => "Not possible now",
         410 => "Over",
         412 => "Changed meanwhile",
@@ -87,7 +88,7 @@ fn operation(o: &Operation, taken: &mut SchemaGenerator, given: &mut SchemaGener
 
 /// Every status that an operation answers: its own, and those of what stands before its handler.
 fn statuses(o: &Operation) -> Vec<u16> {
-    let mut statuses = [o.statuses, &[414, 503]].concat();
+    let mut statuses = [o.statuses, &[406, 414, 503]].concat();
     if o.owner {
         statuses.push(401);
     }

@@ -1,5 +1,6 @@
 //! What is refused whatever the route: requests that HTTP does not allow (RFC 9112), and changes by pages of others.
 
+use crate::codings::Coding;
 use crate::error::Problem;
 use crate::extract::{parse, says_json};
 use crate::openapi::OPERATIONS;
@@ -20,7 +21,7 @@ use std::sync::LazyLock;
 const MAX_URI_BYTES: usize = 8 * 1024;
 
 /// The problem of a request that no route is to see.
-pub(super) fn refusal(app: &App, request: &Request) -> Option<Problem> {
+pub(super) fn refusal(app: &App, request: &Request, coding: Option<Coding>) -> Option<Problem> {
     if request.uri().path_and_query().is_some_and(|asked| asked.as_str().len() > MAX_URI_BYTES) {
         return Some(Problem::new(StatusCode::URI_TOO_LONG, "uri-too-long"));
     }
@@ -29,6 +30,9 @@ pub(super) fn refusal(app: &App, request: &Request) -> Option<Problem> {
     }
     if !request.method().is_safe() && !app.origins.allow(request.headers()) {
         return Some(Problem::new(StatusCode::FORBIDDEN, "forbidden-origin"));
+    }
+    if coding.is_none() {
+        return Some(Problem::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable"));
     }
     None
 }

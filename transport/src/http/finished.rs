@@ -1,5 +1,6 @@
 //! A body that many read and that seldom changes: serialised once, compressed once for each coding, then only sent.
 
+use crate::codings::{Coding, accepted};
 use crate::extract::is_known;
 use axum::body::{Body, Bytes};
 use axum::http::{Extensions, HeaderMap, HeaderValue, Request, StatusCode, Version, header};
@@ -24,25 +25,6 @@ pub(super) async fn turn_to_make() -> Option<SemaphorePermit<'static>> {
 
 /// How long caches may show a body without asking again.
 const CACHED: &str = "public, max-age=60";
-
-/// How a body is coded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Coding {
-    Identity,
-    Gzip,
-    Brotli,
-}
-
-impl Coding {
-    /// Returns the name in headers.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Identity => "identity",
-            Self::Gzip => "gzip",
-            Self::Brotli => "br",
-        }
-    }
-}
 
 /// Marks an answer that the compression layer leaves alone: compressing it at each request would cost more than it saves.
 #[derive(Clone)]
@@ -81,7 +63,9 @@ impl FinishedBody {
 
     /// Answers a request for it: with the best coding that is accepted, or 304.
     pub(crate) async fn answer(self: &Arc<Self>, headers: &HeaderMap) -> Response {
-        let (known, mut coding, mut bytes) = (self.is_known(headers), accepted(headers), self.plain.clone());
+        let (known, mut bytes) = (self.is_known(headers), self.plain.clone());
+        // A client that refuses everything came no further than the gateway.
+        let mut coding = accepted(headers).unwrap_or(Coding::Identity);
         // A 304 has the tag of what would be sent (RFC 9110, 15.4.5): a short body is sent as it is.
         if coding != Coding::Identity {
             match self.coded(coding).await {
@@ -160,55 +144,12 @@ fn compress(plain: Bytes, coding: Coding) -> Option<Bytes> {
     })
 }
 
-/// Chooses the coding that a client accepts most; of equals the smaller one (RFC 9110, 12.5.3).
-fn accepted(headers: &HeaderMap) -> Coding {
-    let given = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|v| v.to_str().ok());
-    let given: Vec<(String, f32)> = given
-        .flat_map(|v| v.split(','))
-        .map(|entry| {
-            let mut parts = entry.split(';').map(str::trim);
-            let name = parts.next().unwrap_or_default().to_ascii_lowercase();
-            let weight = parts.find_map(|p| p.strip_prefix("q=").or_else(|| p.strip_prefix("Q="))?.trim().parse().ok());
-            (name, weight.unwrap_or(1.0))
-        })
-        .collect();
-    let named = |name: &str| given.iter().find(|(n, _)| n == name).map(|(_, q)| *q);
-    let weight = |names: &[&str]| names.iter().find_map(|n| named(n)).or_else(|| named("*")).unwrap_or(0.0);
-    let (brotli, gzip) = (weight(&["br"]), weight(&["gzip", "x-gzip"]));
-    let identity = named("identity").unwrap_or(0.0);
-    match (brotli, gzip) {
-        (b, g) if b > 0.0 && b >= g && b >= identity => Coding::Brotli,
-        (_, g) if g > 0.0 && g >= identity => Coding::Gzip,
-        _ => Coding::Identity,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn asking(name: header::HeaderName, value: &str) -> HeaderMap {
         HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())])
-    }
-
-    #[test]
-    fn codings_are_chosen_by_weight() {
-        for (asked, coding) in [
-            ("", Coding::Identity),
-            ("identity", Coding::Identity),
-            ("gzip", Coding::Gzip),
-            ("GZIP;q=0.5", Coding::Gzip),
-            ("x-gzip", Coding::Gzip),
-            ("gzip, deflate, br, zstd", Coding::Brotli),
-            ("gzip;q=1.0, br;q=0.5", Coding::Gzip),
-            ("gzip;q=0, br;q=0", Coding::Identity),
-            ("*", Coding::Brotli),
-            ("br;q=0, *;q=0.5", Coding::Gzip),
-            ("identity;q=1, gzip;q=0.2", Coding::Identity),
-            ("zstd", Coding::Identity),
-        ] {
-            assert_eq!(accepted(&asking(header::ACCEPT_ENCODING, asked)), coding, "{asked:?}");
-        }
     }
 
     /// Case H2.

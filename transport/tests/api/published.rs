@@ -71,6 +71,47 @@ fn a_published_draw_is_sent_as_finished_bytes() {
     });
 }
 
+/// RFC 9110, 12.5.3: a client that refuses every coding is told so before anything is done, and no cache keeps it.
+#[test]
+fn a_client_that_takes_no_coding_gets_no_answer_of_a_cache() {
+    run(async {
+        let api = owner().await;
+        let (id, slug, _) = closed(&api, 3).await;
+        let draws = format!("/api/events/{id}/draws");
+        let asked = async |api: &Api, method: Method, path: &str, coding: &str| {
+            let request = api.request(method.clone(), path).header("accept-encoding", coding);
+            api.send(if method == Method::POST { request.json(&json!({})) } else { request }).await
+        };
+        for refusing in ["*;q=0", "identity;q=0", "gzip;q=0, br;q=0, identity;q=0"] {
+            asked(&api, Method::POST, &draws, refusing).await.fails(406, "not-acceptable");
+        }
+        assert_eq!(api.get(&draws).await.is(200)["items"], json!([]), "nothing was drawn");
+        api.post(&draws, json!({})).await.is(201);
+        for what in ["draw", "winners"] {
+            let path = format!("/api/participation/events/{slug}/{what}");
+            for refusing in ["*;q=0", "identity;q=0", "gzip;q=0, br;q=0, identity;q=0"] {
+                let answer = asked(&anonymous(), Method::GET, &path, refusing).await;
+                assert_eq!(answer.headers["cache-control"], "no-store", "{path}");
+                assert!(!answer.headers.contains_key("etag"), "{path}");
+                answer.fails(406, "not-acceptable");
+            }
+            for (accepted, coding) in [
+                ("*;q=0, identity", None),
+                ("gzip;q=0, br;q=0", None),
+                ("zstd", None),
+                ("gzip;q=0, *", Some("br")),
+                ("identity;q=0, gzip", Some("gzip")),
+            ] {
+                let request = anonymous().request(Method::GET, &path).header("accept-encoding", accepted);
+                let answer = request.send().await.unwrap();
+                let told = answer.headers().get("content-encoding").map(|coding| coding.to_str().unwrap());
+                assert_eq!((answer.status(), told), (StatusCode::OK, coding), "{path}: {accepted}");
+                assert_eq!(answer.headers()["cache-control"], "public, max-age=60");
+            }
+        }
+    });
+}
+
 /// The holders of the prizes follow from the file, whatever is erased, and there is no phone in it.
 #[test]
 fn holders_follow_from_what_was_passed_on() {
