@@ -37,7 +37,6 @@ const COMMON_STEMS: &[&str] = &[
     "tkfkdgo",
     "사랑해요",
     "tkfkdgody",
-    "사랑합니다",
     "tkfkdgkqslek",
     "대한민국",
     "eogksalsrnr",
