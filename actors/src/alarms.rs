@@ -18,9 +18,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::task::AbortOnDropHandle;
 
-/// How often it looks.
+/// Time between two looks at the counters.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
-/// What "lately" means (the `[5m]` of the rules).
+/// Window over which counters are judged (the `[5m]` of the rules).
 const WINDOW: Duration = Duration::from_secs(300);
 /// Tries per sink and message.
 const TRIES: u32 = 3;

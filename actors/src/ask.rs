@@ -4,7 +4,7 @@ use ractor::rpc::CallResult;
 use ractor::{ActorRef, Message, RpcReplyPort};
 use std::time::Duration;
 
-/// How long an edge waits for an actor: longer than a unit of work may wait for its connection.
+/// Time that an edge waits for an actor: longer than a unit of work may wait for its connection.
 pub const PATIENCE: Duration = Duration::from_secs(8);
 
 /// The actor did not answer: it is gone, restarting, or too slow. Whether it acted is unknown.

@@ -32,21 +32,21 @@ use std::time::{Duration, Instant};
 use storage::StorageError;
 use storage::entries::GateReading;
 
-/// Idle this long, an actor goes: its state is in storage.
+/// Time without a message after which an actor ends: its state is in storage.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
-/// The same of an event that was never approved: nobody but its owner asks for it, and drafts are free to make.
+/// The same for an event that was never approved: only its owner asks for it, and drafts are free to make.
 const DRAFT_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-/// An actor without an event goes after this.
+/// Time after which an actor without an event ends.
 const MISSING_TIMEOUT: Duration = Duration::from_secs(1);
-/// How often idleness is looked at.
+/// Time between two checks for idleness.
 const IDLE_CHECK_INTERVAL: Duration = Duration::from_secs(30);
-/// Between two tries to load.
+/// Pause between two tries to load.
 const LOAD_RETRY_PAUSE: Duration = Duration::from_millis(500);
-/// A gate that was read is believed this long.
+/// Time for which a gate that was read is believed.
 const GATE_TTL: Duration = Duration::from_millis(100);
-/// Between two updates of the dashboard: the first at once, then at most ten a second.
+/// Time between two updates of the dashboard: the first is sent at once, then at most ten a second.
 const UPDATE_INTERVAL: Duration = Duration::from_millis(100);
-/// Link visits are stored together; everybody sees them within a second.
+/// Time between two writes of link visits: everybody sees them within a second.
 const HITS_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Why an event did not do what was asked.

@@ -28,7 +28,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
-/// How long a customer's entry may take before the answer is "unknown": past the journal's own patience.
+/// Time after which an entry is answered as "unknown": longer than the journal tries.
 const ENTRY_LIMIT: Duration = Duration::from_secs(6);
 
 /// Handle on all events.

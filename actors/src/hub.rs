@@ -24,7 +24,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long a log without readers is kept: a phone in a tunnel, a page that reloads.
+/// Time for which a log without readers is kept: a phone in a tunnel, a page that reloads.
 const LOG_RETENTION: Duration = Duration::from_secs(120);
 /// Logs without readers that are kept at most; beyond it the longest unread go.
 const MOST_KEPT: usize = 10_000;

@@ -21,7 +21,7 @@ use tokio_util::task::AbortOnDropHandle;
 /// Jobs running at once on this node: nearly all of them wait for an upstream, and a slow channel must not keep the
 /// others' jobs from being claimed. What computes has places of its own.
 const MAX_RUNNING: usize = 256;
-/// How often the table is looked at without being woken.
+/// Time between two looks at the table without a signal.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A job as its owner sees it.

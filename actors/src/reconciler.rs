@@ -15,13 +15,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use storage::Result;
 
-/// How often it looks.
+/// Time between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// Events are woken this long before their time, so that their own timers are exact.
+/// Seconds before their time at which events are woken, so that their own timers are exact.
 const AHEAD_SECONDS: i32 = 8;
-/// Channel figures are asked for again after this long (CT-17).
+/// Seconds after which channel figures are asked for again (CT-17).
 const MEASURE_SECONDS: i32 = 300;
-/// How often expired rows are removed and partitions made.
+/// Time between two removals of expired rows.
 const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(300);
 
 pub(crate) enum Msg {

@@ -13,7 +13,8 @@ use storage::{Result, StorageError};
 
 /// Events of one look: the rest is found by the next.
 const EVENTS_PER_LOOK: i64 = 100;
-/// Rows of one statement: some tens of milliseconds, in which whoever erases one of them waits, and embedded everybody.
+/// Rows per statement: some tens of milliseconds, in which an erasure among them waits, and on the embedded database every
+/// caller.
 const ROWS_PER_STATEMENT: i64 = 1_000;
 
 /// The kinds of notices that a draw is waited for, and how long after the close.

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-/// How long the root may take to answer: starting a child is all it ever waits for.
+/// Time in which the root answers: it waits for nothing but the start of a child.
 const ROOT_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where an actor lives now. Addresses die with the actor, so holders look here at every use.

@@ -13,7 +13,7 @@ const WINDOW: Duration = Duration::from_secs(30);
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const QUARANTINE: Duration = Duration::from_secs(30);
 const LONGEST_QUARANTINE: Duration = Duration::from_secs(300);
-/// A child that lived this long since its last failure has no past.
+/// Time without a failure after which earlier ones are forgotten.
 const FORGIVEN: Duration = Duration::from_secs(900);
 
 /// What to do about a failed child.

@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use parking_lot::Mutex;
 
-/// One call in so many is kept for retries: strangers who sign up must not keep owners waiting for their verification.
+/// One call in ten is kept for retries: strangers who sign up must not keep owners waiting for their verification.
 const RESERVED_ONE_IN: u32 = 10;
 
 /// The caller of the tax service.

@@ -9,7 +9,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How long the name of a host, and then the host, is asked for the reason of a failure.
+/// Time for which the name of a host, and then the host, is asked for the reason of a failure.
 const PROBE: Duration = Duration::from_secs(3);
 /// The port of PostgreSQL.
 const PORT: u16 = 5432;

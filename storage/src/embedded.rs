@@ -17,9 +17,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-/// How long a start waits for a folder that a process just killed still seems to hold.
+/// Time that a start waits for a folder which a killed process still seems to hold.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
-/// How long a stop waits for the last client.
+/// Time that a stop waits for the last client.
 const STOP_WAIT: Duration = Duration::from_secs(3);
 
 /// A running embedded database.

@@ -13,7 +13,7 @@ use std::time::Duration;
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations");
 /// The advisory lock several nodes queue on: "madang" in ASCII.
 const LOCK: i64 = 0x6d61_6461_6e67;
-/// A server that does not answer within this is none: the address is wrong, or something in between is.
+/// Time in which a server must answer. Otherwise the address is wrong, or something on the way is.
 const REACH: Duration = Duration::from_secs(10);
 
 /// Applies what is pending; the names of what was applied.

@@ -23,19 +23,19 @@ use tokio::sync::{OnceCell, Semaphore};
 /// A connection.
 pub type Conn = AsyncPgConnection;
 
-/// How long a unit of work waits for a connection: past this the answer is 503 rather than a hang, and within three seconds.
+/// Time that a unit of work waits for a connection: then the answer is 503, within three seconds.
 const CONNECTION_WAIT: Duration = Duration::from_millis(2_500);
-/// How long establishing a connection may take.
+/// Time in which a connection must be established.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long a start waits for its first connection: on a busy machine an embedded database takes its time.
+/// Time that a start waits for its first connection: on a busy machine an embedded database takes long.
 pub(crate) const START_TIMEOUT: Duration = Duration::from_secs(30);
-/// Between two tries.
+/// Pause between two tries.
 const CONNECT_RETRY_PAUSE: Duration = Duration::from_millis(50);
 /// The most units of work that wait for a connection; one more is refused at once.
 const MAX_WAITING: usize = 2_000;
-/// How long a unit of work may take. A server ends single statements after 5 s; one that went silent ends nothing.
+/// Time in which a unit of work must end. A server ends single statements after 5 s; a silent one ends nothing.
 const UNIT_OF_WORK_TIMEOUT: Duration = Duration::from_secs(10);
-/// The same where an operator waits for it.
+/// The same for work that an operator waits for.
 const OPERATOR_TIMEOUT: Duration = Duration::from_secs(6 * 3_600);
 /// The same for a batch of the journal, one statement.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(7);

@@ -36,7 +36,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Everything stops within this (the contract's 30 s, less what the process needs to end).
+/// Time in which everything stops (the contract's 30 s, less what the process needs to end).
 const STOP: Duration = Duration::from_secs(20);
 
 /// A running server.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use storage::Store;
 use tokio::sync::broadcast;
 
-/// An access token lives a quarter of an hour; after that nobody needs to remember.
+/// Time for which a revocation is remembered: an access token lives a quarter of an hour.
 const KEEP: Duration = Duration::from_secs(1_300);
 
 /// Ended logins.

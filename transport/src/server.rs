@@ -38,23 +38,24 @@ use tower::ServiceExt;
 const IDLE_LIMIT: RangeInclusive<Duration> = Duration::from_secs(20)..=Duration::from_secs(30);
 /// Connections of the admin port: operators, their monitoring, and nobody else. They have descriptors of their own.
 pub(crate) const ADMIN_CONNECTIONS: usize = 64;
-/// How long a request under way may take once the server drains.
+/// Time that a request under way may take once the server drains.
 const DRAIN: Duration = Duration::from_secs(10);
 /// Kernel buffer of a connection: 128 KiB in practice, 2.5 MB/s to somebody 50 ms away.
 const SEND_BUFFER: u32 = 64 * 1024;
 /// Bytes of that which may wait to be sent before a write has to wait.
 const NOT_SENT: u32 = 16 * 1024;
-/// A connection whose bytes nobody acknowledges for this long is gone.
+/// Time after which a connection whose bytes nobody acknowledges is closed.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(20);
 /// 8 MiB of a body that no handler reads to its end are read all the same: a client that is still sending hears the answer, and
 /// its connection can be used again.
 const UNWANTED: usize = 8 * 1024 * 1024;
-/// In a storm less: any entry is shorter, and soon here.
+/// The same under overload: any entry is shorter.
 const UNWANTED_EARLY: usize = 64 * 1024;
+/// Time for which an unwanted body is read.
 const UNWANTED_LIMIT: Duration = Duration::from_secs(1);
 /// Connections that may wait to be accepted: as many as may enter at once. One too many tries again after a second.
 const BACKLOG: u32 = 4_096;
-/// A TLS handshake must be done within this.
+/// Time in which a TLS handshake must be done.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 
 /// Reads a certificate chain and its key for TLS 1.3.

@@ -5,7 +5,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// An alarm that goes on is told again after this long.
+/// Time after which an alarm that goes on is told again.
 const REMIND: Duration = Duration::from_secs(3600);
 /// Requests and look-ups within the window below which a share says nothing.
 const ENOUGH: u64 = 50;

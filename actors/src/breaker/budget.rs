@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Retries of a minute, whatever the traffic.
+/// Retries a minute that are there without any traffic.
 const MIN_RETRIES_PER_MINUTE: u64 = 10;
+/// Time over which calls and retries are counted.
 const WINDOW: Duration = Duration::from_secs(60);
-/// What a slot of the window counts together.
+/// Time whose calls are counted together.
 const SLOT_LENGTH: Duration = Duration::from_secs(1);
 
 /// Calls and retries of the last minute, by the second.

@@ -22,15 +22,15 @@ use storage::distributions::Change;
 
 /// Questions per run about an unknown outcome.
 const MAX_QUESTIONS: u32 = 4;
-/// A call to a channel ends within this, however many requests it is made of; each has a limit of its own below it.
+/// Time in which a call to a channel ends, however many requests it is made of. Each request has a shorter limit of its own.
 const MAX_CALL_TIME: Duration = Duration::from_secs(PUBLISH_LIMIT.as_secs() + 1);
-/// A call that was recorded is sent within this, or not at all: it ends before the lease does, and nobody asks about a call
-/// that is still under way.
+/// Time in which a recorded call is sent, or not at all: it ends before the lease does, so that no other runner asks about a
+/// call that is still under way.
 const SEND_DEADLINE: Duration = Duration::from_secs(LEASE.as_secs() - MAX_CALL_TIME.as_secs());
-/// A call begins only if it can end within this, so that a distribution ends within a minute (US-09). What is unknown then is
-/// asked about again later.
+/// Time within which the last call must end, so that a distribution ends within a minute (US-09). A post that is unknown then
+/// is asked about again later.
 const CALL_DEADLINE: Duration = Duration::from_secs(55);
-/// Calls that began in time, and a last question, are cut then.
+/// Time after which calls that began in time, and a last question, are cut.
 const SETTLE_DEADLINE: Duration = Duration::from_secs(58);
 /// Lower bound of the timeout of a call.
 const MIN_CALL_TIMEOUT: Duration = Duration::from_secs(2);

@@ -22,7 +22,7 @@ use std::sync::atomic::Ordering;
 use storage::notices::NewNotice;
 use storage::{Conn, StorageError};
 
-/// How often a command is decided anew when somebody else was first.
+/// Times that a command is decided anew when another writer was first.
 const TRIES: u32 = 3;
 
 /// What else belongs into a transaction, and what follows from it.

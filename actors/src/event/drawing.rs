@@ -10,7 +10,7 @@ use ractor::ActorRef;
 use std::time::Duration;
 use storage::StorageError;
 
-/// Between two tries to compute a root.
+/// Pause between two tries to compute a root.
 const RETRY: Duration = Duration::from_secs(1);
 
 impl State {

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 const PHONES_PER_STEP: i64 = 2_000;
 /// Steps within one read; the rest follows with the next.
 const STEPS_PER_READ: usize = 10;
-/// Updates wait so many times of what the last step took before the next: a storm shall not be spent on this.
+/// Pause before the next step, as a multiple of what the last one took: a storm must not be spent on this.
 const PAUSE_FACTOR: u32 = 9;
-/// A shop without another event is not asked about again for so long.
+/// Time for which a shop without another event is not asked about again.
 const SINGLE_EVENT_RECHECK: Duration = Duration::from_secs(1);
 
 /// How far this came for updates.

@@ -7,9 +7,9 @@ use domain::time::Instant as At;
 use ractor::ActorRef;
 use std::time::Duration;
 
-/// A timer is set at most this far ahead, and then anew: nobody keeps one for weeks, and clocks are set.
+/// The longest timer. A later moment gets a new timer then: clocks are set meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_secs(600);
-/// Where what is known of the database's clock is ahead of it, it is asked again after this.
+/// Pause before the database is asked again when its clock turned out to be behind the estimate.
 const NOT_YET: Duration = Duration::from_secs(1);
 
 /// How long to wait before looking at what is due then.

@@ -17,17 +17,16 @@ use storage::entries::{NewEntry, StoredBatch, enter_batch};
 use storage::{StorageError, Store};
 use uuid::Uuid;
 
-/// How long a batch is tried again after a lost connection before its callers hear 503.
+/// Time for which a batch is tried again after a lost connection, before its callers get 503.
 const MAX_UNANSWERED: Duration = Duration::from_millis(2_500);
-/// Customers answered before others have their turn: a whole batch at once would keep everybody else waiting.
+/// Customers answered before other tasks run: a whole batch at once would keep these waiting.
 const ANSWERS_PER_GROUP: usize = 32;
-/// In a storm who is answered makes place for somebody else, and both are work: so long until the next few, while refusals go
-/// out.
+/// Under overload, time between two groups of answers, so that refusals get processor time.
 const GROUP_INTERVAL: Duration = Duration::from_millis(1);
 /// Share of a batch's time over which its answers are spread, so that they are no storm of their own: they end
 /// before the next ones begin, and an entry waits a fifth longer than it does then anyway.
 const SPREAD_SHARE: f64 = 0.75;
-/// Between two tries.
+/// Pause between two tries.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
 /// Tells the journal that a flush ended, however it ended.

@@ -19,15 +19,15 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// The first frame must come within this.
+/// Time in which the first frame must come.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
-/// A write that does not end within this: the reader is too slow. With the goodbye it is gone within five seconds.
+/// Time in which a write must end; a slower reader is closed. With the close frame it is gone within five seconds.
 const SLOW_CONSUMER_TIMEOUT: Duration = Duration::from_secs(4);
-/// How long a goodbye may take.
+/// Time in which the close frame must be written.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
-/// How long a log waits for an update that others overtook.
+/// Time that a log waits for an update that others overtook.
 const OVERTAKEN_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long a subscription waits for an update that is stored and not published yet: that takes about a millisecond.
+/// Time that a subscription waits for an update that is stored and not published yet: that takes about a millisecond.
 const ON_ITS_WAY: Duration = Duration::from_millis(200);
 /// Topics that a stranger may ask for in vain with one socket. Each is a look-up; a page asks for one that exists.
 const MAX_UNKNOWN_TOPICS: u8 = 20;

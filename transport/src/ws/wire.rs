@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Read at once, into a buffer of the thread.
+/// Bytes read at once, into a buffer of the thread.
 const SCRATCH: usize = 16 * 1024;
 /// Pieces written with one call.
 const PIECES: usize = 64;

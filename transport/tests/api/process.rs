@@ -167,7 +167,8 @@ fn the_command_line_checks_settings_and_draws() {
     let path = file.to_str().unwrap();
     std::fs::write(&file, vectors[1].to_string()).unwrap();
     let (code, text) = run(&["draw", "verify", path], &[]);
-    assert!(code == 0 && text.contains("verified"), "{text}");
+    // The vectors are older than holders and what was passed on: the first line says what is not covered.
+    assert!(code == 0 && text.starts_with("older format: not covered is ") && !text.contains("verified"), "{text}");
     let mut tampered = vectors[1].clone();
     tampered["winners"][0]["entryNo"] = json!(1_000);
     std::fs::write(&file, tampered.to_string()).unwrap();
