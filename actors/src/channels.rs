@@ -120,9 +120,15 @@ impl Actor for ChannelActor {
             let Some((task, reply)) = s.waiting.pop_front() else { break };
             let mut publishing = Publishing::new(&s.args, task);
             let permit = BulkheadPermit { place: Some(place), at: s.args.at.clone() };
+            let ended = s.args.tools.ended.clone();
             s.args.tools.tracker.spawn(async move {
                 let _permit = permit;
-                match publishing.run().await {
+                let settled = tokio::select! {
+                    // The row says how far it came; recovery asks the channel first.
+                    () = ended.cancelled() => return,
+                    settled = publishing.run() => settled,
+                };
+                match settled {
                     Ok(()) => {
                         let _ = reply.send(());
                     }

@@ -26,6 +26,9 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// Time in which tasks end that were told to give up.
+const LAST_WAIT: Duration = Duration::from_secs(1);
+
 /// What the system is built from.
 pub struct Deps {
     /// The database.
@@ -88,6 +91,7 @@ impl System {
             jobs: JobSignal::default(),
             alarms: Notify::new(),
             tracker: TaskTracker::new(),
+            ended: CancellationToken::new(),
             config,
         });
         let (breakers, journal) = (Breakers::new(), Journal::new());
@@ -140,9 +144,12 @@ impl System {
         self.handles.breakers.stop();
         self.handles.alarms.stop();
         self.handles.root.stop();
-        let tracker = &self.handles.tools.tracker;
+        let (tracker, ended) = (&self.handles.tools.tracker, &self.handles.tools.ended);
         tracker.close();
-        let _ = tokio::time::timeout(each, tracker.wait()).await;
+        if tokio::time::timeout(each, tracker.wait()).await.is_err() {
+            ended.cancel();
+            let _ = tokio::time::timeout(LAST_WAIT, tracker.wait()).await;
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use storage::cache::Cache;
 use storage::crypto::Keyring;
 use storage::objects::Objects;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// Everybody else's APIs, and how each is connected.
@@ -121,6 +122,8 @@ pub struct Tools {
     /// Wakes the alarms before their timer does.
     pub(crate) alarms: Notify,
     pub(crate) tracker: TaskTracker,
+    /// Cancelled when the time for a graceful end is over: what still waits for a channel gives up then.
+    pub(crate) ended: CancellationToken,
     pub(crate) config: Config,
 }
 
