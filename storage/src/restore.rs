@@ -118,7 +118,7 @@ pub async fn events(c: &mut Conn) -> Result<Vec<EventId>> {
 /// Does an account open with these keys, and is it found by its e-mail and number?
 ///
 /// # Errors
-/// Whatever the database said; ciphertext that does not open is a no.
+/// What the database answered; ciphertext that does not open is `false`.
 pub async fn account_opens(c: &mut Conn, keys: &Keyring, id: UserId) -> Result<bool> {
     let user = match crate::users::get(c, keys, id).await {
         Ok(Some(user)) => user,

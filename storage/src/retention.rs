@@ -89,7 +89,7 @@ pub async fn blank(c: &mut Conn, scope: Scope, event: EventId, store: StoreId, f
                 and not exists (select 1 from participation.draws d join participation.winners w on w.draw_id = d.id
                                  where d.event_id = e.event_id and w.entry_no = e.entry_no and w.forfeited_at is null)",
         )),
-        // That a customer returned is kept as a yes or no: without the index it could not be found again.
+        // The row keeps whether the customer returned: without the index it could not be found again.
         Scope::All => numbered(
             sql(concat!(
                 "update participation.entries x

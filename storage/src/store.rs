@@ -259,7 +259,7 @@ impl Store {
     /// The epoch of this database: positions compare within one only.
     ///
     /// # Errors
-    /// Whatever the database said, the first time.
+    /// What the database answered to the first call; later ones do not ask it.
     pub async fn epoch(&self) -> Result<String> {
         let cell = &self.inner.epoch;
         if let Some(epoch) = cell.get() {

@@ -247,7 +247,7 @@ pub async fn login_credentials(
 /// An account.
 ///
 /// # Errors
-/// Whatever the database said, or ciphertext that does not open.
+/// What the database answered, or ciphertext that does not open.
 pub async fn get(c: &mut Conn, keys: &Keyring, id: UserId) -> Result<Option<User>> {
     let row: Option<Row> =
         sql("select id, email_sealed, name_sealed, phone_sealed, business_sealed, opened_on, version, created_at

@@ -241,7 +241,7 @@ impl Running {
     /// Starts everything; returns when it can serve.
     ///
     /// # Errors
-    /// Whatever kept it from starting, in one line.
+    /// The reason why it cannot start, in one line.
     pub async fn start(settings: Settings, metrics: Option<PrometheusHandle>) -> Result<Self, BootError> {
         Self::start_with(settings, metrics, |_| Router::new()).await
     }

@@ -1,8 +1,8 @@
-//! What many read at once: finished bytes, made once per change, in front of the cache.
+//! Pages that many read at once: finished bytes, made once per change, in front of the cache.
 //!
 //! A page is current while nobody was told of a newer version of the event's log and nothing outside the log changed.
-//! Whoever finds none asks the actor, whose mailbox is the single flight: the first question makes the page, the others
-//! behind it find it.
+//! A reader that finds none asks the actor, whose mailbox is the single flight: the first question makes the page, and the
+//! others behind it find it.
 
 use super::{EventError, Msg, State};
 use crate::entry::EntryMeta;
